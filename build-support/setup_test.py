@@ -1,0 +1,439 @@
+"""Runs the real build-support/setup on machines that lack something.
+
+A machine is a folder: the only folder on the PATH holds Debian's basic commands and
+stubs of docker, dockerd, apt-get and the like, each of which notes that it was called.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Set
+from pathlib import Path
+
+import pytest
+
+SETUP = Path(__file__).resolve().parent / "setup"
+BASIC = "bash cat cp dirname env grep head mktemp rm sed setsid sleep tail touch"
+COMPLETE = {"git", "python3.9", "python3.11", "docker", "mmdebstrap", "java"}
+BASES = ("maxai/python:abc", "maxai/spark:abc")
+
+STUBS = {
+    "git": "echo git version 2",
+    "python3.9": "echo cpython3.9",
+    # The first argument is either -c or base-image, of which this plays the part.
+    "python3.11": """
+case $2 in
+    tag) echo "maxai/$3:abc" ;;
+    build)
+        if [ -e "$MACHINE/build-fails" ]; then echo no mirror >&2; exit 3; fi
+        echo false > "$MACHINE/images/$3" ;;
+    *) echo cpython3.11 ;;
+esac""",
+    "docker": """
+for last; do :; done
+name=${last##*/} name=${name%%:*}
+case $1 in
+    version) [ -e "$MACHINE/engine" ] && echo version 1 ;;
+    image) cat "$MACHINE/images/$name" 2> /dev/null ;;
+    pull) [ -e "$MACHINE/registry" ] || { echo manifest unknown >&2; exit 1; } ;;
+    tag) echo false > "$MACHINE/images/$name" ;;
+esac""",
+    "dockerd": 'touch "$MACHINE/engine"; sleep 2',
+    "mmdebstrap": "exit 1",
+    "java": """echo 'openjdk version "17.0.15" 2025-04-15' >&2""",
+    "id": 'cat "$MACHINE/uid"',
+    "apt-get": """
+case " $* " in
+    *" update "*)
+        touch "$MACHINE/updated" ;;
+    *" indextargets "*)
+        [ ! -e "$MACHINE/updated" ] || echo Debian ;;
+    *)
+        for package; do
+            [ ! -e "$MACHINE/apt/$package" ] || found=1
+            cp "$MACHINE/apt/$package"/* "$MACHINE/bin" 2> /dev/null
+        done
+        if [ -e "$MACHINE/apt-stale" ] && [ ! -e "$MACHINE/updated" ]; then found=; fi
+        [ -n "$found" ] || { echo E: Unable to locate package >&2; exit 100; } ;;
+esac""",
+}
+PACKAGES = {
+    "docker.io": ("docker", "dockerd"),
+    "git": ("git",),
+    "mmdebstrap": ("mmdebstrap",),
+    "openjdk-17-jre-headless": ("java",),
+    "python3.11": ("python3.11",),
+}
+CHANGES = ("apt-get -y", "docker pull", "docker tag", "dockerd", "build ", "systemctl")
+
+
+class Machine:
+    def __init__(self, folder: Path, commands: Set[str], uid: int, os_release: str):
+        self.folder, self.bin = folder, folder / "bin"
+        self.env: dict[str, str] = {}
+        for name in ("bin", "images", "home", "apt", "etc", "var/log", "var/run"):
+            (folder / name).mkdir(parents=True)
+        for name in BASIC.split():
+            real = shutil.which(name, path="/usr/bin:/bin")
+            assert real, f"{name} is needed by this test"
+            (self.bin / name).symlink_to(real)
+        for package, contents in PACKAGES.items():
+            for name in contents:
+                self.stub(name, folder=folder / "apt" / package)
+        for name in commands | {"id", "apt-get"}:
+            self.stub(name)
+        (folder / "uid").write_text(f"{uid}\n")
+        (folder / "etc/os-release").write_text(os_release)
+        self.setup = folder / "repo/build-support/setup"
+        self.setup.parent.mkdir(parents=True)
+        shutil.copy(SETUP, self.setup)
+
+    def stub(self, name: str, body: str = "", folder: Path | None = None) -> None:
+        path = (folder or self.bin) / name
+        path.parent.mkdir(exist_ok=True)
+        note = f'#!/bin/sh\necho "{name} $*" >> "$MACHINE/calls"\n'
+        path.write_text(note + (body or STUBS[name]) + "\n")
+        path.chmod(0o755)
+
+    def has(self, *files: str) -> None:
+        for name in files:
+            (self.folder / name).touch()
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        env = {
+            "PATH": str(self.bin),
+            "HOME": str(self.folder / "home"),
+            "MACHINE": str(self.folder),
+            "MAXAI_SYSTEM_ROOT": str(self.folder),
+            **self.env,
+        }
+        command = [str(self.setup), *arguments]
+        done = subprocess.run(
+            command,
+            env=env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for sign in ("Traceback", "unbound variable", "syntax error", "/setup: line"):
+            assert sign not in done.stdout, done.stdout
+        return done.returncode, done.stdout
+
+    def changes(self) -> list[str]:
+        calls = self.folder / "calls"
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        return [line for line in lines if any(sign in line for sign in CHANGES)]
+
+
+DEBIAN = "ID=debian\nVERSION_CODENAME=bookworm\n"
+
+
+def machine(
+    folder: Path,
+    *,
+    lacks: Set[str] = frozenset(),
+    uid: int = 0,
+    os_release: str = DEBIAN,
+) -> Machine:
+    """Returns a machine with everything but these commands, "engine" and "images"."""
+    result = Machine(folder, COMPLETE - lacks, uid, os_release)
+    if not lacks & {"engine", "docker"}:
+        result.has("engine")
+    if not lacks & {"images", "engine", "docker"}:
+        for base in BASES:
+            name = base.split("/")[1].split(":")[0]
+            (folder / "images" / name).write_text("false\n")
+    return result
+
+
+def test_help_says_what_it_does(tmp_path: Path) -> None:
+    code, output = machine(tmp_path).run("--help")
+    assert code == 0
+    for word in (
+        "usage: build-support/setup [--check]",
+        "MAXAI_REGISTRY",
+        "exit codes",
+    ):
+        assert word in output
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--force"], "unknown option --force"),
+        (["install"], "unknown option install"),
+        (["--check", "--check"], "too many arguments"),
+    ],
+)
+def test_wrong_usage(tmp_path: Path, arguments: list[str], message: str) -> None:
+    here = machine(tmp_path)
+    code, output = here.run(*arguments)
+    assert (code, here.changes()) == (2, [])
+    assert message in output
+    assert "--help" in output
+
+
+def test_a_complete_machine_is_left_alone(tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    code, output = here.run("--check")
+    assert code == 0
+    assert output.count("ok ") == 7 == len(output.splitlines())
+    code, output = here.run()
+    assert (code, here.changes()) == (0, [])
+    assert f'export PATH="{tmp_path}/repo:$PATH"' in output
+
+
+def test_no_hint_when_pants_is_on_the_path(tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    here.stub("pants", "exit 1", folder=tmp_path / "repo")
+    here.env["PATH"] = f"{here.bin}:{tmp_path}/repo"
+    code, output = here.run()
+    assert code == 0
+    assert "export PATH" not in output
+
+
+@pytest.mark.parametrize(
+    "lacks, message",
+    [
+        ("git", "git: setup installs git"),
+        ("python3.9", "CPython 3.9: by hand: run `pyenv install 3.9`, or set PANTS_PY"),
+        ("python3.11", "CPython 3.11: setup installs python3.11 python3.11-venv"),
+        ("docker", "Docker engine: setup installs docker.io iptables and starts dock"),
+        ("engine", "Docker engine: setup installs docker.io iptables and starts dock"),
+        ("images", "base image spark: setup builds maxai/spark:abc"),
+        ("java", "Java 17 or newer: setup installs openjdk-17-jre-headless"),
+    ],
+)
+def test_check_tells_what_is_missing(tmp_path: Path, lacks: str, message: str) -> None:
+    here = machine(tmp_path, lacks={lacks})
+    code, output = here.run("--check")
+    assert (code, here.changes()) == (1, [])
+    assert f"missing  {message}" in output
+
+
+def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks=COMPLETE - {"python3.9"})
+    code, output = here.run()
+    assert code == 0, output
+    changes = "\n".join(here.changes())
+    for package in ("git", "python3.11", "docker.io iptables", "mmdebstrap", "openjdk"):
+        assert f"--no-install-recommends {package}" in changes
+    assert "dockerd --storage-driver overlay2" in changes
+    assert f"to stop it: kill $(cat {tmp_path}/var/run/docker.pid)" in output
+    (tmp_path / "calls").unlink()
+    assert here.run()[0] == 0
+    assert here.changes() == []
+
+
+@pytest.mark.parametrize(
+    "lacks, os_release, uid, message",
+    [
+        ("docker", DEBIAN, 1000, "install and start a Docker engine"),
+        ("docker", "ID=fedora\n", 0, "install and start a Docker engine"),
+        ("docker", "ID=ubuntu\nID_LIKE=debian\n", 0, "install and start a Docker engi"),
+        ("git", DEBIAN, 1000, "install git"),
+        ("java", DEBIAN, 1000, "install Java 17 or newer (java is no Java)"),
+        ("python3.9", DEBIAN, 0, "run `pyenv install 3.9`, or set PANTS_PYTHON"),
+        ("python3.11", DEBIAN, 1000, "install python3.11 and python3.11-venv"),
+        (
+            "python3.11",
+            "ID=debian\nVERSION_CODENAME=trixie\n",
+            0,
+            "run `pyenv install 3.11`",
+        ),
+    ],
+)
+def test_by_hand(
+    tmp_path: Path, lacks: str, os_release: str, uid: int, message: str
+) -> None:
+    here = machine(tmp_path, lacks={lacks}, os_release=os_release, uid=uid)
+    code, output = here.run()
+    assert (code, here.changes()) == (3, [])
+    assert f"by hand: {message}" in output
+    assert "see to these by hand, then run setup again" in output
+
+
+def test_all_that_is_by_hand_is_told_at_once(tmp_path: Path) -> None:
+    code, output = machine(tmp_path, lacks=COMPLETE, uid=1000).run()
+    assert code == 3
+    assert output.count("by hand: ") == 5, output
+
+
+def test_an_engine_of_somebody_else_is_not_started(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"engine"}, uid=1000)
+    here.stub("dockerd")
+    code, output = here.run()
+    assert (code, here.changes()) == (3, [])
+    assert "have root put you into the group docker" in output
+
+
+def test_a_docker_host_that_does_not_answer(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"engine"})
+    here.env["DOCKER_HOST"] = "tcp://engine.invalid:2375"
+    code, output = here.run()
+    assert (code, here.changes()) == (3, [])
+    assert "no engine answers at DOCKER_HOST=tcp://engine.invalid:2375" in output
+
+
+def test_a_shim_that_does_not_start(tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    here.stub("python3.9", "echo pyenv: python3.9: command not found >&2; exit 127")
+    code, output = here.run()
+    assert (code, here.changes()) == (3, [])
+    assert "run `pyenv install 3.9`" in output
+    real = tmp_path / "home/.pyenv/versions/3.9.18/bin"
+    real.mkdir(parents=True)
+    here.stub("python3.9", folder=real)
+    code, output = here.run("--check")
+    assert code == 0
+    assert f"ok       CPython 3.9: {real}/python3.9" in output
+
+
+def test_pants_python_that_is_another_version(tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    here.env["PANTS_PYTHON"] = str(here.bin / "python3.11")
+    code, output = here.run()
+    assert (code, here.changes()) == (3, [])
+    assert "/python3.11 is no CPython 3.9: correct or unset it" in output
+
+
+def test_an_engine_that_stops_at_once(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"engine"})
+    here.stub("dockerd", "echo driver not supported: overlay2; exit 1")
+    code, output = here.run()
+    assert code == 1
+    assert "  driver not supported: overlay2" in output
+    assert "setup: the Docker engine does not answer" in output
+
+
+def test_an_engine_that_never_answers_is_ended(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"engine"})
+    here.stub(
+        "dockerd",
+        """echo still waiting for containerd
+trap 'touch "$MACHINE/ended"; exit' TERM
+while :; do sleep 0.1; done""",
+    )
+    # The process of this number is alive and is no engine: a machine that crashed.
+    (tmp_path / "var/run/docker.pid").write_text(str(os.getpid()))
+    here.env["MAXAI_ENGINE_TIMEOUT"] = "1"
+    code, output = here.run()
+    assert code == 1
+    assert f"its log is {tmp_path}/var/log/maxai-dockerd.log" in output
+    assert "  still waiting for containerd" in output
+    for _ in range(100):
+        if (tmp_path / "ended").exists():
+            return
+        time.sleep(0.1)
+    pytest.fail("dockerd was left running")
+
+
+def test_a_service_manager_starts_the_engine(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"engine"})
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    here.stub("dockerd")
+    here.stub("systemctl", 'touch "$MACHINE/engine"')
+    code, output = here.run()
+    assert code == 0, output
+    assert here.changes()[0] == "systemctl start docker"
+    assert "journalctl -u docker" in output
+
+
+def test_bases_are_pulled_from_the_registry(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"images", "mmdebstrap"}, uid=1000)
+    here.has("registry")
+    here.env["MAXAI_REGISTRY"] = "registry.invalid:5000/team"
+    code, output = here.run()
+    assert code == 0, output
+    expected = []
+    for base in BASES:
+        there = f"registry.invalid:5000/team/{base}"
+        expected += [f"docker pull {there}", f"docker tag {there} {base}"]
+    assert here.changes() == expected
+
+
+def test_bases_that_the_registry_lacks_are_built(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"images"})
+    here.env["MAXAI_REGISTRY"] = "registry.invalid"
+    code, output = here.run()
+    assert code == 0
+    assert "it cannot be pulled: manifest unknown" in output
+    assert sum("build python" in line for line in here.changes()) == 1
+
+
+def test_bases_that_can_be_neither_pulled_nor_built(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"images", "mmdebstrap"}, uid=1000)
+    code, output = here.run()
+    assert (code, here.changes()) == (3, [])
+    assert "set MAXAI_REGISTRY to a registry that has maxai/python:abc" in output
+    here.env["MAXAI_REGISTRY"] = "registry.invalid"
+    code, output = here.run()
+    assert code == 3
+    assert "maxai/python:abc can be neither pulled nor built here" in output
+
+
+def test_a_base_that_does_not_build(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"images"})
+    here.has("build-fails")
+    code, output = here.run()
+    assert code == 3
+    assert "  no mirror" in output
+    assert "setup: maxai/python:abc could not be built" in output
+
+
+def test_a_drifted_base_is_told(tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    (tmp_path / "images/spark").write_text("true\n")
+    code, output = here.run("--check")
+    assert code == 0
+    assert "maxai/spark:abc (drifted: nothing built on it can be pushed)" in output
+
+
+@pytest.mark.parametrize("version", ["1.8.0_292", "11.0.2", "16"])
+def test_java_too_old(tmp_path: Path, version: str) -> None:
+    here = machine(tmp_path, uid=1000)
+    here.stub("java", f"""echo 'openjdk version "{version}"' >&2""")
+    code, output = here.run()
+    assert (code, here.changes()) == (3, [])
+    assert f'install Java 17 or newer (java is openjdk version "{version}")' in output
+
+
+def test_java_home_too_old(tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    old = tmp_path / "jdk8/bin"
+    old.mkdir(parents=True)
+    here.stub("java", """echo 'java version "1.8.0_292"' >&2""", folder=old)
+    here.env["JAVA_HOME"] = str(old.parent)
+    code, output = here.run()
+    assert (code, here.changes()) == (3, [])
+    assert 'JAVA_HOME is java version "1.8.0_292": set it to a Java 17' in output
+
+
+def test_an_old_java_before_the_new_one_on_the_path(tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    shadow = tmp_path / "shadow"
+    here.stub("java", """echo 'openjdk version "11.0.2"' >&2""", folder=shadow)
+    here.env["PATH"] = f"{shadow}:{here.bin}"
+    code, output = here.run()
+    assert code == 1
+    assert "Java 17 or newer: installed, and still not found" in output
+
+
+def test_old_package_lists_are_updated(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"java"})
+    here.has("apt-stale")
+    assert here.run()[0] == 0
+    verbs = [line.split()[5] for line in here.changes()]
+    assert verbs == ["install", "update", "install"]
+
+
+def test_apt_get_that_fails(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"java"})
+    shutil.rmtree(tmp_path / "apt/openjdk-17-jre-headless")
+    code, output = here.run()
+    assert code == 1
+    assert "  E: Unable to locate package" in output
+    assert "setup: apt-get could not install openjdk-17-jre-headless" in output
