@@ -1,0 +1,22 @@
+"""The one exception for what a person can mend: a file, a config, an argument."""
+
+
+class InputError(Exception):
+    """Input that cannot be used, told in one line.
+
+    Args:
+        problem: what is wrong, naming the column, key or value.
+        remedy: what to do about it.
+        subject: the file that it is about; None means the config file, whose name
+            only the command line knows.
+    """
+
+    def __init__(self, problem: str, remedy: str, subject: object = None) -> None:
+        super().__init__(problem, remedy, subject)
+        self.problem = problem
+        self.remedy = remedy
+        self.subject = subject
+
+    def __str__(self) -> str:
+        where = "config" if self.subject is None else self.subject
+        return " ".join(f"{where}: {self.problem}; {self.remedy}".split())

@@ -1,0 +1,90 @@
+"""Runs handlers as commands, for tests; no handler imports it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from maxairesources.config_store.config import run_command
+
+
+def port(number: int, path: str | Path, kind: str = "pandas") -> dict[str, Any]:
+    """Return a port whose format is the path's suffix."""
+    details = {
+        "source": "file",
+        "fileFormat": Path(path).suffix[1:],
+        "filePath": str(path),
+    }
+    return {"port": number, "type": kind, "sourceDetails": details}
+
+
+def py_config(
+    task: str,
+    inputs: Sequence[dict[str, Any]],
+    outputs: Sequence[dict[str, Any]],
+    **args: Any,
+) -> dict[str, Any]:
+    """Return a py_config of one task."""
+    part = {"input": [*inputs], "output": [*outputs], "function": {"args": args}}
+    return {task: part}
+
+
+def command_line(config: Any, task: str, folder: Path) -> list[str]:
+    """Write a config into a folder and return the arguments that run its task."""
+    path = folder / "py_config.json"
+    path.write_text(config if isinstance(config, str) else json.dumps(config))
+    return ["--config", str(path), "--task", task]
+
+
+def call_handler(
+    execute: Callable[..., None], config: Any, task: str, folder: Path
+) -> int:
+    """Run a handler's command within this process and return its exit code.
+
+    Args:
+        execute: the handler's function.
+        config: the py_config, or the text of one that is no JSON.
+        task: the task's name.
+        folder: where the config is written.
+    """
+    return run_command(execute, command_line(config, task, folder))
+
+
+def run_handler(
+    module: ModuleType, config: Any, task: str, folder: Path
+) -> "subprocess.CompletedProcess[str]":
+    """Run a handler's real command; relative paths in the config are below `folder`.
+
+    Args:
+        module: the handler's module. The test has to import it, which makes the test
+            depend on it.
+        config: the py_config, or the text of one that is no JSON.
+        task: the task's name.
+        folder: where the config is written and relative paths begin.
+    """
+    environment = {
+        **os.environ,
+        "MAXAI_DATA_ROOT": str(folder),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", module.__name__, *command_line(config, task, folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def check_error(stderr: str, *expected: str) -> None:
+    """Assert that one clear line ends the error stream, and that it has these parts."""
+    lines = stderr.strip().splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert errors == lines[-1:], stderr
+    assert "Traceback" not in stderr and "\tat " not in stderr, stderr
+    for part in expected:
+        assert part in errors[0], f"{part!r} is not in {errors[0]!r}"

@@ -1,0 +1,123 @@
+"""Runs a domain's handlers inside its image and outside, for the tests of images."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from maxairesources.testing.handlers import command_line, run_handler
+
+
+def image_id(domain: str) -> str:
+    """Return the id of the image that Pants has built for the test.
+
+    Raises:
+        AssertionError: Pants left no trace of it: the test's target lacks
+            `runtime_package_dependencies`.
+    """
+    info = Path(f"maxaiusecases.{domain}/image.docker-info.json")
+    assert info.exists(), f"{info} is missing: the test does not depend on the image"
+    return str(json.loads(info.read_text())["image_id"])
+
+
+def docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a docker command and return what came of it.
+
+    Raises:
+        AssertionError: no engine answers.
+    """
+    result = subprocess.run(["docker", *arguments], capture_output=True, text=True)
+    assert (
+        "Cannot connect to the Docker daemon" not in result.stderr
+    ), "this test needs a Docker engine: build-support/setup brings one"
+    return result
+
+
+def run_in_image(image: str, folder: Path, *arguments: str) -> Any:
+    """Run the image as the calling user, without a network, with a folder as /data."""
+    return docker(
+        *("run", "--rm", "--network", "none"),
+        *("--user", f"{os.getuid()}:{os.getgid()}", "--volume", f"{folder}:/data"),
+        image,
+        *arguments,
+    )
+
+
+def check_image(
+    domain: str,
+    runs: Sequence[tuple[ModuleType, dict[str, Any]]],
+    write_inputs: Callable[[Path], None],
+    folder: Path,
+) -> None:
+    """Assert that every handler in a domain's image does there what it does outside.
+
+    Args:
+        domain: the domain's name.
+        runs: handlers with a py_config of one task each, in the order of their runs.
+        write_inputs: writes the files that the handlers read below a folder.
+        folder: an empty folder to work in.
+    """
+    image = image_id(domain)
+    inside, outside = folder / "inside", folder / "outside"
+    for place in (inside, outside):
+        place.mkdir()
+        write_inputs(place)
+    written: list[str] = []
+    for handler, config in runs:
+        ((task, part),) = config.items()
+        written += [port["sourceDetails"]["filePath"] for port in part["output"]]
+        command_line(config, task, inside)
+        arguments = ("--config", "/data/py_config.json", "--task", task)
+        there = run_in_image(image, inside, handler.__name__, *arguments)
+        here = run_handler(handler, config, task, outside)
+        assert (there.returncode, here.returncode) == (0, 0), there.stderr + here.stderr
+    # A handler that is missing here would be one that no test has seen in the image.
+    assert {handler.__name__ for handler, _ in runs} == _handlers_in(image)
+    for name in written:
+        pd.testing.assert_frame_equal(_read(inside / name), _read(outside / name))
+        assert (inside / name).stat().st_uid == os.getuid()
+
+
+def check_content(domain: str) -> None:
+    """Assert that an image runs as a plain user and holds code and packages only."""
+    image = image_id(domain)
+    config = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
+    assert config["User"] == "10001"
+    labels = {
+        name.rpartition(".")[2] for name in config["Labels"] if "opencontainers" in name
+    }
+    assert labels == {"title", "source", "licenses"}
+    unwanted = [
+        *("-path", "*/maxai*/*_test.py", "-o", "-path", "*/maxairesources/testing/*"),
+        *("-o", "-path", "/data/*", "-o", "-name", "py_config*.json"),
+        *("-o", "-name", "*_config.json"),
+        *("-o", "-path", "*/bin/gcc*", "-o", "-path", "*/bin/cc"),
+        *("-o", "-path", "*/bin/pip*", "-o", "-path", "/var/lib/apt/lists/*"),
+        *("-o", "-name", ".git", "-o", "-name", ".env", "-o", "-name", ".netrc"),
+    ]
+    found = docker(
+        *("run", "--rm", "--network", "none", "--entrypoint", "find", image),
+        *("/", "-xdev", "-type", "f", "(", *unwanted, ")"),
+    )
+    assert found.stdout == ""
+
+
+def _handlers_in(image: str) -> set[str]:
+    """Return the modules below /opt/maxai that can be run as a handler."""
+    found = docker(
+        *("run", "--rm", "--network", "none", "--entrypoint", "grep", image),
+        *("-rlE", "^@config.main", "/opt/maxai/maxaiusecases", "--include=*.py"),
+    )
+    return {
+        path.removeprefix("/opt/maxai/").removesuffix(".py").replace("/", ".")
+        for path in found.stdout.split()
+    }
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)

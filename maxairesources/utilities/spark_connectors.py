@@ -1,0 +1,88 @@
+"""The Spark session, and Spark's side of the data connectors."""
+
+import os
+import shutil
+from pathlib import Path
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from maxairesources.utilities.ports import Port, unreadable
+
+# The settings of a session of our own; spark-submit brings its own. One machine needs
+# neither the web page nor the 200 partitions that are Spark's default for a cluster.
+_LOCAL = {
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+def session() -> SparkSession:
+    """Return the Spark session: spark-submit's, or a local one on all cores.
+
+    Times are in UTC, and Spark logs errors only.
+    """
+    builder = SparkSession.builder.config("spark.sql.session.timeZone", "UTC")
+    # spark-submit starts the Java side first and tells where it listens.
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        builder = builder.master("local[*]")
+        for name, value in _LOCAL.items():
+            builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def read(port: Port) -> DataFrame:
+    """Read the file or folder of a port.
+
+    Raises:
+        InputError: it cannot be read in the port's format.
+    """
+    spark = session()
+    # Spark logs a Java stack trace for a broken file, besides the error that it raises.
+    spark.sparkContext.setLogLevel("OFF")
+    try:
+        return spark.read.load(
+            _uri(port.path), format=port.format, header=True, inferSchema=True
+        )
+    except (PySparkException, Py4JJavaError) as error:
+        raise unreadable(port, error) from error
+    finally:
+        spark.sparkContext.setLogLevel("ERROR")
+
+
+def write(df: DataFrame, port: Port) -> None:
+    """Write a table as the folder of a port: staged beside it, then renamed.
+
+    Renaming a folder cannot replace another one, so an old result is moved aside for
+    the moment between the two renames and removed last.
+    """
+    staged, old = (
+        port.path.with_name(f".{port.path.name}.{os.getpid()}.{suffix}")
+        for suffix in ("tmp", "old")
+    )
+    try:
+        # Made here first, since Python tells a forbidden folder in plainer words.
+        staged.mkdir()
+        df.write.save(_uri(staged), format=port.format, mode="overwrite", header=True)
+        if port.path.exists():
+            port.path.rename(old)
+        staged.rename(port.path)
+    finally:
+        if old.exists() and not port.path.exists():
+            old.rename(port.path)
+        for leftover in (staged, old):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
+def _uri(path: Path) -> str:
+    """Return a local path as a URI, which no default file system of Spark changes."""
+    return path.absolute().as_uri()

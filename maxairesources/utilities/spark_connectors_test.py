@@ -1,0 +1,94 @@
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from maxairesources.errors import InputError
+from maxairesources.testing.handlers import port
+from maxairesources.utilities import spark_connectors
+from maxairesources.utilities.data_connectors import DataFrame
+from maxairesources.utilities.tables import Kind, read_table
+
+TABLE = pd.DataFrame(
+    {
+        "n": [1.0, 2.0],
+        "t": ["a", "b"],
+        "d": pd.to_datetime(["2018-01-01", "2018-01-02"]).astype("datetime64[us]"),
+    }
+)
+COLUMNS: dict[str, Kind] = {"n": "number", "t": "text", "d": "date"}
+
+
+def test_session_is_local_and_in_utc() -> None:
+    session = spark_connectors.session()
+    assert session.sparkContext.master == "local[*]"
+    assert session.conf.get("spark.sql.session.timeZone") == "UTC"
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_what_is_written_is_read(suffix: str, tmp_path: Path) -> None:
+    ports = [port(1, tmp_path / f"new/x.{suffix}", "spark")]
+    for rows in (2, 1):
+        table = spark_connectors.session().createDataFrame(TABLE[:rows])
+        DataFrame().write(table, ports)
+        found = read_table(ports, COLUMNS).orderBy("n").toPandas()
+        pd.testing.assert_frame_equal(found, TABLE[:rows], check_dtype=False)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [f"x.{suffix}"]
+
+
+def test_folder_replaces_a_file(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").write_text("")
+    ports = [port(1, tmp_path / "x.parquet", "spark")]
+    DataFrame().write(spark_connectors.session().createDataFrame(TABLE), ports)
+    assert DataFrame().get(ports).count() == 2
+
+
+def test_failed_write_leaves_the_old_folder_alone(tmp_path: Path) -> None:
+    ports = [port(1, tmp_path / "x.parquet", "spark")]
+    table = spark_connectors.session().createDataFrame(TABLE)
+    DataFrame().write(table, ports)
+    with pytest.raises(Exception, match="USER_RAISED_EXCEPTION"):
+        DataFrame().write(table.selectExpr("raise_error('x') AS n"), ports)
+    assert DataFrame().get(ports).count() == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
+
+
+def test_spark_table_to_a_pandas_port(tmp_path: Path) -> None:
+    table = spark_connectors.session().createDataFrame(TABLE)
+    with pytest.raises(InputError, match="has type 'pandas', but the task writes a py"):
+        DataFrame().write(table, [port(1, tmp_path / "x.parquet")])
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.parquet: no such file"):
+        DataFrame().get([port(1, tmp_path / "none.parquet", "spark")])
+
+
+@pytest.mark.parametrize("content", [b"", b"n,t\n1,a\n"])
+def test_broken_file(
+    content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.parquet: cannot be read as parquet \("):
+        DataFrame().get([port(1, tmp_path / "x.parquet", "spark")])
+    assert "\tat " not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        (TABLE.drop(columns="t"), "no column 't'; add it; found: n, d"),
+        (TABLE[:0], "the table is empty"),
+        (TABLE.assign(n="x"), "column 'n' is of type string; give a number"),
+        (TABLE.assign(t=1), "column 't' is of type bigint; give a text"),
+        (TABLE.assign(d="2018"), "column 'd' is of type string; give a date"),
+        (TABLE.assign(n=[1, None]), "column 'n' holds 1 missing or infinite"),
+        (TABLE.assign(n=[-math.inf, 1]), "column 'n' holds 1 missing or infinite"),
+        (TABLE.assign(t=["a", None]), "column 't' holds 1 missing or infinite"),
+    ],
+)
+def test_wrong_table(table: pd.DataFrame, expected: str, tmp_path: Path) -> None:
+    table.to_parquet(tmp_path / "x.parquet", index=False)
+    with pytest.raises(InputError, match=rf"x\.parquet: {expected}"):
+        read_table([port(1, tmp_path / "x.parquet", "spark")], COLUMNS)
