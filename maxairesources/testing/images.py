@@ -39,10 +39,16 @@ def docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def run_in_image(image: str, folder: Path, *arguments: str) -> Any:
-    """Run the image as the calling user, without a network, with a folder as /data."""
+    """Run the image as the calling user, with a folder as /data."""
     return docker(
-        *("run", "--rm", "--network", "none"),
-        *("--user", f"{os.getuid()}:{os.getgid()}", "--volume", f"{folder}:/data"),
+        *(
+            "run",
+            "--rm",
+            "--user",
+            f"{os.getuid()}:{os.getgid()}",
+            "--volume",
+            f"{folder}:/data",
+        ),
         image,
         *arguments,
     )
@@ -76,8 +82,9 @@ def check_image(
         there = run_in_image(image, inside, handler.__name__, *arguments)
         here = run_handler(handler, config, task, outside)
         assert (there.returncode, here.returncode) == (0, 0), there.stderr + here.stderr
-    # A handler that is missing here would be one that no test has seen in the image.
-    assert {handler.__name__ for handler, _ in runs} == _handlers_in(image)
+    ran = {handler.__name__ for handler, _ in runs}
+    untested = ran ^ _handlers_in(image)
+    assert not untested, f"{untested} are in the image or in `runs`, but not in both"
     for name in written:
         pd.testing.assert_frame_equal(_read(inside / name), _read(outside / name))
         assert (inside / name).stat().st_uid == os.getuid()
@@ -97,20 +104,20 @@ def check_content(domain: str) -> None:
         *("-o", "-path", "/data/*", "-o", "-name", "py_config*.json"),
         *("-o", "-name", "*_config.json"),
         *("-o", "-path", "*/bin/gcc*", "-o", "-path", "*/bin/cc"),
-        *("-o", "-path", "*/bin/pip*", "-o", "-path", "/var/lib/apt/lists/*"),
+        *("-o", "-path", "*/bin/pip*", "-o", "-path", "/var/lib/apt/lists/*Packages*"),
         *("-o", "-name", ".git", "-o", "-name", ".env", "-o", "-name", ".netrc"),
     ]
     found = docker(
-        *("run", "--rm", "--network", "none", "--entrypoint", "find", image),
+        *("run", "--rm", "--entrypoint", "find", image),
         *("/", "-xdev", "-type", "f", "(", *unwanted, ")"),
     )
-    assert found.stdout == ""
+    assert found.stdout == "", f"the image holds {found.stdout.split()}"
 
 
 def _handlers_in(image: str) -> set[str]:
     """Return the modules below /opt/maxai that can be run as a handler."""
     found = docker(
-        *("run", "--rm", "--network", "none", "--entrypoint", "grep", image),
+        *("run", "--rm", "--entrypoint", "grep", image),
         *("-rlE", "^@config.main", "/opt/maxai/maxaiusecases", "--include=*.py"),
     )
     return {

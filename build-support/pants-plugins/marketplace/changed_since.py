@@ -78,7 +78,7 @@ def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
 
         changed = calculate_specs(
             options_bootstrapper,
-            _WithoutSpecs(options),  # type: ignore[arg-type]
+            _WithoutSpecs(options),
             session,
             working_dir,
         )

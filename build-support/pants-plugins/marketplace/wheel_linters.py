@@ -61,13 +61,16 @@ LINTERS = (
             "pants",
             ".ci/run",
             "build-support/setup",
+            "build-support/ci/push",
+            "build-support/bench/rebuild",
+            "build-support/bench/start-up",
             "build-support/docker/spark-entrypoint",
         ),
     ),
     WheelLinter(
         "zizmor",
         (".github/workflows/*.yml", ".github/actions/*/action.yml"),
-        ("--offline", "--no-progress", "--quiet"),
+        ("--offline", "--no-progress", "--quiet", "--strict-collection"),
     ),
 )
 
