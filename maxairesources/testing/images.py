@@ -38,19 +38,11 @@ def docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return result
 
 
-def run_in_image(image: str, folder: Path, *arguments: str) -> Any:
-    """Run the image as the calling user, with a folder as /data."""
+def run_in_image(image: str, user: int, folder: Path, *arguments: str) -> Any:
+    """Run the image as the user with that number, with a folder as /data."""
+    volume = f"{folder}:/data"
     return docker(
-        *(
-            "run",
-            "--rm",
-            "--user",
-            f"{os.getuid()}:{os.getgid()}",
-            "--volume",
-            f"{folder}:/data",
-        ),
-        image,
-        *arguments,
+        "run", "--rm", "--user", f"{user}:{user}", "--volume", volume, image, *arguments
     )
 
 
@@ -73,13 +65,16 @@ def check_image(
     for place in (inside, outside):
         place.mkdir()
         write_inputs(place)
+    # Nobody in the image has the number of whoever calls, nor should root write there.
+    user = os.getuid() or 1234
+    os.chown(inside, user, -1)
     written: list[str] = []
     for handler, config in runs:
         ((task, part),) = config.items()
         written += [port["sourceDetails"]["filePath"] for port in part["output"]]
         command_line(config, task, inside)
         arguments = ("--config", "/data/py_config.json", "--task", task)
-        there = run_in_image(image, inside, handler.__name__, *arguments)
+        there = run_in_image(image, user, inside, handler.__name__, *arguments)
         here = run_handler(handler, config, task, outside)
         assert (there.returncode, here.returncode) == (0, 0), there.stderr + here.stderr
     ran = {handler.__name__ for handler, _ in runs}
@@ -87,7 +82,7 @@ def check_image(
     assert not untested, f"{untested} are in the image or in `runs`, but not in both"
     for name in written:
         pd.testing.assert_frame_equal(_read(inside / name), _read(outside / name))
-        assert (inside / name).stat().st_uid == os.getuid()
+        assert (inside / name).stat().st_uid == user
 
 
 def check_content(domain: str) -> None:
