@@ -9,6 +9,9 @@ from typing import Any
 
 from maxairesources.errors import InputError
 
+# The largest seed that NumPy's older generator takes, which scikit-learn uses.
+_LARGEST = 2**32 - 1
+
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a remedy that names the valid names nearest to `name`, or all of them."""
@@ -41,10 +44,12 @@ class Task:
     args: dict[str, Any]
 
     def whole(self, name: str, minimum: int) -> int:
-        """Return argument `name`, a whole number that is at least `minimum`."""
+        """Return argument `name`, a whole number from `minimum` to 2**32 - 1."""
         value = self.args[name]
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise self._wrong(name, f"a whole number from {minimum} on")
+        # type() and not isinstance(), since True is an int.
+        if type(value) is not int or not minimum <= value <= _LARGEST:
+            wanted = f"a whole number from {minimum} on, at most {_LARGEST}"
+            raise self._wrong(name, wanted)
         return value
 
     def share(self, name: str) -> float:

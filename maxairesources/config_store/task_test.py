@@ -56,15 +56,18 @@ def test_config_that_is_no_object(config: Any) -> None:
 
 def test_values() -> None:
     assert task(0).whole("a", 0) == 0
+    assert task(2**32 - 1).whole("a", 0) == 2**32 - 1
     assert task(0.3).share("a") == 0.3
     assert task(["x"]).texts("a") == ["x"]
     assert task("2018-01-01").date("a") == datetime.date(2018, 1, 1)
     assert task("America/New_York").time_zone("a") == "America/New_York"
 
 
-@pytest.mark.parametrize("value", [1, 2.0, True, "2", None])
+@pytest.mark.parametrize("value", [1, 2.0, True, "2", None, 2**32])
 def test_not_whole_from_2(value: Any) -> None:
-    with pytest.raises(InputError, match="give a whole number from 2 on"):
+    with pytest.raises(
+        InputError, match="give a whole number from 2 on, at most 4294967295"
+    ):
         task(value).whole("a", 2)
 
 

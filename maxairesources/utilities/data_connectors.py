@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pandas as pd
@@ -74,6 +75,14 @@ class DataFrame:
                 _write_pandas(df, port)
         except OSError as error:
             raise unwritable(port, error) from error
+
+
+def reading(port: Port) -> AbstractContextManager[None]:
+    """Return a context for what computes with the table of a port.
+
+    Spark reads the data then only, so an unreadable part shows there, as an InputError.
+    """
+    return _spark().reading(port) if port.type == "spark" else nullcontext()
 
 
 def _write_pandas(df: pd.DataFrame, port: Port) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
@@ -44,16 +46,32 @@ def read(port: Port) -> DataFrame:
         InputError: it cannot be read in the port's format.
     """
     spark = session()
-    # Spark logs a Java stack trace for a broken file, besides the error that it raises.
-    spark.sparkContext.setLogLevel("OFF")
-    try:
+    with reading(port):
         return spark.read.load(
             _uri(port.path), format=port.format, header=True, inferSchema=True
         )
-    except (PySparkException, Py4JJavaError) as error:
+
+
+@contextmanager
+def reading(port: Port) -> Iterator[None]:
+    """Tell Spark's errors within this context as a port that cannot be read.
+
+    Raises:
+        InputError: Spark raised an error.
+    """
+    context = session().sparkContext
+    # Spark logs a Java stack trace for a broken file, besides the error that it raises.
+    context.setLogLevel("OFF")
+    try:
+        yield
+    except PySparkException as error:
         raise unreadable(port, error) from error
+    except Py4JJavaError as error:
+        # The text of Java's own error names the file; that of this one does not.
+        java_error = RuntimeError(error.java_exception.toString())
+        raise unreadable(port, java_error) from error
     finally:
-        spark.sparkContext.setLogLevel("ERROR")
+        context.setLogLevel("ERROR")
 
 
 def write(df: DataFrame, port: Port) -> None:

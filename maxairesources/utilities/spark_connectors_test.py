@@ -32,7 +32,7 @@ def test_what_is_written_is_read(suffix: str, tmp_path: Path) -> None:
     for rows in (2, 1):
         table = spark_connectors.session().createDataFrame(TABLE[:rows])
         DataFrame().write(table, ports)
-        found = read_table(ports, COLUMNS).orderBy("n").toPandas()
+        found = read_table(ports, COLUMNS, port_type="spark").orderBy("n").toPandas()
         pd.testing.assert_frame_equal(found, TABLE[:rows], check_dtype=False)
     assert [path.name for path in (tmp_path / "new").iterdir()] == [f"x.{suffix}"]
 
@@ -75,6 +75,20 @@ def test_broken_file(
     assert "\tat " not in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("broken", [0, 1])
+def test_broken_part_of_a_folder(broken: int, tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").mkdir()
+    parts = [tmp_path / f"x.parquet/part-{i}.parquet" for i in range(2)]
+    for part in parts:
+        TABLE.to_parquet(part)
+    parts[broken].write_bytes(parts[broken].read_bytes()[:-20])
+    expected = rf"x\.parquet: cannot be read as parquet \(.*part-{broken}\.parquet"
+    with pytest.raises(InputError, match=expected):
+        read_table(
+            [port(1, tmp_path / "x.parquet", "spark")], COLUMNS, port_type="spark"
+        )
+
+
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
@@ -83,6 +97,10 @@ def test_broken_file(
         (TABLE.assign(n="x"), "column 'n' is of type string; give a number"),
         (TABLE.assign(t=1), "column 't' is of type bigint; give a text"),
         (TABLE.assign(d="2018"), "column 'd' is of type string; give a date"),
+        (
+            TABLE.assign(t=[{"a": 1}] * 2),
+            "column 't' is of type struct<a:bigint>; give",
+        ),
         (TABLE.assign(n=[1, None]), "column 'n' holds 1 missing or infinite"),
         (TABLE.assign(n=[-math.inf, 1]), "column 'n' holds 1 missing or infinite"),
         (TABLE.assign(t=["a", None]), "column 't' holds 1 missing or infinite"),
@@ -91,4 +109,6 @@ def test_broken_file(
 def test_wrong_table(table: pd.DataFrame, expected: str, tmp_path: Path) -> None:
     table.to_parquet(tmp_path / "x.parquet", index=False)
     with pytest.raises(InputError, match=rf"x\.parquet: {expected}"):
-        read_table([port(1, tmp_path / "x.parquet", "spark")], COLUMNS)
+        read_table(
+            [port(1, tmp_path / "x.parquet", "spark")], COLUMNS, port_type="spark"
+        )

@@ -1,32 +1,39 @@
 """Checks of what a task reads, the same for pandas and Spark."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
+from pandas.api import types
+
 from maxairesources.errors import InputError
-from maxairesources.utilities.data_connectors import DataFrame
+from maxairesources.utilities.data_connectors import DataFrame, reading
 from maxairesources.utilities.ports import find_port
 
 Kind = Literal["number", "text", "date"]
 
-# How the names of pandas' and of Spark's types begin, for each kind.
-_TYPES: dict[Kind, tuple[str, ...]] = {
-    "number": (
-        "int",
-        "uint",
-        "float",
-        "double",
-        "bigint",
-        "smallint",
-        "tinyint",
-        "decimal",
-        "Int",
-        "UInt",
-        "Float",
+# Whether a pandas column is of a kind. A time with a zone is no date here.
+_PANDAS_KINDS: dict[Kind, Callable[[Any], bool]] = {
+    "number": types.is_any_real_numeric_dtype,
+    # Other things than texts have the type object too; all missing is "empty".
+    "text": lambda column: (
+        types.infer_dtype(column) in ("string", "categorical", "empty")
     ),
-    "text": ("object", "string", "str", "category"),
-    "date": ("datetime64", "timestamp", "date"),
+    "date": types.is_datetime64_dtype,
+}
+
+# The names of Spark's types, without what stands in brackets. Spark gives a timestamp
+# in the time zone of the session, UTC, so it needs no other check.
+_SPARK_KINDS: dict[Kind, tuple[str, ...]] = {
+    "number": ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"),
+    "text": ("string",),
+    "date": ("date", "timestamp", "timestamp_ntz"),
+}
+
+_REMEDIES: dict[Kind, str] = {
+    "number": "give a number",
+    "text": "give a text",
+    "date": "give a date, or UTC times without a time zone",
 }
 
 _INFINITE = (math.inf, -math.inf)
@@ -37,6 +44,7 @@ def read_table(
     columns: Mapping[str, Kind],
     port_number: int = 1,
     may_be_missing: Collection[str] = (),
+    port_type: Literal["pandas", "spark"] = "pandas",
 ) -> Any:
     """Read the wanted columns of a port's table and check them.
 
@@ -45,25 +53,35 @@ def read_table(
         columns: the kind of each wanted column, by name.
         port_number: the number of the port.
         may_be_missing: the columns that may hold missing values.
+        port_type: the type that the port must have, since the task works with it.
 
     Returns:
-        A pandas DataFrame or a Spark one, as the port's type says, with these columns.
+        A pandas DataFrame or a Spark one, as `port_type` says, with these columns.
 
     Raises:
-        InputError: the table is missing, unreadable or empty, or a wanted column is
-            missing, of another kind, or holds missing or infinite values.
+        InputError: the port is of another type, the table is missing, unreadable or
+            empty, or a wanted column is missing, of another kind, or holds missing or
+            infinite values.
     """
+    port = find_port(ports, port_number)
+    if port.type != port_type:
+        raise InputError(
+            f"port {port_number} has type {port.type!r}, but the task reads a "
+            f"{port_type} table there",
+            "change the port's type in the config",
+        )
     frame = DataFrame().get(ports, port_number)
-    path = find_port(ports, port_number).path
-    check_columns(frame, columns, path)
-    frame = frame[list(columns)]
     full = {name: columns[name] for name in columns if name not in may_be_missing}
-    for name, count in _gaps(frame, full).items():
+    with reading(port):
+        check_columns(frame, columns, port.path)
+        frame = frame[list(columns)]
+        gaps = _gaps(frame, full)
+    for name, count in gaps.items():
         if count:
             raise InputError(
                 f"column {name!r} holds {count} missing or infinite values",
                 "fill or drop those rows",
-                path,
+                port.path,
             )
     return frame
 
@@ -86,9 +104,9 @@ def check_columns(frame: Any, columns: Mapping[str, Kind], subject: object) -> N
     if _is_empty(frame):
         raise InputError("the table is empty", "give at least one row", subject)
     for name, kind in columns.items():
-        if not found[name].startswith(_TYPES[kind]):
+        if not _is_of_kind(frame, name, found[name], kind):
             raise InputError(
-                f"column {name!r} is of type {found[name]}", f"give a {kind}", subject
+                f"column {name!r} is of type {found[name]}", _REMEDIES[kind], subject
             )
 
 
@@ -110,6 +128,12 @@ def _is_spark(frame: Any) -> bool:
 def _dtypes(frame: Any) -> Any:
     """Return pairs of a column's name and type."""
     return frame.dtypes if _is_spark(frame) else frame.dtypes.items()
+
+
+def _is_of_kind(frame: Any, column: str, type_name: str, kind: Kind) -> bool:
+    if _is_spark(frame):
+        return type_name.split("(")[0] in _SPARK_KINDS[kind]
+    return _PANDAS_KINDS[kind](frame[column])
 
 
 def _is_empty(frame: Any) -> bool:

@@ -40,6 +40,16 @@ def test_wanted_columns_are_returned(tmp_path: Path) -> None:
         (TABLE.assign(n=True), "column 'n' is of type bool; give a number"),
         (TABLE.assign(t=1), "column 't' is of type int64; give a text"),
         (TABLE.assign(d="2018"), "column 'd' is of type object; give a date"),
+        (
+            TABLE.assign(n=pd.interval_range(0, 2)),
+            r"column 'n' is of type interval\[int64, right\]; give a number",
+        ),
+        (TABLE.assign(t=[[1], [2]]), "column 't' is of type object; give a text"),
+        (
+            TABLE.assign(d=TABLE["d"].dt.tz_localize("UTC")),
+            r"column 'd' is of type datetime64\[.s, UTC\]; give a date, or UTC times "
+            "without a time zone",
+        ),
         (TABLE.assign(n=[1, None]), "column 'n' holds 1 missing or infinite"),
         (TABLE.assign(n=[-math.inf, math.inf]), "column 'n' holds 2 missing or"),
         (TABLE.assign(t=["a", None]), "column 't' holds 1 missing or infinite"),
@@ -48,6 +58,26 @@ def test_wanted_columns_are_returned(tmp_path: Path) -> None:
 def test_wrong_table(table: pd.DataFrame, expected: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=rf"x\.parquet: {expected}"):
         read(table, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("n", "t"),
+    [("Int64", "string"), ("uint8", "category"), ("float32", "object")],
+)
+def test_types_of_a_kind(n: str, t: str, tmp_path: Path) -> None:
+    table = TABLE.astype({"n": n, "t": t})
+    assert read(table, tmp_path).dtypes.astype(str).tolist()[:2] == [n, t]
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"), [("pandas", "spark"), ("spark", "pandas")]
+)
+def test_wrong_port_type_is_told_before_anything_is_read(
+    given: str, wanted: Any
+) -> None:
+    expected = f"port 1 has type '{given}', but the task reads a {wanted} table there"
+    with pytest.raises(InputError, match=expected):
+        read_table([port(1, "none.parquet", given)], COLUMNS, port_type=wanted)
 
 
 def test_missing_values_can_be_allowed(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def execute(**kwargs: Any) -> None:
     task = read_task(kwargs["config"], kwargs["task"], ("segments", "seed", "starts"))
     segments, seed = task.whole("segments", 2), task.whole("seed", 0)
     starts = task.whole("starts", 1)
-    features = read_table(task.input, COLUMNS)
+    features = read_table(task.input, COLUMNS, port_type="spark")
     _check(features, segments, ports.find_port(task.input).path)
     segmented = with_segments(features, segments, seed, starts).cache()
     profiles = profile(segmented)

@@ -67,7 +67,7 @@ def execute(**kwargs: Any) -> None:
     """Run the task; see the module's text."""
     task = read_task(kwargs["config"], kwargs["task"], ("as_of", "time_zone"))
     as_of, time_zone = task.date("as_of"), task.time_zone("time_zone")
-    transactions = read_table(task.input, COLUMNS)
+    transactions = read_table(task.input, COLUMNS, port_type="spark")
     features = rfm_features(transactions, as_of, time_zone).cache()
     totals = features.agg(
         F.count("*"), F.sum("frequency"), F.round(F.sum("monetary"), 2)

@@ -96,6 +96,20 @@ def test_wrong_type_ends_the_real_command_in_one_line(
     check_error(result.stderr, "column 'sales_value' is of type string; give a number")
 
 
+@pytest.mark.parametrize("broken", [0, 1])
+def test_broken_part_of_a_folder_ends_the_real_command_in_one_line(
+    broken: int, transactions: pd.DataFrame, tmp_path: Path
+) -> None:
+    (tmp_path / "transactions.parquet").mkdir()
+    parts = [tmp_path / f"transactions.parquet/part-{i}.parquet" for i in range(2)]
+    for part in parts:
+        transactions[:100].to_parquet(part)
+    parts[broken].write_bytes(parts[broken].read_bytes()[:-20])
+    result = run_handler(rfm_features, config(tmp_path), TASK, tmp_path)
+    assert result.returncode == 1
+    check_error(result.stderr, "transactions.parquet: cannot be read as parquet")
+
+
 @pytest.mark.parametrize(
     ("change", "args", "expected"),
     [

@@ -141,7 +141,6 @@ def execute(**kwargs: Any) -> None:
     """Run the task; see the module's text."""
     names = ("horizon", "season", "origins", "minimum_weekly_units")
     task = read_task(kwargs["config"], kwargs["task"], names)
-    # A scale of 0 would need a department without sales, hence at least one unit.
     horizon, season, origins, minimum = (task.whole(name, 1) for name in names)
     source = ports.find_port(task.input).path
     table = to_matrix(read_table(task.input, COLUMNS), minimum, source)
@@ -152,6 +151,16 @@ def execute(**kwargs: Any) -> None:
             "give more weeks, or a smaller season, horizon or origins",
             source,
         )
+    # The first origin sees least: where its scale is above 0, all later ones are.
+    first = table[: len(table) - horizon - origins + 1]
+    for name, scale in first.diff(season).abs().mean().items():
+        if scale == 0:
+            raise InputError(
+                f"department {name!r} sells the same as {season} weeks before in all "
+                f"of its first {len(first)} weeks, so it has no MASE",
+                "leave it out, or change season or origins",
+                source,
+            )
     errors = _backtests(table, season, horizon, origins)
     connector = data_connectors.DataFrame()
     connector.write(_ahead(table, season, horizon), task.output, 1)

@@ -108,6 +108,17 @@ def test_backtest_sees_no_week_that_it_forecasts() -> None:
         (lambda t: pd.concat([t, t[:1]]), {}, "week stands there twice"),
         (lambda t: t.drop(3), {}, "a department lacks a week"),
         (lambda t: t[t["week_start"] < "2017-02-20"], {}, "7 weeks, but the backtest"),
+        (lambda t: t.assign(units=500), {}, "sells the same as 4 weeks before"),
+        (
+            lambda t: t.assign(
+                units=t["units"].mask(
+                    (t["department"] == "PRODUCE") & (t["week_start"] < "2017-11-01"),
+                    500 + t["week_start"].dt.dayofyear // 7 % 4,
+                )
+            ),
+            {},
+            "department 'PRODUCE' sells the same as 4 weeks before",
+        ),
         (lambda t: t, {"minimum_weekly_units": 10**6}, "no department sells 1000000"),
         (lambda t: t, {"season": 0}, "function.args.season is 0; give a whole number"),
         (lambda t: t, {"horizon": 2.5}, "function.args.horizon is 2.5; give a whole"),
