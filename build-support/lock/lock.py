@@ -2,7 +2,7 @@
 
 A lock `x.lock` is compiled by uv from the `x.txt` beside it. It holds names, versions and
 hashes, and neither a host nor an address, so it works with any package index. Its header
-records what it was compiled from; `lock_test.py` fails when that is no longer so.
+records what it was compiled from; `lock_file_test.py` fails when that is no longer so.
 """
 
 from __future__ import annotations
