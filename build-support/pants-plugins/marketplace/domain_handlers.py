@@ -57,12 +57,15 @@ async def infer_domain_handlers(
             description_of_origin=f"the `domain_handlers` target in {domain}",
         ),
     )
-    return InferredDependencies(
+    sources = [
         target.address
         for target in targets
         # The domain's own folder holds setup.py, which an image does not carry.
         if isinstance(target, PythonSourceTarget) and target.residence_dir != domain
-    )
+    ]
+    # Of a deleted file only the generator is left, so that it must have dependents too.
+    generators = {address.maybe_convert_to_target_generator() for address in sources}
+    return InferredDependencies([*sources, *generators])
 
 
 def rules() -> Iterable[Any]:

@@ -60,6 +60,9 @@ def test_all_sources_of_all_usecases_and_nothing_else(rule_runner: RuleRunner) -
     assert infer(rule_runner) == {
         "retail/churn/handlers/score.py",
         "retail/prices/handlers/fit.py",
+        # Which own a deleted file.
+        "retail/churn/handlers:handlers",
+        "retail/prices/handlers:handlers",
     }
 
 

@@ -14,7 +14,7 @@ import pytest
 PANTS_TOML = """\
 [GLOBAL]
 pants_version = "2.17.1"
-backend_packages = ["pants.backend.python", "marketplace"]
+backend_packages = ["pants.backend.docker", "pants.backend.python", "marketplace"]
 ignore_warnings = ["DEPRECATED: Running Pants in an external Python interpreter"]
 [anonymous-telemetry]
 enabled = false
