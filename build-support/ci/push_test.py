@@ -69,6 +69,14 @@ def test_without_a_commit_all_images_are_pushed(push: Push) -> None:
     assert push.calls()[-1] == "pants publish ::"
 
 
+def test_bases_alone_need_no_pants(push: Push) -> None:
+    assert push.run("--bases").returncode == 0
+    assert push.calls()[-1].startswith(
+        "docker push --quiet registry.test:5000/a/maxai/spark"
+    )
+    assert not any(call.startswith("pants") for call in push.calls())
+
+
 def test_a_drifted_base_is_refused_before_anything_is_pushed(push: Push) -> None:
     push.stub(push.base_image, 'echo "maxai/python:0 has drifted" >&2; exit 1')
     result = push.run("--since", "abc")
