@@ -29,7 +29,11 @@ case $2 in
     tag) echo "maxai/$3:abc" ;;
     build)
         if [ -e "$MACHINE/build-fails" ]; then echo no mirror >&2; exit 3; fi
-        echo false > "$MACHINE/images/$3" ;;
+        echo "maxai/$3: installing"
+        echo false > "$MACHINE/images/$3"
+        [ -e "$MACHINE/archive-moved-on" ] || exit 0
+        echo "maxai/$3 has drifted:"; echo "  tool 0.9 -> 1.0"
+        echo true > "$MACHINE/images/$3" ;;
     *) echo cpython3.11 ;;
 esac""",
     "docker": """
@@ -49,6 +53,8 @@ esac""",
 case " $* " in
     *" update "*)
         touch "$MACHINE/updated" ;;
+    *" indextargets "*bookworm*)
+        [ ! -e "$MACHINE/bookworm-lists" ] || echo bookworm ;;
     *" indextargets "*)
         [ ! -e "$MACHINE/updated" ] || echo Debian ;;
     *)
@@ -61,10 +67,10 @@ case " $* " in
 esac""",
 }
 PACKAGES = {
+    "default-jre-headless": ("java",),
     "docker.io": ("docker", "dockerd"),
     "git": ("git",),
     "mmdebstrap": ("mmdebstrap",),
-    "openjdk-17-jre-headless": ("java",),
     "python3.11": ("python3.11",),
 }
 CHANGES = ("apt-get -y", "docker pull", "docker tag", "dockerd", "build ", "systemctl")
@@ -129,6 +135,7 @@ class Machine:
 
 
 DEBIAN = "ID=debian\nVERSION_CODENAME=bookworm\n"
+DEBIAN_13 = "ID=debian\nVERSION_CODENAME=trixie\n"
 
 
 def machine(
@@ -204,7 +211,7 @@ def test_no_hint_when_pants_is_on_the_path(tmp_path: Path) -> None:
         ("docker", "Docker engine: setup installs docker.io iptables and starts dock"),
         ("engine", "Docker engine: setup installs docker.io iptables and starts dock"),
         ("images", "base image spark: setup builds maxai/spark:abc"),
-        ("java", "Java 17 or newer: setup installs openjdk-17-jre-headless"),
+        ("java", "Java 17 or newer: setup installs default-jre-headless"),
     ],
 )
 def test_check_tells_what_is_missing(tmp_path: Path, lacks: str, message: str) -> None:
@@ -219,7 +226,7 @@ def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
     code, output = here.run()
     assert code == 0, output
     changes = "\n".join(here.changes())
-    for package in ("git", "python3.11", "docker.io iptables", "mmdebstrap", "openjdk"):
+    for package in ("git", "python3.11", "docker.io iptables", "mmdebstrap", "default"):
         assert f"--no-install-recommends {package}" in changes
     assert "dockerd --storage-driver overlay2" in changes
     assert f"to stop it: kill $(cat {tmp_path}/var/run/docker.pid)" in output
@@ -238,12 +245,7 @@ def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
         ("java", DEBIAN, 1000, "install Java 17 or newer (java is no Java)"),
         ("python3.9", DEBIAN, 0, "run `pyenv install 3.9`, or set PANTS_PYTHON"),
         ("python3.11", DEBIAN, 1000, "install python3.11 and python3.11-venv"),
-        (
-            "python3.11",
-            "ID=debian\nVERSION_CODENAME=trixie\n",
-            0,
-            "run `pyenv install 3.11`",
-        ),
+        ("python3.11", DEBIAN_13, 0, "run `pyenv install 3.11`"),
     ],
 )
 def test_by_hand(
@@ -270,12 +272,23 @@ def test_an_engine_of_somebody_else_is_not_started(tmp_path: Path) -> None:
     assert "have root put you into the group docker" in output
 
 
-def test_a_docker_host_that_does_not_answer(tmp_path: Path) -> None:
-    here = machine(tmp_path, lacks={"engine"})
+def test_an_engine_that_answers_at_docker_host_alone(tmp_path: Path) -> None:
+    here = machine(tmp_path)
+    here.stub("docker", '[ -n "$DOCKER_HOST" ] && echo version 1')
     here.env["DOCKER_HOST"] = "tcp://engine.invalid:2375"
     code, output = here.run()
     assert (code, here.changes()) == (3, [])
-    assert "no engine answers at DOCKER_HOST=tcp://engine.invalid:2375" in output
+    assert "by hand: unset DOCKER_HOST (tcp://engine.invalid:2375), which" in output
+    assert "name the engine by `docker context use` instead" in output
+
+
+def test_bases_go_where_pants_looks_for_them(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"images"})
+    here.stub("docker", '[ -z "$DOCKER_HOST" ] || exit 1' + STUBS["docker"])
+    here.stub("python3.11", '[ -z "$DOCKER_HOST" ] || exit 1' + STUBS["python3.11"])
+    here.env["DOCKER_HOST"] = "tcp://engine.invalid:2375"
+    code, output = here.run()
+    assert code == 0, output
 
 
 def test_a_shim_that_does_not_start(tmp_path: Path) -> None:
@@ -339,7 +352,8 @@ def test_a_service_manager_starts_the_engine(tmp_path: Path) -> None:
     code, output = here.run()
     assert code == 0, output
     assert here.changes()[0] == "systemctl start docker"
-    assert "journalctl -u docker" in output
+    assert "journalctl -u docker;" in output
+    assert "to stop it: systemctl stop docker docker.socket\n" in output
 
 
 def test_bases_are_pulled_from_the_registry(tmp_path: Path) -> None:
@@ -375,6 +389,40 @@ def test_bases_that_can_be_neither_pulled_nor_built(tmp_path: Path) -> None:
     assert "maxai/python:abc can be neither pulled nor built here" in output
 
 
+def test_debian_13_builds_no_base(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks=COMPLETE - {"python3.9"}, os_release=DEBIAN_13)
+    here.stub("python3.11")
+    code, output = here.run()
+    assert (code, here.changes()) == (3, [])
+    for base in BASES:
+        assert f"by hand: set MAXAI_REGISTRY to a registry that has {base}" in output
+    assert "build it on Debian bookworm" in output
+
+
+def test_debian_13_builds_from_lists_of_bookworm(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"images", "mmdebstrap"}, os_release=DEBIAN_13)
+    here.has("bookworm-lists")
+    code, output = here.run()
+    assert code == 0, output
+    assert sum("build python" in line for line in here.changes()) == 1
+
+
+def test_debian_13_pulls_bases(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks=COMPLETE - {"python3.9"}, os_release=DEBIAN_13)
+    here.stub("python3.11")
+    here.stub("docker", folder=tmp_path / "apt/docker-cli")
+    (tmp_path / "apt/docker.io/docker").unlink()
+    here.env["MAXAI_REGISTRY"] = "registry.invalid"
+    assert "base image python: setup pulls maxai/python:abc\n" in here.run("--check")[1]
+    code, output = here.run()
+    assert code == 3
+    assert "maxai/python:abc can be neither pulled nor built here" in output
+    assert "mmdebstrap" not in "".join(here.changes())
+    here.has("registry")
+    code, output = here.run()
+    assert code == 0, output
+
+
 def test_a_base_that_does_not_build(tmp_path: Path) -> None:
     here = machine(tmp_path, lacks={"images"})
     here.has("build-fails")
@@ -384,12 +432,25 @@ def test_a_base_that_does_not_build(tmp_path: Path) -> None:
     assert "setup: maxai/python:abc could not be built" in output
 
 
+def test_packages_that_drifted_are_told(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"images"})
+    here.has("archive-moved-on")
+    code, output = here.run()
+    assert code == 0, output
+    for name in ("python", "spark"):
+        assert f"   maxai/{name} has drifted:\n     tool 0.9 -> 1.0\nok  " in output
+    assert "installing" not in output
+
+
 def test_a_drifted_base_is_told(tmp_path: Path) -> None:
     here = machine(tmp_path)
     (tmp_path / "images/spark").write_text("true\n")
     code, output = here.run("--check")
     assert code == 0
     assert "maxai/spark:abc (drifted: nothing built on it can be pushed)" in output
+    assert "accept its packages with `build-support/docker/base-image record`" in output
+    assert "`docker rmi maxai/spark:abc` and run setup again" in output
+    assert "`docker rmi maxai/python" not in output
 
 
 @pytest.mark.parametrize("version", ["1.8.0_292", "11.0.2", "16"])
@@ -432,8 +493,8 @@ def test_old_package_lists_are_updated(tmp_path: Path) -> None:
 
 def test_apt_get_that_fails(tmp_path: Path) -> None:
     here = machine(tmp_path, lacks={"java"})
-    shutil.rmtree(tmp_path / "apt/openjdk-17-jre-headless")
+    shutil.rmtree(tmp_path / "apt/default-jre-headless")
     code, output = here.run()
     assert code == 1
     assert "  E: Unable to locate package" in output
-    assert "setup: apt-get could not install openjdk-17-jre-headless" in output
+    assert "setup: apt-get could not install default-jre-headless" in output

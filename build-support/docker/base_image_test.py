@@ -331,11 +331,14 @@ def test_a_mirror_that_fails(checkout: Checkout) -> None:
 
 
 def test_only_debian_bookworm_is_taken_from_apt(checkout: Checkout) -> None:
-    other = "trixie deb http://mirror.invalid/debian trixie main\n"
-    (checkout.folder / "targets").write_text(TARGETS + other)
-    sources = checkout.module().debian_sources()
-    assert sources.count("deb http://mirror.invalid/debian bookworm") == 3
-    assert "trixie" not in sources
+    other = "".join(
+        f"{suite} deb http://mirror.invalid/debian {suite} main\n"
+        for suite in ("trixie", "bookworm-backports", "bookworm-proposed-updates")
+    )
+    (checkout.folder / "targets").write_text(other + TARGETS)
+    assert sorted(checkout.module().debian_sources().splitlines()) == sorted(
+        line.split(" ", 1)[1] for line in TARGETS.splitlines()
+    )
 
 
 def test_security_updates_must_be_among_the_sources(checkout: Checkout) -> None:
