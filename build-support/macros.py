@@ -62,11 +62,12 @@ def marketplace_domain():
         image_tags=["{pants.hash}"],
         dependencies=[":deps", ":srcs"],
     )
+    file(name="dockerfile", source="Dockerfile")
     python_test(
         name="image_test",
         source="image_test.py",
         runtime_package_dependencies=[":image"],
-        extra_env_vars=["DOCKER_HOST", "HOME", "JAVA_HOME", "PATH"],
+        extra_env_vars=["JAVA_HOME", "PATH"],
     )
 
     python_source(name="setup", source="setup.py")
