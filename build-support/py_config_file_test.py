@@ -1,4 +1,4 @@
-"""Tests that the committed py_configs of the domain DOMAIN hold what their handlers ask for."""
+"""Tests that the tasks and ports in the py_configs of the domain DOMAIN can be read."""
 
 from __future__ import annotations
 
