@@ -1,30 +1,64 @@
-"""Tests that the tasks and ports in the py_configs of the domain DOMAIN can be read."""
+"""Tests that the handlers of the domain DOMAIN understand what its py_configs tell them."""
 
 from __future__ import annotations
 
-import json
+import importlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from maxairesources.config_store.task import read_task, task_names
-from maxairesources.utilities.ports import find_port
+from maxairesources.config_store.document import parse, validate
+from maxairesources.config_store.py_config import PyConfig
+from maxairesources.config_store.task import Arguments, read_task
 
-CONFIGS = sorted(Path("maxaiconfigs", os.environ["DOMAIN"]).rglob("py_config.json"))
+FOLDER = Path("maxaiconfigs", os.environ["DOMAIN"])
+CONFIGS = sorted(FOLDER.rglob("py_config.json"))
+
+
+def read(path: Path) -> dict[str, Any]:
+    return parse(path.read_text(), path)
+
+
+def arguments(usecase: Path, task: str) -> type[Arguments]:
+    """Return the model of the arguments of the handler that a usecase's task runs."""
+    for path in (usecase / "kubepod_config.json", usecase / "spark_config.json"):
+        for launch in read(path)["tasks"] if path.exists() else []:
+            if launch["name"] == task:
+                if "spark_submit_conf" in launch:
+                    application = launch["spark_submit_conf"]["application"]
+                    module = (
+                        application.removeprefix("local:///opt/maxai/")
+                        .removesuffix(".py")
+                        .replace("/", ".")
+                    )
+                else:
+                    module = launch["conf"]["arguments"][0]
+                model: type[Arguments] = importlib.import_module(module).Arguments
+                return model
+    raise AssertionError(f"{usecase} does not say how {task} is launched")
 
 
 def test_the_domain_has_a_py_config() -> None:
     assert CONFIGS
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.parent.name)
-def test_tasks_and_ports_can_be_read(path: Path) -> None:
-    config = json.loads(path.read_text())
-    assert task_names(config)
-    for name in task_names(config):
-        task = read_task(config, name, config[name]["function"]["args"])
+@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def test_handlers_take_what_the_py_config_tells_them(path: Path) -> None:
+    config = read(path)
+    for name, task in validate(PyConfig, config, path).tasks.items():
         assert task.input and task.output
-        for ports in (task.input, task.output):
-            for port in ports:
-                assert not find_port(ports, port["port"]).path.is_absolute()
+        for port in (*task.input, *task.output):
+            assert not Path(port.sourceDetails.filePath).is_absolute()
+        read_task(config, name, arguments(path.parent.parent, name))
+
+
+def test_overlays_set_arguments_that_the_handlers_take() -> None:
+    """Their values may be templates of Airflow's, so only the names are looked at."""
+    for path in FOLDER.rglob("py_config.*.json"):
+        base, overlay = read(path.with_name("py_config.json")), read(path)
+        for name in base.keys() & overlay.keys() - {"$schema"}:
+            given = overlay[name].get("function", {}).get("args", {})
+            known = arguments(path.parent.parent, name).model_fields
+            assert given.keys() <= known.keys(), path

@@ -1,5 +1,8 @@
 """The one exception for what a person can mend: a file, a config, an argument."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(Exception):
     """Input that cannot be used, told in one line.
@@ -20,3 +23,12 @@ class InputError(Exception):
     def __str__(self) -> str:
         where = "config" if self.subject is None else self.subject
         return " ".join(f"{where}: {self.problem}; {self.remedy}".split())
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return a remedy that names the valid names nearest to `name`, or all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"use one of: {', '.join(names) or 'none is defined'}"

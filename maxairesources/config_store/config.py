@@ -2,47 +2,64 @@
 
 import argparse
 import functools
+import inspect
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from maxairesources.config_store.task import nearest, task_names
-from maxairesources.errors import InputError
+from maxairesources.config_store.credentials import Credentials
+from maxairesources.config_store.document import parse, validate
+from maxairesources.config_store.py_config import PyConfig
+from maxairesources.errors import InputError, nearest
+from maxairesources.utilities import storage
+
+# The folder of a pod in which Airflow's KubernetesPodOperator with do_xcom_push looks for
+# return.json.
+_XCOM = Path("/airflow/xcom")
 
 _EPILOG = """\
-Relative file paths in the config are below the folder that the environment variable
-MAXAI_DATA_ROOT names (default: the current folder).
+Relative file paths in the config are below what the environment variable
+MAXAI_DATA_ROOT names: a folder (default: the current one), or a URI of an object store.
+Stores take their credentials from the environment, and so does the handler its
+connections: AIRFLOW_CONN_<ID>, each in Airflow's JSON or URI form.
 
 Exit code: 0 done, 1 unusable input (one line on the standard error stream says what
 to do), 2 wrong use of this command. Anything unforeseen ends with a traceback.
 """
 
 
-def main() -> Callable[[Callable[..., None]], Callable[..., None]]:
+def main() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the decorator for a handler's `execute(**kwargs)`.
 
     Called with keywords, the decorated function is the plain one. Called without any,
-    as at the end of a handler's module, it is a command: it reads --config and --task
-    and calls `execute` with the keywords `config` (the whole py_config, a dict) and
-    `task` (the task's name), and ends the process.
+    as at the end of a handler's module, it is a command: it reads --config and --task,
+    calls `execute` and ends the process. The keywords of that call are:
+
+    - config: the whole py_config, a dict;
+    - task: the task's name;
+    - access_credentials: the connections by their ids, see `Credentials`.
+
+    What `execute` returns, if anything, is a JSON value for the DAG, such as metrics
+    that it branches on. It goes to /airflow/xcom/return.json, where the DAG's
+    KubernetesPodOperator looks for it if do_xcom_push is set; where there is no folder
+    /airflow/xcom, nobody waits for the value and it is dropped.
     """
 
-    def decorate(execute: Callable[..., None]) -> Callable[..., None]:
+    def decorate(execute: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(execute)
-        def wrapper(**kwargs: Any) -> None:
+        def wrapper(**kwargs: Any) -> Any:
             if kwargs:
-                execute(**kwargs)
-            else:
-                sys.exit(run_command(execute))
+                return execute(**kwargs)
+            sys.exit(run_command(execute))
 
         return wrapper
 
     return decorate
 
 
-def run_command(execute: Callable[..., None], argv: Sequence[str] | None = None) -> int:
+def run_command(execute: Callable[..., Any], argv: Sequence[str] | None = None) -> int:
     """Run a handler as a command and return its exit code: 0 or 1.
 
     Args:
@@ -53,27 +70,35 @@ def run_command(execute: Callable[..., None], argv: Sequence[str] | None = None)
         SystemExit: the arguments are wrong (2), or --help was asked for (0).
     """
     options = _parser(execute).parse_args(argv)
+    inline = options.config.startswith("{")
     try:
-        config = _read_config(options.config)
-        if options.task not in task_names(config):
-            raise InputError(
-                f"no task {options.task!r}", nearest(options.task, task_names(config))
-            )
-        execute(config=config, task=options.task)
+        text = options.config if inline else storage.read_text(options.config)
+        config = parse(text)
+        tasks = validate(PyConfig, config).tasks
+        if options.task not in tasks:
+            raise InputError(f"no task {options.task!r}", nearest(options.task, tasks))
+        config.pop("$schema", None)
+        credentials = Credentials()
+        value = execute(
+            config=config, task=options.task, access_credentials=credentials
+        )
+        if value is not None:
+            _hand_over(value)
     except InputError as error:
         if error.subject is None:
-            error.subject = options.config
+            error.subject = "--config" if inline else storage.shown(options.config)
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _parser(execute: Callable[..., None]) -> argparse.ArgumentParser:
+def _parser(execute: Callable[..., Any]) -> argparse.ArgumentParser:
     module = execute.__globals__
     spec = module.get("__spec__")
+    texts = [module.get("__doc__"), getattr(module.get("Arguments"), "__doc__", None)]
     parser = argparse.ArgumentParser(
         prog=f"python -m {spec.name}" if spec else None,
-        description=module.get("__doc__"),
+        description="\n".join(inspect.cleandoc(text) + "\n" for text in texts if text),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -81,9 +106,9 @@ def _parser(execute: Callable[..., None]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--config",
         required=True,
-        type=Path,
         metavar="FILE",
-        help="the objective's py_config.json",
+        help="the objective's py_config.json: its path, a URI such as s3://bucket/it, "
+        "or the JSON text itself",
     )
     parser.add_argument(
         "--task",
@@ -94,17 +119,9 @@ def _parser(execute: Callable[..., None]) -> argparse.ArgumentParser:
     return parser
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    remedy = "give --config a readable py_config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", remedy) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"is no UTF-8 text ({error.reason})", remedy) from error
-    except json.JSONDecodeError as error:
-        problem = f"is no JSON ({error.msg}, line {error.lineno}, column {error.colno})"
-        raise InputError(problem, "mend it there") from error
-    if not isinstance(config, dict):
-        raise InputError("is no JSON object", "give one key a task")
-    return config
+def _hand_over(value: Any) -> None:
+    # Also where nobody waits for it, so that a value that is no JSON shows in tests.
+    text = json.dumps(value, allow_nan=False)
+    if _XCOM.is_dir():
+        with storage.replacing(str(_XCOM / "return.json")) as file:
+            file.write(text.encode())

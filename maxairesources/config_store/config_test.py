@@ -1,34 +1,58 @@
 import json
+import math
+import os
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from maxairesources.config_store import config
+from maxairesources.config_store.credentials import Credentials
 from maxairesources.errors import InputError
-from maxairesources.testing.handlers import call_handler, check_error
+from maxairesources.testing.handlers import call_handler, check_error, port, py_config
 
-TASKS = {"$schema": "x", "score_clients": {"a": 1}, "evaluate_model": {}}
+TASKS = {
+    **py_config("score_clients", [port(1, "a.csv")], [], a=1),
+    **py_config("evaluate_model", [], []),
+}
+SCORE = ["--task", "score_clients"]
 
 
-def recorded(calls: list[dict[str, Any]]) -> Any:
-    def execute(**kwargs: Any) -> None:
+def recorded(calls: list[dict[str, Any]], result: Any = None) -> Any:
+    def execute(**kwargs: Any) -> Any:
+        assert isinstance(kwargs.pop("access_credentials"), Credentials)
         calls.append(kwargs)
+        return result
 
     return execute
 
 
-def test_command_passes_the_config_and_the_task(tmp_path: Path) -> None:
+def test_command_passes_the_config_the_task_and_credentials(tmp_path: Path) -> None:
     calls: list[dict[str, Any]] = []
-    assert call_handler(recorded(calls), TASKS, "score_clients", tmp_path) == 0
+    with_schema = {"$schema": "x", **TASKS}
+    assert call_handler(recorded(calls), with_schema, "score_clients", tmp_path) == 0
     assert calls == [{"config": TASKS, "task": "score_clients"}]
 
 
-def test_decorated_function_can_be_called_with_keywords() -> None:
+def test_config_can_be_a_uri_or_the_text_itself(tmp_path: Path) -> None:
+    text = json.dumps(TASKS)
+    (tmp_path / "c.json").write_text(text)
+    with fsspec.open("memory://bucket/c.json", "w") as file:
+        file.write(text)
     calls: list[dict[str, Any]] = []
-    config.main()(recorded(calls))(config={}, task="t")
-    assert calls == [{"config": {}, "task": "t"}]
+    for given in (text, f"file://{tmp_path}/c.json", "memory://bucket/c.json"):
+        assert config.run_command(recorded(calls), ["--config", given, *SCORE]) == 0
+    assert calls == [{"config": TASKS, "task": "score_clients"}] * 3
+
+
+def test_decorated_function_can_be_called_with_keywords() -> None:
+    assert config.main()(lambda **kwargs: kwargs)(config={}, task="t") == {
+        "config": {},
+        "task": "t",
+    }
 
 
 def test_decorated_function_without_keywords_is_a_command(
@@ -45,12 +69,55 @@ def test_decorated_function_without_keywords_is_a_command(
     assert calls == [{"config": TASKS, "task": "evaluate_model"}]
 
 
+def test_help_says_what_the_handler_and_its_arguments_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def execute() -> None: ...
+
+    texts = {"__doc__": "Does it.", "Arguments": type("A", (), {"__doc__": "Seed."})}
+    handler = types.FunctionType(execute.__code__, texts)
+    with pytest.raises(SystemExit):
+        config.run_command(handler, ["--help"])
+    assert "\n\nDoes it.\n\nSeed.\n\n" in capsys.readouterr().out
+
+
+def test_result_is_handed_to_the_dag_where_one_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "xcom"
+    monkeypatch.setattr(config, "_XCOM", folder)
+    argv = ["--config", json.dumps(TASKS), *SCORE]
+    assert config.run_command(recorded([], {"auc": 0.7}), argv) == 0
+    assert not folder.exists()
+    folder.mkdir()
+    assert config.run_command(recorded([]), argv) == 0
+    assert os.listdir(folder) == []
+    assert config.run_command(recorded([], {"auc": 0.7}), argv) == 0
+    assert os.listdir(folder) == ["return.json"]
+    assert json.loads((folder / "return.json").read_text()) == {"auc": 0.7}
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [(math.nan, "Out of range float values"), ({1, 2}, "set is not JSON serializable")],
+)
+def test_result_that_is_no_json(result: Any, expected: str) -> None:
+    argv = ["--config", json.dumps(TASKS), *SCORE]
+    with pytest.raises((TypeError, ValueError), match=expected):
+        config.run_command(recorded([], result), argv)
+
+
 @pytest.mark.parametrize(
     ("text", "task", "expected"),
     [
-        ("{", "t", ["py_config.json", "is no JSON", "line 1, column 2"]),
-        ("[]", "t", ["py_config.json", "is no JSON object"]),
-        ("{}", "t", ["no task 't'", "none is defined"]),
+        ("{", "t", ["py_config.json: is no JSON", "line 1, column 2"]),
+        ("[]", "t", ["py_config.json: is no JSON object"]),
+        ("{}", "t", ["there is no task; give one key a task"]),
+        ('{"t": {}, "t": {}}', "t", ["key 't' stands there twice"]),
+        ('{"t": {}}', "t", ["$.t.input is missing (and 2 more); add it"]),
+        (py_config("t", [{}], []), "t", ["$.t.input[0].port is missing"]),
+        (py_config("t", [port(1, "a.xls")], []), "t", ["fileFormat is 'xls'; use"]),
+        (py_config("t", [], [], token="x"), "t", ["token looks like a secret"]),
         (TASKS, "score_client", ["no task 'score_client'", "mean score_clients?"]),
         (TASKS, "xyz", ["use one of: evaluate_model, score_clients"]),
         (TASKS, "$schema", ["no task '$schema'"]),
@@ -72,8 +139,9 @@ def test_bad_config_ends_in_one_line(
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("missing.json", None, "cannot be read (No such file or directory)"),
-        ("latin.json", b'{"caf\xe9": 1}', "is no UTF-8 text"),
+        ("missing.json", None, "missing.json: no such file; "),
+        ("latin.json", b'{"caf\xe9": 1}', "latin.json: is no UTF-8 text"),
+        (".", None, "cannot be read (Is a directory)"),
     ],
 )
 def test_unreadable_config_ends_in_one_line(
@@ -89,6 +157,22 @@ def test_unreadable_config_ends_in_one_line(
     argv = ["--config", str(path), "--task", "t"]
     assert config.run_command(recorded([]), argv) == 1
     check_error(capsys.readouterr().err, str(path), expected)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("nowhere://b/c.json", "nowhere://b/c.json: unknown protocol 'nowhere'; give"),
+        ("gs://b/c.json", "gs://b/c.json: gs needs the package gcsfs; add it to the"),
+        ("memory://b/none.json", "memory://b/none.json: no such file"),
+        ('{"t": 1}', "--config: $.t is 1; it should be an object"),
+    ],
+)
+def test_wrong_uri_or_text_ends_in_one_line(
+    uri: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert config.run_command(recorded([]), ["--config", uri, "--task", "t"]) == 1
+    check_error(capsys.readouterr().err, expected)
 
 
 def test_input_error_names_its_own_file_or_the_config(

@@ -5,33 +5,53 @@ from typing import Any
 
 import pytest
 
-from maxairesources.config_store.task import Task, read_task
+from maxairesources.config_store import task
+from maxairesources.config_store.py_config import Port
+from maxairesources.config_store.task import Arguments, read_task
 from maxairesources.errors import InputError
+from maxairesources.testing.handlers import port, py_config
 
-CONFIG: dict[str, Any] = {
-    "t": {"input": [1], "output": [2], "function": {"args": {"seed": 7}}}
-}
+CONFIG = py_config("t", [port(1, "a.csv")], [port(2, "b.csv")], seed=7)
 
 
-def task(value: Any) -> Task:
-    return Task("t", [], [], {"a": value})
+class Seeded(Arguments):
+    seed: task.Seed
+
+
+def value(kind: Any, given: Any) -> Any:
+    """Return what an argument of a kind becomes."""
+    model = type("Model", (Arguments,), {"__annotations__": {"a": kind}})
+    return getattr(read_task(py_config("t", [], [], a=given), "t", model).args, "a")
 
 
 def test_read_task() -> None:
-    assert read_task(CONFIG, "t", ["seed"]) == Task("t", [1], [2], {"seed": 7})
+    told = read_task({"$schema": "x", **CONFIG}, "t", Seeded)
+    assert (told.name, told.args.seed) == ("t", 7)
+    assert told.input == [Port(**CONFIG["t"]["input"][0])]
+    assert [port.port for port in told.output] == [2]
+
+
+def test_no_arguments() -> None:
+    assert read_task(py_config("t", [], []), "t", Arguments).args == Arguments()
+    with pytest.raises(InputError, match=r"\$\.t\.function\.args has an unknown key"):
+        read_task(CONFIG, "t", Arguments)
 
 
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("t", 1, "task t is 1; give a JSON object"),
-        ("t input", None, "task t: input is missing; add it, a JSON list"),
-        ("t output", {}, "task t: output is {}; give a JSON list"),
-        ("t function", None, "task t: function is missing"),
-        ("t function args", None, "task t: function.args is missing"),
-        ("t function args", [], r"function.args is \[\]; give a JSON object"),
-        ("t function args seed", None, "function.args.seed is missing; add it"),
-        ("t function args sed", 1, "has an unknown 'sed'; did you mean seed?"),
+        ("t", 1, r"\$\.t is 1; it should be an object"),
+        ("t", [], r"\$\.t is \[\]; it should be an object"),
+        ("t input", None, r"\$\.t\.input is missing; add it"),
+        ("t inputs", [], r"\$\.t has an unknown key 'inputs'; did you mean input\?"),
+        ("t output", {}, r"\$\.t\.output is {}; it should be a valid array"),
+        ("t input", [port(1, "a.csv")] * 2, r"\$\.t\.input: port 1 stands there twice"),
+        ("t input", [1], r"\$\.t\.input\[0\] is 1; it should be an object"),
+        ("t function", None, r"\$\.t\.function is missing"),
+        ("t function args", None, r"\$\.t\.function\.args is missing"),
+        ("t function args", [], r"\$\.t\.function\.args is \[\]; it should be a"),
+        ("t function args seed", None, r"\$\.t\.function\.args\.seed is missing; add"),
+        ("t function args sed", 1, r"args has an unknown key 'sed'; did you mean seed"),
     ],
 )
 def test_malformed_task(path: str, value: Any, expected: str) -> None:
@@ -45,51 +65,71 @@ def test_malformed_task(path: str, value: Any, expected: str) -> None:
     else:
         part[last] = value
     with pytest.raises(InputError, match=expected):
-        read_task(config, "t", ["seed"])
+        read_task(config, "t", Seeded)
 
 
-@pytest.mark.parametrize("config", [None, [], "t"])
-def test_config_that_is_no_object(config: Any) -> None:
-    with pytest.raises(InputError, match="no JSON object"):
-        read_task(config, "t", [])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("tt", r"no task 'tt'; did you mean t\?"), ("$schema", "no task '\\$schema'")],
+)
+def test_no_such_task(name: str, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        read_task({"$schema": "x", **CONFIG}, name, Seeded)
 
 
-def test_values() -> None:
-    assert task(0).whole("a", 0) == 0
-    assert task(2**32 - 1).whole("a", 0) == 2**32 - 1
-    assert task(0.3).share("a") == 0.3
-    assert task(["x"]).texts("a") == ["x"]
-    assert task("2018-01-01").date("a") == datetime.date(2018, 1, 1)
-    assert task("America/New_York").time_zone("a") == "America/New_York"
+@pytest.mark.parametrize(
+    ("kind", "given", "expected"),
+    [
+        (task.Seed, 0, 0),
+        (task.Seed, 2**32 - 1, 2**32 - 1),
+        (task.Count, 1, 1),
+        (task.Share, 0.3, 0.3),
+        (task.Date, "2018-01-01", datetime.date(2018, 1, 1)),
+        (task.TimeZone, "America/New_York", "America/New_York"),
+        (list[str], [], []),
+    ],
+)
+def test_values(kind: Any, given: Any, expected: Any) -> None:
+    assert value(kind, given) == expected
 
 
-@pytest.mark.parametrize("value", [1, 2.0, True, "2", None, 2**32])
-def test_not_whole_from_2(value: Any) -> None:
+DATE, ZONE = "is no date; give one such as 2018-01-01", "no time zone; give a name such"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "expected"),
+    [
+        (task.Count, 0, "is 0; it should be greater than or equal to 1"),
+        (task.Seed, -1, "is -1; it should be greater than or equal to 0"),
+        (task.Seed, 2**32, "should be less than or equal to 4294967295"),
+        (task.Seed, 2.0, r"is 2\.0; it should be a valid integer"),
+        (task.Seed, True, "is True; it should be a valid integer"),
+        (task.Seed, "2", "is '2'; it should be a valid integer"),
+        (task.Seed, None, "is null; it should be a valid integer"),
+        (task.Share, 0, "is 0; it should be greater than 0"),
+        (task.Share, 0.0, r"is 0\.0; it should be greater than 0"),
+        (task.Share, 1, "is 1; it should be less than 1"),
+        (task.Share, 1.5, r"is 1\.5; it should be less than 1"),
+        (task.Share, math.nan, "is nan; it should be less than 1"),
+        (task.Share, "0.5", r"is '0\.5'; it should be a valid number"),
+        (list[str], "x", "is 'x'; it should be a valid array"),
+        (list[str], [1], r"\[0\] is 1; it should be a valid string"),
+        (list[str], None, "is null; it should be a valid array"),
+        (task.Date, "2018-02-30", DATE),
+        (task.Date, "x", DATE),
+        (task.Date, "1514764800", DATE),
+        (task.Date, 20180101, DATE),
+        (task.Date, None, DATE),
+        (task.TimeZone, "Mars/Base", ZONE),
+        (task.TimeZone, "../x", ZONE),
+        (task.TimeZone, "", ZONE),
+        (task.TimeZone, "America", ZONE),
+        (task.TimeZone, 1, "is 1; it should be a valid string"),
+        (task.TimeZone, None, "is null; it should be a valid string"),
+    ],
+)
+def test_wrong_values(kind: Any, given: Any, expected: str) -> None:
     with pytest.raises(
-        InputError, match="give a whole number from 2 on, at most 4294967295"
+        InputError, match=rf"^config: \$\.t\.function\.args\.a.*{expected}"
     ):
-        task(value).whole("a", 2)
-
-
-@pytest.mark.parametrize("value", [0, 1, 0.0, 1.0, -0.1, 1.5, math.nan, "0.5"])
-def test_no_share(value: Any) -> None:
-    with pytest.raises(InputError, match="between 0 and 1"):
-        task(value).share("a")
-
-
-@pytest.mark.parametrize("value", ["x", [1], None])
-def test_no_texts(value: Any) -> None:
-    with pytest.raises(InputError, match="give a list of texts"):
-        task(value).texts("a")
-
-
-@pytest.mark.parametrize("value", ["2018-02-30", "x", 20180101, None])
-def test_no_date(value: Any) -> None:
-    with pytest.raises(InputError, match="such as 2018-01-01"):
-        task(value).date("a")
-
-
-@pytest.mark.parametrize("value", ["Mars/Base", "../x", "", 1, None, [], "America"])
-def test_no_time_zone(value: Any) -> None:
-    with pytest.raises(InputError, match="the name of a time zone"):
-        task(value).time_zone("a")
+        value(kind, given)

@@ -12,11 +12,14 @@ from typing import Any
 from maxairesources.config_store.config import run_command
 
 
-def port(number: int, path: str | Path, kind: str = "pandas") -> dict[str, Any]:
-    """Return a port whose format is the path's suffix."""
+def port(
+    number: int, path: str | Path, kind: str = "pandas", source: str = "file"
+) -> dict[str, Any]:
+    """Return a port whose format is what the path's suffix says."""
+    suffix = Path(path).suffix[1:]
     details = {
-        "source": "file",
-        "fileFormat": Path(path).suffix[1:],
+        "source": source,
+        "fileFormat": "excel" if suffix == "xlsx" else suffix,
         "filePath": str(path),
     }
     return {"port": number, "type": kind, "sourceDetails": details}
@@ -41,13 +44,13 @@ def command_line(config: Any, task: str, folder: Path) -> list[str]:
 
 
 def call_handler(
-    execute: Callable[..., None], config: Any, task: str, folder: Path
+    execute: Callable[..., Any], config: Any, task: str, folder: Path
 ) -> int:
     """Run a handler's command within this process and return its exit code.
 
     Args:
         execute: the handler's function.
-        config: the py_config, or the text of one that is no JSON.
+        config: the py_config, or the text of one.
         task: the task's name.
         folder: where the config is written.
     """
@@ -62,7 +65,7 @@ def run_handler(
     Args:
         module: the handler's module. The test has to import it, which makes the test
             depend on it.
-        config: the py_config, or the text of one that is no JSON.
+        config: the py_config, or the text of one.
         task: the task's name.
         folder: where the config is written and relative paths begin.
     """

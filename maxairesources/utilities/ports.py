@@ -1,106 +1,82 @@
 """Ports: where a task's tables come from and go to, as a py_config names them."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from maxairesources.config_store.document import validate
+from maxairesources.config_store.py_config import Port
 from maxairesources.errors import InputError
-
-_TYPES = ("pandas", "spark")
-_SOURCES = ("file",)
-_FORMATS = ("parquet", "csv")
+from maxairesources.utilities import storage
 
 
 @dataclass(frozen=True)
-class Port:
-    """One port, checked.
+class Place:
+    """Where a port's table is kept, and as what.
 
     Attributes:
         type: the kind of data frame, `pandas` or `spark`.
-        format: the format of the file, `parquet` or `csv`.
-        path: the file, or the folder that Spark reads or writes.
+        format: the format, `csv`, `excel`, `json` or `parquet`.
+        address: the path of the file, or of the folder that Spark reads or writes; in
+            an object store the URI.
     """
 
     type: str
     format: str
-    path: Path
+    address: str
 
 
-def find_port(ports: Any, port_number: int = 1) -> Port:
-    """Return the port that has a number.
+def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> Place:
+    """Return the place of the port that has a number.
 
     Args:
-        ports: the list of ports in a py_config, each of the form `{"port": 1, "type":
-            "pandas", "sourceDetails": {"source": "file", "fileFormat": "parquet",
-            "filePath": "retail/transactions.parquet"}}`. A relative path is below the
-            folder that MAXAI_DATA_ROOT names (default: the current folder).
+        ports: the ports of a task, or the list of them in a py_config, each of the form
+            `{"port": 1, "type": "pandas", "sourceDetails": {"source": "file",
+            "fileFormat": "parquet", "filePath": "retail/transactions.parquet"}}`. A
+            relative path of the source `file` is below what MAXAI_DATA_ROOT names: a
+            folder (default: the current one), or a URI such as s3://bucket/folder.
         port_number: the number of the port.
 
     Raises:
         InputError: the port is missing, stands there twice, or has a missing or
             unknown value.
     """
-    name = f"port {port_number}"
-    found = [
-        port
-        for port in (ports if isinstance(ports, list) else [])
-        if isinstance(port, dict) and port.get("port") == port_number
+    checked = [
+        port if isinstance(port, Port) else validate(Port, port, path=(index,))
+        for index, port in enumerate(ports)
     ]
+    found = [port for port in checked if port.port == port_number]
     if len(found) != 1:
         problem = "is missing" if not found else f"stands there {len(found)} times"
-        raise InputError(f"{name} {problem}", "give each port once, with its number")
-    details = found[0].get("sourceDetails")
-    if not isinstance(details, dict):
-        raise InputError(f"{name} has no sourceDetails", "add them, a JSON object")
-    file_path = details.get("filePath")
-    if not isinstance(file_path, str) or not file_path:
         raise InputError(
-            f"{name}: sourceDetails.filePath is {file_path!r}", "give a path"
+            f"port {port_number} {problem}", "give each port once, with its number"
         )
-    _one_of(name, "sourceDetails.source", details.get("source"), _SOURCES)
-    return Port(
-        type=_one_of(name, "type", found[0].get("type"), _TYPES),
-        format=_one_of(
-            name, "sourceDetails.fileFormat", details.get("fileFormat"), _FORMATS
-        ),
-        path=Path(os.environ.get("MAXAI_DATA_ROOT", "")) / file_path,
-    )
-
-
-def check_exists(path: Path) -> None:
-    """Raise an InputError when there is no such file or folder."""
-    if not path.exists():
+    (port,), details = found, found[0].sourceDetails
+    if details.source == "file":
+        root = os.environ.get("MAXAI_DATA_ROOT", "").removeprefix("file://")
+        if storage.shown(root) != root:
+            raise InputError(
+                "a secret in an address",
+                "hand it over by the variables of the object store",
+                "MAXAI_DATA_ROOT",
+            )
+        address = os.path.join(root, details.filePath)
+    else:
+        address = f"{details.source}://{details.filePath}"
+    if port.type == "spark" and storage.is_store(address):
         raise InputError(
-            "no such file",
-            "write it first, or point MAXAI_DATA_ROOT or the config at the right place",
-            path,
+            "a spark port cannot be in an object store",
+            "give MAXAI_DATA_ROOT a folder, or the port the type pandas",
+            storage.shown(address),
         )
+    return Place(port.type, details.fileFormat, address)
 
 
-def unreadable(port: Port, error: Exception) -> InputError:
-    """Return the error for a file that is there but cannot be read."""
-    lines = str(error).strip().splitlines()
-    reason = lines[0] if lines else type(error).__name__
+def unreadable(place: Place, error: Exception) -> InputError:
+    """Return the error for a table that is there but cannot be read."""
     return InputError(
-        f"cannot be read as {port.format} ({reason})",
+        f"cannot be read as {place.format} ({storage.reason(error)})",
         "give a file of that format, or change fileFormat in the config",
-        port.path,
+        place.address,
     )
-
-
-def unwritable(port: Port, error: OSError) -> InputError:
-    """Return the error for a place that cannot be written to."""
-    return InputError(
-        f"cannot be written ({error.strerror})",
-        "make the folder writable, or change filePath in the config",
-        port.path,
-    )
-
-
-def _one_of(port: str, key: str, value: Any, valid: tuple[str, ...]) -> str:
-    if value not in valid:
-        raise InputError(
-            f"{port}: {key} is {value!r}", f"supported: {', '.join(valid)}"
-        )
-    return str(value)

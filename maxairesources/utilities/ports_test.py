@@ -1,23 +1,61 @@
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from maxairesources.config_store.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port
-from maxairesources.utilities.ports import Port, find_port
+from maxairesources.utilities.ports import Place, find_port
 
 ONE = port(1, "a/b.parquet")
 
 
-def test_relative_path_is_below_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_is_found_among_objects_or_models() -> None:
+    ports = [ONE, port(2, "/x/y.csv", "spark")]
+    for given in (ports, [Port(**port) for port in ports]):
+        assert find_port(given, 2) == Place("spark", "csv", "/x/y.csv")
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "expected"),
+    [
+        (None, "a/b.parquet", "a/b.parquet"),
+        ("/data", "a/b.parquet", "/data/a/b.parquet"),
+        ("/data/", "/x/y.csv", "/x/y.csv"),
+        ("file:///data", "a/b.parquet", "/data/a/b.parquet"),
+        ("s3://bucket/prefix", "a/b.parquet", "s3://bucket/prefix/a/b.parquet"),
+        ("abfs://box@account/", "b.parquet", "abfs://box@account/b.parquet"),
+        ("s3://bucket", "/x/y.csv", "/x/y.csv"),
+    ],
+)
+def test_relative_path_is_below_the_data_root(
+    root: str | None, path: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("MAXAI_DATA_ROOT", raising=False)
-    assert find_port([ONE]).path == Path("a/b.parquet")
+    if root:
+        monkeypatch.setenv("MAXAI_DATA_ROOT", root)
+    assert find_port([port(1, path)]).address == expected
+    spark = [port(1, path, "spark")]
+    if "://" not in expected:
+        assert find_port(spark).address == expected
+    else:
+        with pytest.raises(InputError, match=f"^{expected}: a spark port cannot be in"):
+            find_port(spark)
+
+
+def test_secret_in_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAXAI_DATA_ROOT", "s3://me:hunter2@bucket")
+    with pytest.raises(
+        InputError, match="^MAXAI_DATA_ROOT: a secret in an address; ha"
+    ):
+        find_port([ONE])
+
+
+@pytest.mark.parametrize("source", ["s3", "abfs", "gs"])
+def test_object_store(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAXAI_DATA_ROOT", "/data")
-    assert find_port([ONE]) == Port("pandas", "parquet", Path("/data/a/b.parquet"))
-    assert find_port([ONE, port(2, "/x/y.csv", "spark")], 2) == Port(
-        "spark", "csv", Path("/x/y.csv")
-    )
+    place = find_port([port(1, "bucket/b.parquet", source=source)])
+    assert place == Place("pandas", "parquet", f"{source}://bucket/b.parquet")
 
 
 def details(**changes: Any) -> dict[str, Any]:
@@ -27,20 +65,29 @@ def details(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("ports", "expected"),
     [
-        ([], "port 1 is missing"),
-        ({}, "port 1 is missing"),
-        (["x"], "port 1 is missing"),
-        ([{**ONE, "port": 2}], "port 1 is missing"),
-        ([ONE, ONE], "port 1 stands there 2 times"),
-        ([{**ONE, "type": "dask"}], "type is 'dask'; supported: pandas, spark"),
-        ([{**ONE, "type": []}], r"type is \[\]; supported"),
-        ([{**ONE, "sourceDetails": "x"}], "port 1 has no sourceDetails"),
-        ([details(filePath="")], "filePath is ''; give a path"),
-        ([details(filePath=1)], "filePath is 1; give a path"),
-        ([details(source="s3")], "source is 's3'; supported: file"),
-        ([details(fileFormat="xls")], "fileFormat is 'xls'; supported: parquet, csv"),
+        ([], "port 1 is missing; give each port once"),
+        ({}, "port 1 is missing; give each port once"),
+        (["x"], r"\$\[0\] is 'x'; it should be an object"),
+        ([{**ONE, "port": 2}], "port 1 is missing; give each port once"),
+        ([{**ONE, "port": True}], r"\$\[0\]\.port is True; it should be a valid int"),
+        ([{**ONE, "port": 0}], r"\$\[0\]\.port is 0; it should be greater than or eq"),
+        ([ONE, ONE], "port 1 stands there 2 times; give each port once"),
+        ([{**ONE, "type": "dask"}], r"\$\[0\]\.type is 'dask'; did you mean pandas"),
+        ([{**ONE, "type": []}], r"\$\[0\]\.type is \[\]; it should be 'pandas' or"),
+        ([{**ONE, "typ": "pandas"}], "has an unknown key 'typ'; did you mean type"),
+        ([{**ONE, "sourceDetails": "x"}], r"\.sourceDetails is 'x'; it should be an"),
+        ([ONE, {**ONE, "sourceDetails": {}}], r"\$\[1\]\.sourceDetails\.source is mis"),
+        ([details(filePath="")], r"filePath is ''; .* should have at least 1"),
+        ([details(filePath=1)], "filePath is 1; it should be a valid string"),
+        ([details(source="s4")], "source is 's4'; use one of: abfs, file, gs, s3"),
+        ([details(fileFormat="xls")], "fileFormat is 'xls'; use one of: csv, excel"),
+        (
+            [{**port(1, "b/a.csv", "spark", "s3")}],
+            "a spark port cannot have the source",
+        ),
+        ([port(1, "a.xlsx", "spark")], "Spark reads and writes no excel; give type pa"),
     ],
 )
 def test_malformed_ports(ports: Any, expected: str) -> None:
-    with pytest.raises(InputError, match=expected):
+    with pytest.raises(InputError, match=rf"(?i)^config: .*{expected}"):
         find_port(ports)

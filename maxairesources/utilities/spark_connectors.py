@@ -10,7 +10,8 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from maxairesources.utilities.ports import Port, unreadable
+from maxairesources.utilities.ports import Place, unreadable
+from maxairesources.utilities.storage import unwritable
 
 # The settings of a session of our own; spark-submit brings its own. One machine needs
 # neither the web page nor the 200 partitions that are Spark's default for a cluster.
@@ -20,6 +21,13 @@ _LOCAL = {
     "spark.sql.shuffle.partitions": "2",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+}
+
+_READ_OPTIONS: dict[str, dict[str, bool | str]] = {
+    "csv": {"header": True, "inferSchema": True},
+    # Spark would else make a row of missing values of what is no JSON.
+    "json": {"mode": "FAILFAST"},
+    "parquet": {},
 }
 
 
@@ -39,21 +47,24 @@ def session() -> SparkSession:
     return spark
 
 
-def read(port: Port) -> DataFrame:
+def read(place: Place) -> DataFrame:
     """Read the file or folder of a port.
+
+    Of csv, Spark guesses the types, those of dates too. JSON is one object a line, as
+    Spark writes it, or a list of objects in one line, as a pandas port does; dates in
+    it are texts. Of times, Spark writes the milliseconds to both, and no more.
 
     Raises:
         InputError: it cannot be read in the port's format.
     """
     spark = session()
-    with reading(port):
-        return spark.read.load(
-            _uri(port.path), format=port.format, header=True, inferSchema=True
-        )
+    with reading(place):
+        path, options = _uri(Path(place.address)), _READ_OPTIONS[place.format]
+        return spark.read.options(**options).load(path, format=place.format)
 
 
 @contextmanager
-def reading(port: Port) -> Iterator[None]:
+def reading(place: Place) -> Iterator[None]:
     """Tell Spark's errors within this context as a port that cannot be read.
 
     Raises:
@@ -65,40 +76,49 @@ def reading(port: Port) -> Iterator[None]:
     try:
         yield
     except PySparkException as error:
-        raise unreadable(port, error) from error
+        raise unreadable(place, error) from error
     except Py4JJavaError as error:
         # The text of Java's own error names the file; that of this one does not.
         java_error = RuntimeError(error.java_exception.toString())
-        raise unreadable(port, java_error) from error
+        raise unreadable(place, java_error) from error
     finally:
         context.setLogLevel("ERROR")
 
 
-def write(df: DataFrame, port: Port) -> None:
+def write(df: DataFrame, place: Place) -> None:
     """Write a table as the folder of a port: staged beside it, then renamed.
 
     Renaming a folder cannot replace another one, so an old result is moved aside for
     the moment between the two renames and removed last.
+
+    Raises:
+        InputError: the place cannot be written to.
     """
+    path = Path(place.address)
     staged, old = (
-        port.path.with_name(f".{port.path.name}.{os.getpid()}.{suffix}")
+        path.with_name(f".{path.name}.{os.getpid()}.{suffix}")
         for suffix in ("tmp", "old")
     )
     try:
-        # Made here first, since Python tells a forbidden folder in plainer words.
-        staged.mkdir()
-        df.write.save(_uri(staged), format=port.format, mode="overwrite", header=True)
-        if port.path.exists():
-            port.path.rename(old)
-        staged.rename(port.path)
-    finally:
-        if old.exists() and not port.path.exists():
-            old.rename(port.path)
-        for leftover in (staged, old):
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Made here first, since Python tells a forbidden folder in plainer words.
+            staged.mkdir()
+            uri = _uri(staged)
+            df.write.save(uri, format=place.format, mode="overwrite", header=True)
+            if path.exists():
+                path.rename(old)
+            staged.rename(path)
+        finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            for leftover in (staged, old):
+                if leftover.is_dir():
+                    shutil.rmtree(leftover)
+                else:
+                    leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(place.address, error) from error
 
 
 def _uri(path: Path) -> str:

@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -26,6 +27,15 @@ def test_session_is_local_and_in_utc() -> None:
     assert session.conf.get("spark.sql.session.timeZone") == "UTC"
 
 
+def again(table: pd.DataFrame, suffix: str, folder: Path) -> pd.DataFrame:
+    """Return what a table is after Spark wrote and read it."""
+    ports = [port(1, folder / f"x.{suffix}", "spark")]
+    # One partition keeps the order of the rows.
+    frame = spark_connectors.session().createDataFrame(table).coalesce(1)
+    DataFrame().write(frame, ports)
+    return pd.DataFrame(DataFrame().get(ports).toPandas())
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_what_is_written_is_read(suffix: str, tmp_path: Path) -> None:
     ports = [port(1, tmp_path / f"new/x.{suffix}", "spark")]
@@ -35,6 +45,45 @@ def test_what_is_written_is_read(suffix: str, tmp_path: Path) -> None:
         found = read_table(ports, COLUMNS, port_type="spark").orderBy("n").toPandas()
         pd.testing.assert_frame_equal(found, TABLE[:rows], check_dtype=False)
     assert [path.name for path in (tmp_path / "new").iterdir()] == [f"x.{suffix}"]
+
+
+MOMENT = pd.Timestamp("2018-01-02 03:04:05.123456")
+SAME = object()
+
+
+@pytest.mark.parametrize(
+    ("column", "csv", "json"),
+    [
+        ([1, 2**53], SAME, SAME),
+        ([0.1 + 0.2, 1.5e-17], SAME, SAME),
+        ([1.0, 2.0], SAME, SAME),
+        ([True, False], SAME, SAME),
+        (["é", 'b"c,'], SAME, SAME),
+        (["001", "2"], [1, 2], SAME),
+        (["", "x"], [None, "x"], SAME),
+        # The milliseconds are what Spark writes of a time as text.
+        ([MOMENT], [MOMENT.floor("ms")], ["2018-01-02T03:04:05.123Z"]),
+        ([MOMENT.date()], [MOMENT.date()], ["2018-01-02"]),
+    ],
+)
+def test_types(column: Any, csv: Any, json: Any, tmp_path: Path) -> None:
+    table = pd.DataFrame({"c": column})
+    for suffix, expected in {"csv": csv, "json": json, "parquet": SAME}.items():
+        wanted = table if expected is SAME else pd.DataFrame({"c": expected})
+        found = again(table, suffix, tmp_path)
+        pd.testing.assert_frame_equal(
+            found, wanted, check_dtype=False, check_exact=True
+        )
+
+
+def test_json_of_pandas_is_read_and_parquet_of_spark_by_pandas(tmp_path: Path) -> None:
+    table = TABLE.drop(columns="d")
+    DataFrame().write(table, [port(1, tmp_path / "x.json")])
+    found = DataFrame().get([port(1, tmp_path / "x.json", "spark")])
+    pd.testing.assert_frame_equal(found.select("n", "t").toPandas(), table)
+    again(table, "parquet", tmp_path)
+    found = DataFrame().get([port(1, tmp_path / "x.parquet")])
+    pd.testing.assert_frame_equal(found.sort_values("n", ignore_index=True), table)
 
 
 def test_folder_replaces_a_file(tmp_path: Path) -> None:
@@ -65,14 +114,25 @@ def test_missing_file(tmp_path: Path) -> None:
         DataFrame().get([port(1, tmp_path / "none.parquet", "spark")])
 
 
-@pytest.mark.parametrize("content", [b"", b"n,t\n1,a\n"])
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [("parquet", b""), ("parquet", b"n,t\n1,a\n"), ("json", b'{"n": 1}\n{"n": 2\n')],
+)
 def test_broken_file(
-    content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    suffix: str, content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "x.parquet").write_bytes(content)
-    with pytest.raises(InputError, match=r"x\.parquet: cannot be read as parquet \("):
-        DataFrame().get([port(1, tmp_path / "x.parquet", "spark")])
+    (tmp_path / f"x.{suffix}").write_bytes(content)
+    expected = rf"x\.{suffix}: cannot be read as {suffix} \("
+    with pytest.raises(InputError, match=expected):
+        DataFrame().get([port(1, tmp_path / f"x.{suffix}", "spark")])
     assert "\tat " not in capfd.readouterr().err
+
+
+def test_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    table = spark_connectors.session().createDataFrame(TABLE)
+    with pytest.raises(InputError, match=r"x\.json: cannot be written \(File exists"):
+        DataFrame().write(table, [port(1, tmp_path / "file/x.json", "spark")])
 
 
 @pytest.mark.parametrize("broken", [0, 1])

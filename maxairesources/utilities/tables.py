@@ -1,11 +1,12 @@
 """Checks of what a task reads, the same for pandas and Spark."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal
 
 from pandas.api import types
 
+from maxairesources.config_store.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities.data_connectors import DataFrame, reading
 from maxairesources.utilities.ports import find_port
@@ -40,7 +41,7 @@ _INFINITE = (math.inf, -math.inf)
 
 
 def read_table(
-    ports: Any,
+    ports: Iterable[Port | dict[str, Any]],
     columns: Mapping[str, Kind],
     port_number: int = 1,
     may_be_missing: Collection[str] = (),
@@ -63,17 +64,17 @@ def read_table(
             empty, or a wanted column is missing, of another kind, or holds missing or
             infinite values.
     """
-    port = find_port(ports, port_number)
-    if port.type != port_type:
+    place = find_port(ports, port_number)
+    if place.type != port_type:
         raise InputError(
-            f"port {port_number} has type {port.type!r}, but the task reads a "
+            f"port {port_number} has type {place.type!r}, but the task reads a "
             f"{port_type} table there",
             "change the port's type in the config",
         )
     frame = DataFrame().get(ports, port_number)
     full = {name: columns[name] for name in columns if name not in may_be_missing}
-    with reading(port):
-        check_columns(frame, columns, port.path)
+    with reading(place):
+        check_columns(frame, columns, place.address)
         frame = frame[list(columns)]
         gaps = _gaps(frame, full)
     for name, count in gaps.items():
@@ -81,7 +82,7 @@ def read_table(
             raise InputError(
                 f"column {name!r} holds {count} missing or infinite values",
                 "fill or drop those rows",
-                port.path,
+                place.address,
             )
     return frame
 

@@ -7,8 +7,7 @@ beside those of the baseline, and (port 2) a calibration table.
 The baseline, "late again", gives each client the share of late payers in September
 among the clients who were, or were not, late in April.
 
-Arguments: held_out_share (of the clients, from 0 to 1), bins (of the calibration
-table) and seed (of the split).
+Returns the metrics for the DAG: {metric: {"model": value, "baseline": value}}.
 """
 
 from typing import Any
@@ -17,8 +16,7 @@ import pandas as pd
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from maxairesources.config_store import config
-from maxairesources.config_store.task import read_task
+from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors, ports
@@ -31,6 +29,20 @@ from maxaiusecases.finance.credit_risk.handlers.late_payment_model import (
 )
 
 logger = get_logger(__name__)
+
+
+class Arguments(task.Arguments):
+    """What the task is told.
+
+    Attributes:
+        held_out_share: the share of clients to evaluate on.
+        bins: the rows of the calibration table.
+        seed: of the split.
+    """
+
+    held_out_share: task.Share
+    bins: task.Count
+    seed: task.Seed
 
 
 def late_again(train: pd.DataFrame, test: pd.DataFrame) -> "pd.Series[float]":
@@ -94,28 +106,27 @@ def evaluate(
 
 
 @config.main()
-def execute(**kwargs: Any) -> None:
+def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
     """Run the task; see the module's text."""
-    names = ("held_out_share", "bins", "seed")
-    task = read_task(kwargs["config"], kwargs["task"], names)
-    share = task.share("held_out_share")
-    bins, seed = task.whole("bins", 1), task.whole("seed", 0)
-    clients = read_clients(task)
+    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    share, bins = told.args.held_out_share, told.args.bins
+    clients = read_clients(told.input)
     rarest = clients[TARGET].value_counts().min()
     if int(rarest * min(share, 1 - share)) < 1 or int(len(clients) * share) < bins:
         raise InputError(
             f"{len(clients)} clients, {rarest} of the rarer kind, are too few for "
             f"held_out_share {share} and {bins} bins",
             "give more clients",
-            ports.find_port(task.input).path,
+            ports.find_port(told.input).address,
         )
-    metrics, table = evaluate(clients, share, bins, seed)
+    metrics, table = evaluate(clients, share, bins, told.args.seed)
     connector = data_connectors.DataFrame()
-    connector.write(metrics, task.output, 1)
-    connector.write(table, task.output, 2)
+    connector.write(metrics, told.output, 1)
+    connector.write(table, told.output, 2)
     for row in metrics.itertuples():
         logger.info("%s %.4f, late again %.4f", row.metric, row.model, row.baseline)
     logger.info("%d clients held out of %d", table["clients"].sum(), len(clients))
+    return metrics.set_index("metric").to_dict("index")
 
 
 if __name__ == "__main__":

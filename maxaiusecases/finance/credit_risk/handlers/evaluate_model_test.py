@@ -82,6 +82,10 @@ def test_command_writes_the_same_files_again(
         files = ("metrics.csv", "calibration.csv")
         written.append([(tmp_path / name).read_bytes() for name in files])
     assert written[0] == written[1]
+    metrics = pd.read_csv(tmp_path / "metrics.csv", float_precision="round_trip")
+    result = evaluate_model.execute(config=config(tmp_path), task=TASK)
+    assert result == metrics.set_index("metric").to_dict("index")
+    assert result["roc_auc"]["model"] > result["roc_auc"]["baseline"]
     assert len(pd.read_csv(tmp_path / "calibration.csv")) == 5
 
 
@@ -103,11 +107,15 @@ def test_missing_file_ends_in_one_line(tmp_path: Path) -> None:
         (lambda t: t.assign(LateApril=2), {}, "column 'LateApril' holds 2; valid: 0"),
         (lambda t: t.assign(LateSept=0), {}, "column 'LateSept' holds one value only"),
         (lambda t: t[:2].assign(LateSept=[0, 1]), {}, "2 clients, 1 of the rarer kind"),
-        (lambda t: t, {"bins": 0}, "function.args.bins is 0; give a whole number"),
+        (lambda t: t, {"bins": 0}, "args.bins is 0; it should be greater than"),
         (lambda t: t, {"bins": 3001}, "are too few for held_out_share 0.3 and 3001"),
-        (lambda t: t, {"held_out_share": 1}, "give a number between 0 and 1"),
-        (lambda t: t, {"seed": "x"}, "function.args.seed is 'x'; give a whole number"),
-        (lambda t: t, {"sed": 1}, "unknown 'sed'; did you mean seed?"),
+        (lambda t: t, {"held_out_share": 1}, "is 1; it should be less than 1"),
+        (lambda t: t, {"seed": "x"}, "function.args.seed is 'x'; it should be a valid"),
+        (lambda t: t, {"seed": -1}, "$.evaluate_model.function.args.seed is -1; it sh"),
+        (lambda t: t, {"seed": True}, "; it should be a valid integer"),
+        (lambda t: t, {"bins": 2.5}, "args.bins is 2.5; it should be a valid integer"),
+        (lambda t: t, {"bins": None}, "args.bins is null; it should be a valid int"),
+        (lambda t: t, {"sed": 1}, "unknown key 'sed'; did you mean seed?"),
     ],
 )
 def test_bad_input_ends_in_one_line(

@@ -9,7 +9,7 @@ default, but no default.
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from maxairesources.config_store.task import Task
+from maxairesources.config_store.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities.ports import find_port
 from maxairesources.utilities.tables import Kind, check_values, read_table
@@ -19,15 +19,15 @@ FEATURES = [LATE_BEFORE, "BillApril", "AGE"]
 COLUMNS: dict[str, Kind] = dict.fromkeys([CLIENT, TARGET, *FEATURES], "number")
 
 
-def read_clients(task: Task) -> pd.DataFrame:
-    """Return the clients of the task's port 1, with `COLUMNS`.
+def read_clients(ports: list[Port]) -> pd.DataFrame:
+    """Return the clients of port 1, with `COLUMNS`.
 
     Raises:
         InputError: the table is missing or wrong, a late column holds anything but 0
             and 1, or all clients are late or none is.
     """
-    clients: pd.DataFrame = read_table(task.input, COLUMNS)
-    source = find_port(task.input).path
+    clients: pd.DataFrame = read_table(ports, COLUMNS)
+    source = find_port(ports).address
     for column in (TARGET, LATE_BEFORE):
         check_values(clients, column, (0, 1), source)
     if clients[TARGET].nunique() < 2:

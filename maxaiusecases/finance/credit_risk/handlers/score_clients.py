@@ -3,16 +3,15 @@
 Reads (port 1) the same clients as evaluate_model. Writes (port 1) one row a client:
 client_id, late_probability (0 to 1) and decile (1: the tenth of clients most at risk).
 
-It takes no arguments. The model has seen the clients that it scores, so how good it
-is for others is what evaluate_model says.
+The model has seen the clients that it scores, so how good it is for others is what
+evaluate_model says.
 """
 
 from typing import Any
 
 import pandas as pd
 
-from maxairesources.config_store import config
-from maxairesources.config_store.task import read_task
+from maxairesources.config_store import config, task
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors
 from maxaiusecases.finance.credit_risk.handlers.late_payment_model import (
@@ -24,6 +23,10 @@ from maxaiusecases.finance.credit_risk.handlers.late_payment_model import (
 )
 
 logger = get_logger(__name__)
+
+
+class Arguments(task.Arguments):
+    """The task takes none."""
 
 
 def score(clients: pd.DataFrame) -> pd.DataFrame:
@@ -42,10 +45,10 @@ def score(clients: pd.DataFrame) -> pd.DataFrame:
 @config.main()
 def execute(**kwargs: Any) -> None:
     """Run the task; see the module's text."""
-    task = read_task(kwargs["config"], kwargs["task"], ())
-    clients = read_clients(task)
+    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    clients = read_clients(told.input)
     scores = score(clients)
-    data_connectors.DataFrame().write(scores, task.output)
+    data_connectors.DataFrame().write(scores, told.output)
     top = scores["decile"] == 1
     logger.info(
         "%d clients, mean probability %.4f; of the top decile %.4f, late indeed %.4f",

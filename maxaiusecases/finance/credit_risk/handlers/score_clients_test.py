@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from maxaiusecases.finance.credit_risk.handlers import score_clients
 from maxaiusecases.finance.credit_risk.handlers.score_clients import score
 
 TASK = "score_clients"
+TOLD = py_config(TASK, [port(1, "clients.parquet")], [], x=1)
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +66,10 @@ def test_command(clients: pd.DataFrame, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "text", "expected"),
     [
+        (TASK, json.dumps(TOLD), "$.score_clients.function.args has an unknown key"),
         ("score_client", None, "no task 'score_client'; did you mean score_clients?"),
         (TASK, "{", "py_config.json: is no JSON"),
-        (TASK, '{"score_clients": {}}', "task score_clients: function is missing"),
+        (TASK, '{"score_clients": {}}', "$.score_clients.input is missing (and 2 "),
     ],
 )
 def test_bad_config_ends_in_one_line(

@@ -8,19 +8,19 @@ horizon: thirds of patients by their predicted risk, and the observed one.
 The baseline, "nodes only", is a Cox model of the number of positive nodes alone, the
 best known single sign, in the same folds.
 
-Arguments: folds, repeats, seed (of the folds) and horizon_days.
+Returns the metrics for the DAG: {metric: {"model": value, "baseline": value}}.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from lifelines import KaplanMeierFitter
 from lifelines.utils import concordance_index
+from pydantic import Field
 
-from maxairesources.config_store import config
-from maxairesources.config_store.task import read_task
+from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors, ports
@@ -36,6 +36,22 @@ from maxaiusecases.healthcare.patient_outcomes.handlers.recurrence_model import 
 )
 
 logger = get_logger(__name__)
+
+
+class Arguments(task.Arguments):
+    """What the task is told.
+
+    Attributes:
+        folds: the number of folds.
+        repeats: how often the folds are drawn.
+        seed: of the folds.
+        horizon_days: the horizon of the risk.
+    """
+
+    folds: Annotated[int, Field(ge=2)]
+    repeats: task.Count
+    seed: task.Seed
+    horizon_days: task.Count
 
 
 def stratified_folds(
@@ -113,24 +129,22 @@ def calibration(
 
 
 @config.main()
-def execute(**kwargs: Any) -> None:
+def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
     """Run the task; see the module's text."""
-    names = ("folds", "repeats", "seed", "horizon_days")
-    task = read_task(kwargs["config"], kwargs["task"], names)
-    folds, repeats = task.whole("folds", 2), task.whole("repeats", 1)
-    seed, horizon = task.whole("seed", 0), task.whole("horizon_days", 1)
-    patients, source = read_patients(task), ports.find_port(task.input).path
+    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    args, horizon = told.args, told.args.horizon_days
+    patients, source = read_patients(told.input), ports.find_port(told.input).address
     check_horizon(patients, horizon, source)
     events = int(patients[EVENT].sum())
-    if min(events, len(patients) - events) < 2 * folds:
+    if min(events, len(patients) - events) < 2 * args.folds:
         raise InputError(
             f"{events} events among {len(patients)} patients are too few, or too "
-            f"many, for {folds} folds",
+            f"many, for {args.folds} folds",
             "give more patients or fewer folds",
             source,
         )
     table = covariates(patients)
-    indices, risks = cross_validate(table, folds, repeats, seed, horizon)
+    indices, risks = cross_validate(table, args.folds, args.repeats, args.seed, horizon)
     metrics = pd.DataFrame(
         {
             "metric": ["concordance", "concordance_sd_of_folds"],
@@ -138,12 +152,13 @@ def execute(**kwargs: Any) -> None:
         }
     )
     connector = data_connectors.DataFrame()
-    connector.write(metrics, task.output, 1)
-    connector.write(calibration(table, risks, horizon), task.output, 2)
+    connector.write(metrics, told.output, 1)
+    connector.write(calibration(table, risks, horizon), told.output, 2)
     logger.info(
         "%d patients, %d events, %d times %d folds: concordance %.4f, nodes only %.4f",
-        *(len(patients), events, repeats, folds, *indices.mean()),
+        *(len(patients), events, args.repeats, args.folds, *indices.mean()),
     )
+    return metrics.set_index("metric").to_dict("index")
 
 
 if __name__ == "__main__":

@@ -80,9 +80,12 @@ def test_command_writes_the_same_files_again(
         files = ("metrics.csv", "calibration.csv")
         written.append([(tmp_path / name).read_bytes() for name in files])
     assert written[0] == written[1]
-    metrics = pd.read_csv(tmp_path / "metrics.csv")
+    metrics = pd.read_csv(tmp_path / "metrics.csv", float_precision="round_trip")
     assert metrics["metric"].tolist() == ["concordance", "concordance_sd_of_folds"]
     assert metrics.columns.tolist() == ["metric", "model", "baseline"]
+    result = evaluate_model.execute(config=config(tmp_path), task=TASK)
+    assert result == metrics.set_index("metric").to_dict("index")
+    assert result["concordance"]["model"] > result["concordance"]["baseline"]
 
 
 def test_missing_file_ends_in_one_line(tmp_path: Path) -> None:
@@ -104,9 +107,12 @@ def test_missing_file_ends_in_one_line(tmp_path: Path) -> None:
         (lambda t: t.assign(pnodes=0), {}, "column 'pnodes' holds values below 1"),
         (lambda t: t.assign(progrec=-1), {}, "column 'progrec' holds values below 0"),
         (lambda t: t.assign(cens=0), {}, "0 events among 686 patients"),
-        (lambda t: t, {"folds": 1}, "function.args.folds is 1; give a whole number"),
+        (lambda t: t, {"folds": 1}, "args.folds is 1; it should be greater than or"),
         (lambda t: t, {"folds": 200}, "for 200 folds; give more patients or fewer"),
         (lambda t: t, {"horizon_days": 9999}, "the longest observation is 2659 days"),
+        (lambda t: t, {"repeats": 0}, "args.repeats is 0; it should be greater than"),
+        (lambda t: t, {"seed": 2**32}, "should be less than or equal to 4294967295"),
+        (lambda t: t, {"fold": 5}, "unknown key 'fold'; did you mean folds?"),
         (lambda t: t, {"horizon_days": "5y"}, "function.args.horizon_days is '5y'"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from lifelines import CoxPHFitter
 
-from maxairesources.config_store.task import Task
+from maxairesources.config_store.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities.ports import find_port
 from maxairesources.utilities.tables import Kind, check_values, read_table
@@ -29,15 +29,15 @@ COLUMNS: dict[str, Kind] = {
 NODES = ["log_nodes"]
 
 
-def read_patients(task: Task) -> pd.DataFrame:
-    """Return the patients of the task's port 1, with `COLUMNS`.
+def read_patients(ports: list[Port]) -> pd.DataFrame:
+    """Return the patients of port 1, with `COLUMNS`.
 
     Raises:
         InputError: the table is missing or wrong, a category is unknown, or a number
             is out of its range.
     """
-    patients: pd.DataFrame = read_table(task.input, COLUMNS)
-    source = find_port(task.input).path
+    patients: pd.DataFrame = read_table(ports, COLUMNS)
+    source = find_port(ports).address
     categories = {
         EVENT: (0, 1),
         "horTh": ("no", "yes"),

@@ -3,16 +3,15 @@
 Reads (port 1) the same patients as evaluate_model. Writes (port 1) one row a patient:
 patient_id, risk (0 to 1) and group (low, middle or high: thirds by risk).
 
-Argument: horizon_days. The model has seen the patients that it scores, so how good it
-is for others is what evaluate_model says.
+The model has seen the patients that it scores, so how good it is for others is what
+evaluate_model says.
 """
 
 from typing import Any
 
 import pandas as pd
 
-from maxairesources.config_store import config
-from maxairesources.config_store.task import read_task
+from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors, ports
@@ -29,6 +28,16 @@ from maxaiusecases.healthcare.patient_outcomes.handlers.recurrence_model import 
 GROUPS = ["low", "middle", "high"]
 
 logger = get_logger(__name__)
+
+
+class Arguments(task.Arguments):
+    """What the task is told.
+
+    Attributes:
+        horizon_days: the horizon of the risk.
+    """
+
+    horizon_days: task.Count
 
 
 def score(patients: pd.DataFrame, horizon: int) -> pd.DataFrame:
@@ -48,14 +57,14 @@ def score(patients: pd.DataFrame, horizon: int) -> pd.DataFrame:
 @config.main()
 def execute(**kwargs: Any) -> None:
     """Run the task; see the module's text."""
-    task = read_task(kwargs["config"], kwargs["task"], ("horizon_days",))
-    horizon = task.whole("horizon_days", 1)
-    patients, source = read_patients(task), ports.find_port(task.input).path
+    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    horizon = told.args.horizon_days
+    patients, source = read_patients(told.input), ports.find_port(told.input).address
     check_horizon(patients, horizon, source)
     if patients[EVENT].sum() < len(GROUPS):
         raise InputError("hardly any event", "give more patients", source)
     scores = score(patients, horizon)
-    data_connectors.DataFrame().write(scores, task.output)
+    data_connectors.DataFrame().write(scores, told.output)
     means = scores.groupby("group")["risk"].mean()
     logger.info(
         "%d patients, mean risk within %d days: %s",

@@ -82,7 +82,8 @@ def test_unknown_task_ends_in_one_line(tmp_path: Path) -> None:
     [
         (lambda t: t.assign(cens=0), {}, "hardly any event"),
         (lambda t: t.drop(columns="patient_id"), {}, "no column 'patient_id'"),
-        (lambda t: t, {"horizon_days": 0}, "give a whole number from 1 on"),
+        (lambda t: t, {"horizon_days": 0}, "it should be greater than or equal to 1"),
+        (lambda t: t, {"horizon": 1}, "unknown key 'horizon'; did you mean hori"),
         (lambda t: t, {"horizon_days": 9999}, "the longest observation is 2659 days"),
     ],
 )

@@ -3,23 +3,20 @@
 Reads (port 1) the features of task rfm_features. Writes (port 1) each household with
 its segment, (port 2) a profile of each segment, and (port 3) the silhouette beside the
 baseline's: groups of equal size by monetary value alone. Segment 1 spends most.
-
-Arguments: segments (how many), seed (of the first centres) and starts (k-means begins
-that often, with seed, seed + 1 and so on, and the tightest result counts).
 """
 
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import Field
 from pyspark.ml.clustering import KMeans
 from pyspark.ml.evaluation import ClusteringEvaluator
 from pyspark.ml.feature import StandardScaler, VectorAssembler
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from maxairesources.config_store import config
-from maxairesources.config_store.task import read_task
+from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors, ports, spark_connectors
@@ -29,6 +26,21 @@ FEATURES = ("recency_days", "frequency", "monetary")
 COLUMNS: dict[str, Kind] = dict.fromkeys(("household_id", *FEATURES), "number")
 
 logger = get_logger(__name__)
+
+
+class Arguments(task.Arguments):
+    """What the task is told.
+
+    Attributes:
+        segments: how many.
+        seed: of the first centres.
+        starts: k-means begins that often, with seed, seed + 1 and so on, and the
+            tightest result counts.
+    """
+
+    segments: Annotated[int, Field(ge=2)]
+    seed: task.Seed
+    starts: task.Count
 
 
 def with_segments(
@@ -112,12 +124,11 @@ def profile(segmented: DataFrame) -> pd.DataFrame:
 @config.main()
 def execute(**kwargs: Any) -> None:
     """Run the task; see the module's text."""
-    task = read_task(kwargs["config"], kwargs["task"], ("segments", "seed", "starts"))
-    segments, seed = task.whole("segments", 2), task.whole("seed", 0)
-    starts = task.whole("starts", 1)
-    features = read_table(task.input, COLUMNS, port_type="spark")
-    _check(features, segments, ports.find_port(task.input).path)
-    segmented = with_segments(features, segments, seed, starts).cache()
+    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    args = told.args
+    features = read_table(told.input, COLUMNS, port_type="spark")
+    _check(features, args.segments, ports.find_port(told.input).address)
+    segmented = with_segments(features, args.segments, args.seed, args.starts).cache()
     profiles = profile(segmented)
     scores = {name: silhouette(segmented, name) for name in ("segment", "baseline")}
     metrics = pd.DataFrame(
@@ -128,9 +139,9 @@ def execute(**kwargs: Any) -> None:
         }
     )
     connector = data_connectors.DataFrame()
-    connector.write(segmented.select(*COLUMNS, "segment"), task.output, 1)
-    connector.write(profiles, task.output, 2)
-    connector.write(metrics, task.output, 3)
+    connector.write(segmented.select(*COLUMNS, "segment"), told.output, 1)
+    connector.write(profiles, told.output, 2)
+    connector.write(metrics, told.output, 3)
     logger.info(
         "silhouette %.3f, of equal groups by monetary value %.3f (Spark master: %s)",
         *(scores["segment"], scores["baseline"]),

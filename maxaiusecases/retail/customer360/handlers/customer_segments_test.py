@@ -90,8 +90,10 @@ def test_missing_column_ends_the_real_command_in_one_line(
         (lambda t: t[:3], {}, "only 3 different households for 4 segments"),
         (lambda t: t.assign(monetary=-1.0), {}, "a feature is negative"),
         (lambda t: t.assign(monetary=None), {}, "column 'monetary' holds 249 missing"),
-        (lambda t: t, {"segments": 1}, "function.args.segments is 1; give a whole"),
-        (lambda t: t, {"starts": 0}, "function.args.starts is 0; give a whole number"),
+        (lambda t: t, {"segments": 1}, "args.segments is 1; it should be greater"),
+        (lambda t: t, {"seed": -1}, "args.seed is -1; it should be greater than or eq"),
+        (lambda t: t, {"segment": 4}, "unknown key 'segment'; did you mean segments?"),
+        (lambda t: t, {"starts": 0}, "args.starts is 0; it should be greater than"),
     ],
 )
 def test_bad_input_ends_in_one_line(

@@ -3,9 +3,6 @@
 Reads (port 1) transactions: household_id, basket_id, sales_value (dollars),
 transaction_timestamp (UTC). Writes (port 1) one row a household: recency_days,
 frequency (baskets), monetary (dollars).
-
-Arguments: as_of (the day that looks back; purchases from it on do not count) and
-time_zone (of the shops, in which a day begins and ends).
 """
 
 import datetime
@@ -14,8 +11,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from maxairesources.config_store import config
-from maxairesources.config_store.task import read_task
+from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors, ports, spark_connectors
@@ -29,6 +25,18 @@ COLUMNS: dict[str, Kind] = {
 }
 
 logger = get_logger(__name__)
+
+
+class Arguments(task.Arguments):
+    """What the task is told.
+
+    Attributes:
+        as_of: the day that looks back; purchases from it on do not count.
+        time_zone: that of the shops, in which a day begins and ends.
+    """
+
+    as_of: task.Date
+    time_zone: task.TimeZone
 
 
 def rfm_features(
@@ -65,18 +73,18 @@ def rfm_features(
 @config.main()
 def execute(**kwargs: Any) -> None:
     """Run the task; see the module's text."""
-    task = read_task(kwargs["config"], kwargs["task"], ("as_of", "time_zone"))
-    as_of, time_zone = task.date("as_of"), task.time_zone("time_zone")
-    transactions = read_table(task.input, COLUMNS, port_type="spark")
-    features = rfm_features(transactions, as_of, time_zone).cache()
+    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    as_of = told.args.as_of
+    transactions = read_table(told.input, COLUMNS, port_type="spark")
+    features = rfm_features(transactions, as_of, told.args.time_zone).cache()
     totals = features.agg(
         F.count("*"), F.sum("frequency"), F.round(F.sum("monetary"), 2)
     )
     households, baskets, dollars = totals.first() or (0, 0, 0.0)
     if not households:
-        source = ports.find_port(task.input).path
+        source = ports.find_port(told.input).address
         raise InputError(f"no sale before {as_of}", "give a later as_of", source)
-    data_connectors.DataFrame().write(features, task.output)
+    data_connectors.DataFrame().write(features, told.output)
     logger.info(
         "%d households, %d baskets, %.2f dollars before %s (Spark master: %s)",
         *(households, baskets, dollars, as_of),

@@ -116,8 +116,9 @@ def test_broken_part_of_a_folder_ends_the_real_command_in_one_line(
         (lambda t: t.drop(columns="basket_id"), {}, "no column 'basket_id'"),
         (lambda t: t[:0], {}, "transactions.parquet: the table is empty"),
         (lambda t: t, {"as_of": "2016-12-31"}, "no sale before 2016-12-31"),
-        (lambda t: t, {"as_of": "soon"}, "function.args.as_of is 'soon'; give a date"),
-        (lambda t: t, {"time_zone": "Mars"}, "function.args.time_zone is 'Mars'"),
+        (lambda t: t, {"as_of": "soon"}, "args.as_of: 'soon' is no date; give one"),
+        (lambda t: t, {"time_zone": "Mars"}, "args.time_zone: 'Mars' is no time zone"),
+        (lambda t: t, {"as_off": "x"}, "unknown key 'as_off'; did you mean as_of?"),
     ],
 )
 def test_bad_input_ends_in_one_line(

@@ -8,10 +8,6 @@ among the first seven of a month, on the logarithm of the units; it is fitted an
 each origin of the backtest. The baseline is the seasonal naive forecast: the units of
 one season before. A year of data cannot show a yearly season; sales peak at the turn
 of the month, and a season of four weeks is the whole number of weeks nearest to it.
-
-Arguments: horizon (weeks ahead), season (weeks), origins (how many of the last
-possible starts the backtest uses) and minimum_weekly_units (departments that sell
-fewer in the mean week are left out).
 """
 
 import warnings
@@ -23,8 +19,7 @@ import pandas as pd
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 from statsmodels.tsa.statespace.structural import UnobservedComponents
 
-from maxairesources.config_store import config
-from maxairesources.config_store.task import read_task
+from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors, ports
@@ -40,6 +35,22 @@ ALL = "all departments"
 Floats = npt.NDArray[np.float64]
 
 logger = get_logger(__name__)
+
+
+class Arguments(task.Arguments):
+    """What the task is told.
+
+    Attributes:
+        horizon: how many weeks ahead.
+        season: of how many weeks.
+        origins: how many of the last possible starts the backtest uses.
+        minimum_weekly_units: departments that sell fewer in the mean week are left out.
+    """
+
+    horizon: task.Count
+    season: task.Count
+    origins: task.Count
+    minimum_weekly_units: task.Count
 
 
 def month_starts(weeks: pd.DatetimeIndex) -> Floats:
@@ -139,11 +150,11 @@ def to_matrix(units: pd.DataFrame, minimum: int, source: object) -> pd.DataFrame
 @config.main()
 def execute(**kwargs: Any) -> None:
     """Run the task; see the module's text."""
-    names = ("horizon", "season", "origins", "minimum_weekly_units")
-    task = read_task(kwargs["config"], kwargs["task"], names)
-    horizon, season, origins, minimum = (task.whole(name, 1) for name in names)
-    source = ports.find_port(task.input).path
-    table = to_matrix(read_table(task.input, COLUMNS), minimum, source)
+    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    horizon, season, origins = told.args.horizon, told.args.season, told.args.origins
+    source = ports.find_port(told.input).address
+    units = read_table(told.input, COLUMNS)
+    table = to_matrix(units, told.args.minimum_weekly_units, source)
     needed = 3 * season + horizon + origins - 1
     if len(table) < needed:
         raise InputError(
@@ -163,8 +174,8 @@ def execute(**kwargs: Any) -> None:
             )
     errors = _backtests(table, season, horizon, origins)
     connector = data_connectors.DataFrame()
-    connector.write(_ahead(table, season, horizon), task.output, 1)
-    connector.write(errors, task.output, 2)
+    connector.write(_ahead(table, season, horizon), told.output, 1)
+    connector.write(errors, told.output, 2)
     overall = errors.iloc[-1]
     logger.info(
         "%d departments, %d origins, %d weeks ahead: MASE %.3f, seasonal naive %.3f",

@@ -120,8 +120,14 @@ def test_backtest_sees_no_week_that_it_forecasts() -> None:
             "department 'PRODUCE' sells the same as 4 weeks before",
         ),
         (lambda t: t, {"minimum_weekly_units": 10**6}, "no department sells 1000000"),
-        (lambda t: t, {"season": 0}, "function.args.season is 0; give a whole number"),
-        (lambda t: t, {"horizon": 2.5}, "function.args.horizon is 2.5; give a whole"),
+        (lambda t: t, {"season": 0}, "args.season is 0; it should be greater than"),
+        (
+            lambda t: t,
+            {"origins": "9"},
+            "args.origins is '9'; it should be a valid int",
+        ),
+        (lambda t: t, {"horizons": 1}, "unknown key 'horizons'; did you mean hori"),
+        (lambda t: t, {"horizon": 2.5}, "args.horizon is 2.5; it should be a valid"),
     ],
 )
 def test_bad_input_ends_in_one_line(

@@ -7,17 +7,13 @@ department and week: week_start (a Monday), units.
 Products that are sold by volume, such as petrol, count thousandths of a gallon in
 `quantity`, eighty times all units together: they are left out. So are the first
 and last weeks without sales on each of their seven days.
-
-Arguments: time_zone (of the shops, in which a day begins and ends) and
-volume_product_types (the values of product_type to leave out).
 """
 
 from typing import Any
 
 import pandas as pd
 
-from maxairesources.config_store import config
-from maxairesources.config_store.task import read_task
+from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors, ports
@@ -35,6 +31,18 @@ PRODUCTS: dict[str, Kind] = {
 }
 
 logger = get_logger(__name__)
+
+
+class Arguments(task.Arguments):
+    """What the task is told.
+
+    Attributes:
+        time_zone: that of the shops, in which a day begins and ends.
+        volume_product_types: the values of product_type to leave out.
+    """
+
+    time_zone: task.TimeZone
+    volume_product_types: list[str]
 
 
 def whole_weeks(days: "pd.Series[pd.Timestamp]") -> pd.DatetimeIndex:
@@ -83,23 +91,19 @@ def weekly_units(
 @config.main()
 def execute(**kwargs: Any) -> None:
     """Run the task; see the module's text."""
-    task = read_task(
-        kwargs["config"], kwargs["task"], ("time_zone", "volume_product_types")
-    )
-    time_zone = task.time_zone("time_zone")
-    by_volume = task.texts("volume_product_types")
-    transactions = read_table(task.input, TRANSACTIONS, 1)
-    products = read_table(task.input, PRODUCTS, 2, may_be_missing=["product_type"])
+    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    transactions = read_table(told.input, TRANSACTIONS, 1)
+    products = read_table(told.input, PRODUCTS, 2, may_be_missing=["product_type"])
     if not products["product_id"].is_unique:
-        source = ports.find_port(task.input, 2).path
+        source = ports.find_port(told.input, 2).address
         raise InputError("a product_id stands there twice", "keep one row", source)
     sales = transactions.merge(products, on="product_id")
-    counted = sales[~sales["product_type"].isin(by_volume)]
-    units, weeks = weekly_units(counted, time_zone)
+    counted = sales[~sales["product_type"].isin(told.args.volume_product_types)]
+    units, weeks = weekly_units(counted, told.args.time_zone)
     if units.empty:
-        source = ports.find_port(task.input, 1).path
+        source = ports.find_port(told.input, 1).address
         raise InputError("no complete week of sales", "give more days", source)
-    data_connectors.DataFrame().write(units, task.output)
+    data_connectors.DataFrame().write(units, told.output)
     logger.info(
         "left out: %d rows without a known product, %d rows sold by volume",
         *(len(transactions) - len(sales), len(sales) - len(counted)),

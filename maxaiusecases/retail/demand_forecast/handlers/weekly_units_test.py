@@ -87,8 +87,10 @@ def test_incomplete_weeks_inside_are_kept() -> None:
         (None, lambda p: p.drop(columns="department"), {}, "products.parquet: no col"),
         (None, lambda p: p.assign(department=1), {}, "'department' is of type int64"),
         (None, lambda p: p.assign(product_id=1), {}, "a product_id stands there twice"),
-        (None, None, {"time_zone": "Mars"}, "function.args.time_zone is 'Mars'"),
-        (None, None, {"volume_product_types": "x"}, "give a list of texts"),
+        (None, None, {"time_zone": "Mars"}, "args.time_zone: 'Mars' is no time zone"),
+        (None, None, {"volume_product_types": "x"}, "is 'x'; it should be a valid"),
+        (None, None, {"volume_product_types": [1]}, "types[0] is 1; it should be"),
+        (None, None, {"time_zones": "UTC"}, "'time_zones'; did you mean time_zone?"),
     ],
 )
 def test_bad_input_ends_in_one_line(

@@ -1,0 +1,186 @@
+"""Tests with a real object store: moto's server answers as S3 does."""
+
+import json
+import logging
+import os
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pandas as pd
+import pytest
+import s3fs
+from moto.server import ThreadedMotoServer
+
+from maxairesources.config_store import config
+from maxairesources.config_store.task import Arguments, read_task
+from maxairesources.errors import InputError
+from maxairesources.testing.handlers import check_error, port, py_config
+from maxairesources.utilities.data_connectors import DataFrame
+from maxairesources.utilities.tables import read_table
+
+TABLE = pd.DataFrame({"n": [1, 2], "t": ["a", "001"]})
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an S3 that lets in one user, who has a bucket."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    yield address
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def store(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The secret key of the user, whose credentials are in the environment."""
+    settings = {
+        "AWS_ENDPOINT_URL": server,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "maker",
+        "AWS_SECRET_ACCESS_KEY": "maker",
+    }
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "FSSPEC_")):
+            monkeypatch.delenv(name)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    iam, everything = boto3.client("iam"), {"Effect": "Allow", "Resource": "*"}
+    statement = {**everything, "Action": "s3:*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    iam.create_user(UserName="user")
+    iam.put_user_policy(
+        UserName="user", PolicyName="all", PolicyDocument=json.dumps(policy)
+    )
+    key = iam.create_access_key(UserName="user")["AccessKey"]
+    boto3.client("s3").create_bucket(Bucket="bucket")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    # From here on the server checks who asks.
+    post(f"{server}/moto-api/reset-auth", b"0")
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield key["SecretAccessKey"]
+    post(f"{server}/moto-api/reset-auth", b"Infinity")
+    post(f"{server}/moto-api/reset", b"")
+
+
+def post(url: str, body: bytes) -> None:
+    request = urllib.request.Request(url, body, {"Content-Type": "text/plain"})
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
+
+
+def copy(**kwargs: Any) -> None:
+    """A handler that copies its table."""
+    told = read_task(kwargs["config"], kwargs["task"], Arguments)
+    DataFrame().write(read_table(told.input, {"n": "number"}), told.output)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet", "xlsx"])
+def test_what_is_written_is_read(suffix: str) -> None:
+    ports = [port(1, f"bucket/new/x.{suffix}", source="s3")]
+    for table in (TABLE, TABLE[1:].reset_index(drop=True)):
+        DataFrame().write(table, ports)
+        found = DataFrame().get(ports)
+        assert found["n"].tolist() == table["n"].tolist()
+    assert s3fs.S3FileSystem().find("bucket") == [f"bucket/new/x.{suffix}"]
+
+
+def test_folder_of_parquet_files() -> None:
+    for part in range(2):
+        ports = [port(1, f"bucket/x.parquet/{part}.parquet", source="s3")]
+        DataFrame().write(TABLE[part : part + 1], ports)
+    found = DataFrame().get([port(1, "bucket/x.parquet", source="s3")])
+    pd.testing.assert_frame_equal(found, TABLE)
+
+
+def test_failed_write_leaves_the_old_object_alone() -> None:
+    ports = [port(1, "bucket/x.parquet", source="s3")]
+    DataFrame().write(TABLE, ports)
+    with pytest.raises(Exception, match="Could not convert|Expected"):
+        DataFrame().write(pd.DataFrame({"n": [1, "a"]}), ports)
+    pd.testing.assert_frame_equal(DataFrame().get(ports), TABLE)
+
+
+def test_handler_with_its_config_and_data_root_in_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAXAI_DATA_ROOT", "s3://bucket/root")
+    DataFrame().write(TABLE, [port(1, "in.csv")])
+    told = py_config("copy", [port(1, "in.csv")], [port(1, "out/x.parquet")])
+    s3fs.S3FileSystem().pipe_file("bucket/c.json", json.dumps(told).encode())
+    argv = ["--config", "s3://bucket/c.json", "--task", "copy"]
+    assert config.run_command(copy, argv) == 0
+    found = DataFrame().get([port(1, "bucket/root/out/x.parquet", source="s3")])
+    assert found["n"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/none.json", "s3://no-bucket/c.json"])
+def test_missing_config(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert config.run_command(copy, ["--config", uri, "--task", "copy"]) == 1
+    check_error(capsys.readouterr().err, f"error: {uri}: no such file; write it first")
+
+
+@pytest.mark.parametrize("path", ["bucket/none.csv", "no-bucket/x.csv"])
+def test_missing_object(path: str) -> None:
+    with pytest.raises(InputError, match=f"^s3://{path}: no such file; write it first"):
+        DataFrame().get([port(1, path, source="s3")])
+
+
+def test_missing_bucket_cannot_be_written_to() -> None:
+    expected = r"^s3://no-bucket/x\.csv: cannot be written \(.+\); check the place"
+    with pytest.raises(InputError, match=expected):
+        DataFrame().write(TABLE, [port(1, "no-bucket/x.csv", source="s3")])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet", "xlsx"])
+def test_broken_object(suffix: str) -> None:
+    s3fs.S3FileSystem().pipe_file(f"bucket/x.{suffix}", b"\xff")
+    expected = rf"^s3://bucket/x\.{suffix}: cannot be read as "
+    with pytest.raises(InputError, match=expected):
+        DataFrame().get([port(1, f"bucket/x.{suffix}", source="s3")])
+
+
+@pytest.mark.parametrize(
+    "wrong", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "both", None]
+)
+def test_wrong_credentials_are_told_in_one_line_without_a_key(
+    wrong: str | None,
+    store: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ports = [port(1, "bucket/x.csv", source="s3")]
+    DataFrame().write(TABLE, ports)
+    s3fs.S3FileSystem.clear_instance_cache()
+    # No other place has credentials.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+    for name in keys if wrong in ("both", None) else [wrong]:
+        monkeypatch.setenv(name, "hunter2")
+        if wrong is None:
+            monkeypatch.delenv(name)
+    given = py_config("copy", ports, [port(1, tmp_path / "x.csv")])
+    for text in (json.dumps(given), "s3://bucket/x.csv"):
+        assert config.run_command(copy, ["--config", text, "--task", "copy"]) == 1
+        stderr = capsys.readouterr().err
+        check_error(stderr, "error: s3://bucket/x.csv: cannot be read (")
+        check_error(stderr, "permissions or credentials of this process")
+        assert "hunter2" not in stderr and store not in stderr
+    with pytest.raises(InputError, match="cannot be written ") as raised:
+        DataFrame().write(TABLE, ports)
+    assert "hunter2" not in str(raised.value) and store not in str(raised.value)
+
+
+def test_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(InputError, match=r"^s3://bucket/x\.csv: cannot be read \("):
+        DataFrame().get([port(1, "bucket/x.csv", source="s3")])

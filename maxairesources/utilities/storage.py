@@ -1,0 +1,165 @@
+"""Files and objects by their address: a path, or a URI such as s3://bucket/table.csv.
+
+URIs are read and written through fsspec, which needs the package s3fs for s3, adlfs for
+abfs and gcsfs for gs. Those packages take a store's credentials from the environment,
+each in its own way (AWS_ACCESS_KEY_ID, AZURE_STORAGE_ACCOUNT_KEY,
+GOOGLE_APPLICATION_CREDENTIALS); any other setting of one is taken by fsspec from a
+variable such as FSSPEC_S3_ENDPOINT_URL. None of them stands in a config or an address.
+"""
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from maxairesources.errors import InputError
+
+# Within a URI: a password, and what follows a question mark, such as a signature.
+_PASSWORD = re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]*@")
+_QUERY = re.compile(r"(://[^\s?]*\?)[^\s'\")]+")
+
+_CHECK = "check the place, and the permissions or credentials of this process"
+
+
+def is_store(address: str) -> bool:
+    """Return whether an address is in an object store rather than on a file system."""
+    return "://" in address and not address.startswith("file://")
+
+
+def file_system(address: str) -> tuple[Any, str]:
+    """Return fsspec's file system of an address, and the path in it.
+
+    Raises:
+        InputError: the protocol is unknown, lacks its package or its settings.
+    """
+    if "://" not in address:
+        # Not by fsspec, for which ~ and :: in a path have a meaning.
+        return LocalFileSystem(), str(Path(address).absolute())
+    protocol = address.partition("://")[0]
+    if protocol not in fsspec.available_protocols():
+        raise InputError(
+            f"unknown protocol {protocol!r}",
+            "give a path, or a URI of file, s3, abfs or gs",
+            shown(address),
+        )
+    try:
+        return fsspec.url_to_fs(address)
+    except ImportError as error:
+        # fsspec's own error, without a name, hides that of the package.
+        package = getattr(error.__cause__, "name", None) or reason(error)
+        raise lacking(package, protocol, address) from error
+    except Exception as error:
+        raise unreadable(address, error) from error
+
+
+def check_exists(address: str) -> None:
+    """Raise an InputError when there is nothing at an address, or no way to it."""
+    found, path = file_system(address)
+    try:
+        found.info(path)
+    # Each package of an object store has errors of its own, with no base in common.
+    except Exception as error:
+        raise unreadable(address, error) from error
+
+
+def read_text(address: str) -> str:
+    """Return the text at an address.
+
+    Raises:
+        InputError: it cannot be read, or is no UTF-8.
+    """
+    found, path = file_system(address)
+    try:
+        return bytes(found.cat_file(path)).decode()
+    except UnicodeDecodeError as error:
+        problem = f"is no UTF-8 text ({error.reason})"
+        raise InputError(problem, "save it as UTF-8", shown(address)) from error
+    except Exception as error:
+        raise unreadable(address, error) from error
+
+
+@contextmanager
+def replacing(address: str) -> Iterator[IO[bytes]]:
+    """Yield a file whose content is at the address in the end; missing folders are made.
+
+    After an exception all is as it was: on a file system, the file is written aside, in
+    the same folder, and renamed; in an object store, it is kept in memory and put as
+    one object.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    found, path = file_system(address)
+    if is_store(address):
+        buffer = io.BytesIO()
+        yield buffer
+        try:
+            found.pipe_file(path, buffer.getvalue())
+        except Exception as error:
+            raise unwritable(address, error) from error
+        return
+    target = Path(path)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with aside.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(address, error) from error
+
+
+def unreadable(address: str, error: Exception) -> InputError:
+    """Return the error for what is missing or cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return InputError(
+            "no such file",
+            "write it first, or give its right place (MAXAI_DATA_ROOT, filePath, --config)",
+            shown(address),
+        )
+    return InputError(
+        f"cannot be read ({reason(error)})",
+        _CHECK,
+        shown(address),
+    )
+
+
+def unwritable(address: str, error: Exception) -> InputError:
+    """Return the error for a place that cannot be written to."""
+    return InputError(
+        f"cannot be written ({reason(error)})",
+        _CHECK,
+        shown(address),
+    )
+
+
+def lacking(package: str, user: str, address: str) -> InputError:
+    """Return the error for a package that a protocol or a format needs."""
+    return InputError(
+        f"{user} needs the package {package}",
+        "add it to the domain's requirements.txt, and as a dependency to the BUILD "
+        "file of the handlers",
+        shown(address),
+    )
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of what an error says, without a secret in an address."""
+    text = str(getattr(error, "strerror", None) or error).strip()
+    return shown(text.splitlines()[0]) if text else type(error).__name__
+
+
+def shown(text: str) -> str:
+    """Return a text without the secrets in its URIs."""
+    return _QUERY.sub(r"\1***", _PASSWORD.sub("***@", text))
