@@ -2,6 +2,13 @@
 
 DOMAINS = ("finance", "healthcare", "retail")
 
+OBJECTIVES = (
+    "finance/credit_risk/default_score",
+    "healthcare/patient_outcomes/recurrence_risk",
+    "retail/customer360/segmentation",
+    "retail/demand_forecast/weekly_units",
+)
+
 # The domains whose images and tests run Spark.
 SPARK_DOMAINS = ("retail",)
 
@@ -79,4 +86,23 @@ def marketplace_domain():
         sdist=False,
         # Two builds of the same content give the same bytes.
         env_vars=["SOURCE_DATE_EPOCH=315532800"],
+    )
+
+
+def marketplace_usecase_configs():
+    """The configs of a usecase and its objectives, `maxaiconfigs/<domain>/<usecase>`."""
+    files(name="configs", sources=["**/*.json"])
+
+
+def marketplace_dag():
+    """The DAG of an objective, `maxaidags/<domain>/<usecase>/<objective>`, and its test."""
+    _, domain, usecase, _ = build_file_dir().parts
+    python_source(
+        name="dag",
+        source="dag.py",
+        resolve="airflow",
+        dependencies=[f"//maxaiconfigs/{domain}/{usecase}:configs"],
+    )
+    python_test(
+        name="dag_test", source="dag_test.py", resolve="airflow", dependencies=[":dag"]
     )

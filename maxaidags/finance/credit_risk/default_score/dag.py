@@ -1,0 +1,32 @@
+"""Airflow DAG: the clients' scores, when the model beats the rule that it replaces."""
+
+from typing import Any
+
+from maxairesources.dagfactory import DAGFactory
+
+
+def beats_late_again(ti: Any) -> bool:
+    """Return whether the model ranks better than "late again", the rule in use."""
+    ranking = ti.xcom_pull(task_ids="evaluate_model")["roc_auc"]
+    return bool(ranking["model"] > ranking["baseline"])
+
+
+factory = DAGFactory(
+    dag_id="finance.credit_risk.default_score",
+    domain_name="finance",
+    usecase="credit_risk",
+    obj="default_score",
+)
+factory.add(task_id="evaluate_model", operator="KubernetesPodOperator", parent=["root"])
+factory.add(
+    task_id="beats_late_again",
+    operator="ShortCircuitOperator",
+    parent=["evaluate_model"],
+    python_callable=beats_late_again,
+)
+factory.add(
+    task_id="score_clients",
+    operator="KubernetesPodOperator",
+    parent=["beats_late_again"],
+)
+dag = factory.create_dag()

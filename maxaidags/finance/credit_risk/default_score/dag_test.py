@@ -1,0 +1,7 @@
+"""Test of the DAG finance.credit_risk.default_score."""
+
+from maxairesources.testing.dags import check_dag
+
+
+def test_dag_is_right_in_every_deployment() -> None:
+    check_dag(__file__)

@@ -1,0 +1,34 @@
+"""Airflow DAG: the patients' risks, when the model beats the nodes alone."""
+
+from typing import Any
+
+from maxairesources.dagfactory import DAGFactory
+
+
+def choose_scores(ti: Any) -> str:
+    """Return the task that follows: new scores only from a model that is better."""
+    ranking = ti.xcom_pull(task_ids="evaluate_model")["concordance"]
+    better = ranking["model"] > ranking["baseline"]
+    return "score_patients" if better else "keep_scores"
+
+
+factory = DAGFactory(
+    dag_id="healthcare.patient_outcomes.recurrence_risk",
+    domain_name="healthcare",
+    usecase="patient_outcomes",
+    obj="recurrence_risk",
+)
+factory.add(task_id="evaluate_model", operator="KubernetesPodOperator", parent=["root"])
+factory.add(
+    task_id="choose_scores",
+    operator="BranchPythonOperator",
+    parent=["evaluate_model"],
+    python_callable=choose_scores,
+)
+factory.add(
+    task_id="score_patients",
+    operator="KubernetesPodOperator",
+    parent=["choose_scores"],
+)
+factory.add(task_id="keep_scores", operator="DummyOperator", parent=["choose_scores"])
+dag = factory.create_dag()

@@ -1,0 +1,23 @@
+"""Airflow DAG: the weekly units of each department, and their forecast."""
+
+import pendulum
+
+from maxairesources.dagfactory import DAGFactory
+
+factory = DAGFactory(
+    dag_id="retail.demand_forecast.weekly_units",
+    domain_name="retail",
+    usecase="demand_forecast",
+    obj="weekly_units",
+    # A week ends on Sunday at midnight, where the shops are.
+    schedule_interval="0 6 * * MON",
+    start_date=pendulum.datetime(2018, 1, 1, tz="America/New_York"),
+    catchup=False,
+)
+factory.add(task_id="weekly_units", operator="KubernetesPodOperator", parent=["root"])
+factory.add(
+    task_id="forecast_units",
+    operator="KubernetesPodOperator",
+    parent=["weekly_units"],
+)
+dag = factory.create_dag()

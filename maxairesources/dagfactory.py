@@ -1,0 +1,359 @@
+"""Makes an objective's Airflow DAG from what its dag.py and its configs say."""
+
+import difflib
+import graphlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG
+
+from maxairesources.config_store.document import json_path
+from maxairesources.config_store.objective import (
+    KUBEPOD,
+    SPARK,
+    Launch,
+    ObjectiveConfigs,
+    read_objective,
+    to_argument,
+)
+from maxairesources.errors import InputError, nearest
+from maxairesources.operators import (
+    OPERATORS,
+    mistake_in_template,
+    mistake_in_value,
+    operator_class,
+    parameters,
+)
+
+ROOT = "root"
+
+
+class DAGFactory:
+    """Collects the tasks of one objective and makes them a DAG.
+
+    The configs are those of maxaiconfigs beside the folder maxaidags that the dag.py is
+    in, with the overlays of the deployment that the environment variable
+    MAXAI_DEPLOYMENT names, if it is set.
+
+    Attributes:
+        dag: Airflow's DAG, for what has no call here: a `TaskGroup(..., dag=factory.dag)`
+            to give to `add` as `task_group`, for one.
+    """
+
+    def __init__(
+        self,
+        dag_id: str,
+        domain_name: str,
+        usecase: str,
+        obj: str,
+        schedule_interval: Any = None,
+        default_args: Mapping[str, Any] | None = None,
+        **dag_kwargs: Any,
+    ) -> None:
+        """Begin the DAG of an objective.
+
+        Args:
+            dag_id: the DAG's id.
+            domain_name: the domain's name.
+            usecase: the usecase's name.
+            obj: the objective's name.
+            schedule_interval: whatever Airflow's DAG takes as `schedule`: None, a cron
+                expression, a timedelta, a timetable, assets.
+            default_args: default arguments of all operators; the owner is the domain
+                unless they name another.
+            dag_kwargs: further arguments of Airflow's DAG. The tags domain, usecase and
+                objective are added to given ones.
+
+        Raises:
+            InputError: the dag.py is in another place than its names say, DAG takes no
+                such argument, or a config is missing or wrong.
+        """
+        path = Path(sys._getframe(1).f_code.co_filename).resolve()
+        names = (domain_name, usecase, obj)
+        root = next((p.parent for p in path.parents if p.name == "maxaidags"), None)
+        if root is None or path.parts[len(root.parts) + 1 : -1] != names:
+            raise InputError(
+                f"is the DAG of {'/'.join(names)}, but not in that folder",
+                f"move it to maxaidags/{'/'.join(names)}/ or mend the names",
+                path if root is None else path.relative_to(root),
+            )
+        self._file = str(path.relative_to(root))
+        self._configs: ObjectiveConfigs = read_objective(
+            root, *names, os.environ.get("MAXAI_DEPLOYMENT") or None
+        )
+        self._parents: dict[str, list[str]] = {}
+        self._operators: dict[str, Any] = {}
+        self._launched: set[str] = set()
+        self._takers: set[type] = set()
+        self._default_args = dict(default_args or {})
+        self._check_arguments("the DAG", DAG, dag_kwargs, self._file)
+        tags = dag_kwargs.pop("tags", ())
+        if isinstance(tags, str):
+            raise self._wrong(f"the tags are {tags!r}", "give a list of texts")
+        try:
+            self.dag = DAG(
+                dag_id,
+                schedule=schedule_interval,
+                default_args={"owner": domain_name, **self._default_args},
+                tags={*names, *tags},
+                **dag_kwargs,
+            )
+        except Exception as error:
+            raise self._wrong(
+                f"Airflow refuses the DAG ({error})", "mend it"
+            ) from error
+        # Airflow takes the file that calls DAG, which is this one.
+        self.dag.fileloc = str(path)
+        self._environment = self.dag.get_template_env()
+        # Airflow renders the config's JSON, so a quote in a template has a backslash.
+        config, file = self._configs.py_config, self._configs.py_config_file
+        self._check_templates(config, "$", file, encode=json.dumps)
+
+    def add(
+        self, task_id: str, operator: str, parent: Sequence[str], **operator_kwargs: Any
+    ) -> Any:
+        """Add a task.
+
+        Args:
+            task_id: the task's id, and its name in the configs.
+            operator: the operator's name, a key of `OPERATORS`.
+            parent: the ids of the tasks that it follows, which may be added later;
+                ["root"] for a first task.
+            operator_kwargs: the operator's further arguments. `expand`, a dict, maps the
+                task over lists, as `expand` does in Airflow.
+
+        Returns:
+            Airflow's operator.
+
+        Raises:
+            InputError: the operator is unknown or takes no such argument, the id is
+                there already, the parents are no list, or a config lacks the task.
+        """
+        where = f"task {task_id!r}"
+        if task_id in self._operators:
+            raise self._wrong(f"{where} is there twice", "rename or drop one")
+        if operator not in OPERATORS:
+            raise self._wrong(
+                f"{where} has an unknown operator {operator!r}",
+                nearest(str(operator), OPERATORS),
+            )
+        if task_id == ROOT:
+            raise self._wrong(f"{where} is called as what stands for none", "rename it")
+        if (
+            not isinstance(parent, Sequence)
+            or isinstance(parent, str)
+            or not parent
+            or not all(isinstance(name, str) for name in parent)
+        ):
+            raise self._wrong(
+                f"{where} has the parent {parent!r}",
+                'give a list of task ids, or ["root"] for a first task',
+            )
+        taker = operator_class(operator)
+        expand = operator_kwargs.pop("expand", None)
+        if expand is not None and (not isinstance(expand, Mapping) or not expand):
+            raise self._wrong(
+                f"{where}: expand is {expand!r}", "give a dict of arguments and lists"
+            )
+        given = {**operator_kwargs, **(expand or {})}
+        arguments = {
+            **self._configured(task_id, operator, taker, given),
+            **operator_kwargs,
+        }
+        if operator == "PostgresOperator":
+            # The old class called the connection so, and had this default.
+            conn_id = arguments.pop("postgres_conn_id", "postgres_default")
+            arguments.setdefault("conn_id", conn_id)
+        self._check_arguments(where, taker, {**arguments, **(expand or {})}, self._file)
+        arguments.update(task_id=task_id, dag=self.dag)
+        try:
+            if expand is None:
+                task = taker(**arguments)
+            else:
+                task = taker.partial(**arguments).expand(**expand)
+        except Exception as error:
+            raise self._wrong(
+                f"{where}: Airflow refuses it ({error})", "mend it"
+            ) from error
+        self._parents[task_id] = list(parent)
+        self._operators[task_id] = task
+        self._takers.add(taker)
+        if operator in (SPARK, KUBEPOD):
+            self._launched.add(task_id)
+        return task
+
+    def create_dag(self) -> DAG:
+        """Connect the tasks and return the DAG.
+
+        Raises:
+            InputError: a parent is unknown, the tasks go round in a circle, the order of
+                the ids in a launch config is another one, or the py_config has a task
+                that the DAG lacks.
+        """
+        for task_id, parents in self._parents.items():
+            for parent in parents:
+                if parent != ROOT and parent not in self._operators:
+                    raise self._wrong(
+                        f"task {task_id!r} has an unknown parent {parent!r}",
+                        nearest(parent, (*self._operators, ROOT)),
+                    )
+        try:
+            graphlib.TopologicalSorter(self._parents).prepare()
+        except graphlib.CycleError as error:
+            circle = " -> ".join(reversed(error.args[1]))
+            raise self._wrong(
+                f"the tasks go round in a circle: {circle}", "drop one parent"
+            ) from None
+        for task_id, parents in self._parents.items():
+            real = [self._operators[parent] for parent in parents if parent != ROOT]
+            self._operators[task_id].set_upstream(real)
+            for parent in parents:
+                self._check_order(parent, task_id)
+        for name in self._configs.py_config:
+            if name not in self._operators:
+                raise InputError(
+                    f"$.{name}: {self._file} has no task {name!r}",
+                    nearest(name, self._operators),
+                    self._configs.py_config_file,
+                )
+            if name not in self._launched:
+                raise InputError(
+                    f"$.{name}: no operator of {self._file} hands it to a handler",
+                    f"make the task a {SPARK} or {KUBEPOD}, or drop it here",
+                    self._configs.py_config_file,
+                )
+        self._check_default_args()
+        try:
+            # There may be edges that were drawn with Airflow's own `>>`.
+            self.dag.check_cycle()
+        except Exception as error:
+            raise self._wrong(str(error), "drop one edge") from error
+        return self.dag
+
+    def _configured(
+        self,
+        task_id: str,
+        operator: str,
+        taker: type,
+        given: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Return the arguments that the configs give to the operator of a task."""
+        launch = self._configs.launches.get(task_id)
+        if operator not in (SPARK, KUBEPOD):
+            if launch:
+                raise self._wrong(
+                    f"task {task_id!r} is a {operator}, but {launch.file} launches it "
+                    f"with {launch.operator}",
+                    "use that operator, or drop it there",
+                )
+            return {}
+        config = "spark_config.json" if operator == SPARK else "kubepod_config.json"
+        if launch is None or launch.operator != operator:
+            problem = f"task {task_id!r} is not in the usecase's {config}"
+            if launch:
+                problem += f", but in {launch.file}"
+            names = [
+                n for n, l in self._configs.launches.items() if l.operator == operator
+            ]
+            raise self._wrong(problem, nearest(task_id, names))
+        if task_id not in self._configs.py_config:
+            raise self._wrong(
+                f"task {task_id!r} is not in {self._configs.py_config_file}",
+                nearest(task_id, self._configs.py_config),
+            )
+        self._check_arguments(launch.place, taker, launch.arguments, launch.file)
+        for name, value in launch.arguments.items():
+            place = f"{launch.place}.{name}"
+            if mistake := mistake_in_value(taker, name, value):
+                raise InputError(f"{place} {mistake[0]}", mistake[1], launch.file)
+            rendered = name in taker.template_fields  # type: ignore[attr-defined]
+            self._check_templates(value, place, launch.file, rendered)
+        handed = self._with_py_config(task_id, launch)
+        for name in given:
+            if name in launch.arguments:
+                problem = f"{name} is given here and in {launch.file}"
+                raise self._wrong(f"task {task_id!r}: {problem}", "keep one of the two")
+            if name in handed:
+                problem = f"{name} hands the config to the handler"
+                raise self._wrong(
+                    f"task {task_id!r}: {problem}", f"give it in {launch.file}"
+                )
+        return handed
+
+    def _with_py_config(self, task_id: str, launch: Launch) -> dict[str, Any]:
+        """Return the launch's arguments with the handler's own: its config and its task."""
+        key = "application_args" if launch.operator == SPARK else "arguments"
+        config = to_argument(self._configs.py_config)
+        handed = [*launch.arguments.get(key, []), "--config", config, "--task", task_id]
+        return {**launch.arguments, key: handed}
+
+    def _check_order(self, parent: str, task_id: str) -> None:
+        before = self._configs.launches.get(parent)
+        after = self._configs.launches.get(task_id)
+        if before and after and before.file == after.file and before.id >= after.id:
+            raise self._wrong(
+                f"task {task_id!r} (id {after.id}) follows {parent!r} (id {before.id})",
+                f"number them in their order in {after.file}",
+            )
+
+    def _check_templates(
+        self,
+        value: Any,
+        place: str,
+        file: str,
+        rendered: bool = True,
+        encode: Callable[[str], str] = str,
+    ) -> None:
+        """Raise an InputError for a text in a config that Airflow would fail to render."""
+        if isinstance(value, dict):
+            for key, item in value.items():
+                at = place + json_path([key])[1:]
+                self._check_templates(item, at, file, rendered, encode)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                at = f"{place}[{index}]"
+                self._check_templates(item, at, file, rendered, encode)
+        elif isinstance(value, str):
+            if not rendered and ("{{" in value or "{%" in value):
+                raise InputError(
+                    f"{place} is a template, but Airflow renders none there",
+                    "give the value itself",
+                    file,
+                )
+            if mistake := mistake_in_template(self._environment, encode(value)):
+                raise InputError(f"{place}: {mistake[0]}", mistake[1], file)
+
+    def _check_default_args(self) -> None:
+        """Raise an InputError for a default argument that no operator of the DAG takes.
+
+        Airflow itself passes over it in silence.
+        """
+        known: set[str] = set().union(*map(parameters, self._takers))
+        for name in self._default_args:
+            if known and name not in known:
+                close = difflib.get_close_matches(name, known)
+                raise self._wrong(
+                    f"default_args: no task takes {name!r}",
+                    f"did you mean {' or '.join(close)}?" if close else "drop it",
+                )
+
+    def _check_arguments(
+        self, where: str, taker: type, arguments: Mapping[str, Any], file: str
+    ) -> None:
+        """Raise an InputError for an argument that a DAG or an operator does not take."""
+        known = parameters(taker)
+        for name in arguments:
+            if name not in known:
+                close = difflib.get_close_matches(name, known)
+                raise InputError(
+                    f"{where}: {taker.__name__} takes no argument {name!r}",
+                    f"did you mean {' or '.join(close)}?" if close else "drop it",
+                    file,
+                )
+
+    def _wrong(self, problem: str, remedy: str) -> InputError:
+        return InputError(problem, remedy, self._file)

@@ -1,0 +1,102 @@
+"""Checks an objective's DAG as far as it goes without running it, for the tests of DAGs.
+
+Airflow reads its settings when it is first imported, so this module has to be the first
+to import it.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+_HOME = tempfile.mkdtemp(prefix="airflow-")
+# Nothing connects to this cluster; the client only asks that there be one.
+_KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "clusters": [{"name": "none", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "users": [{"name": "none", "user": {}}],
+    "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
+    "current-context": "none",
+}
+Path(_HOME, "kubeconfig").write_text(json.dumps(_KUBECONFIG))
+os.environ.update(
+    AIRFLOW_HOME=_HOME,
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__UNIT_TEST_MODE="True",
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME}/airflow.db",
+    KUBECONFIG=f"{_HOME}/kubeconfig",
+)
+
+from airflow.dag_processing.dagbag import DagBag  # noqa: E402
+from airflow.sdk import DAG  # noqa: E402
+from airflow.serialization.serialized_objects import DagSerialization  # noqa: E402
+from kubernetes.client import ApiClient  # noqa: E402
+
+from maxairesources.config_store import objective  # noqa: E402
+from maxairesources.testing.pods import mistakes_in_pod  # noqa: E402
+
+# The deployments whose overlays every config may have; None is the config alone.
+DEPLOYMENTS = (None, *objective.DEPLOYMENTS)
+
+
+def load_dags(file: Path, deployment: str | None = None) -> DagBag:
+    """Return what Airflow loads from a dag.py, import errors included.
+
+    Args:
+        file: the dag.py.
+        deployment: the deployment whose overlays apply.
+    """
+    os.environ["MAXAI_DEPLOYMENT"] = deployment or ""
+    try:
+        return DagBag(file)
+    finally:
+        del os.environ["MAXAI_DEPLOYMENT"]
+
+
+def check_dag(test_file: str) -> None:
+    """Assert that the dag.py beside a test is right in every deployment.
+
+    It loads, has the id `<domain>.<usecase>.<objective>`, can be stored by Airflow, and
+    Kubernetes would take each of its pods.
+
+    Args:
+        test_file: the test's own `__file__`.
+    """
+    file = Path(test_file).resolve().with_name("dag.py")
+    names = file.parts[-4:-1]
+    for deployment in DEPLOYMENTS:
+        bag = load_dags(file, deployment)
+        assert not bag.import_errors, "\n".join(bag.import_errors.values())
+        # Airflow passes over a file without the words airflow and dag, in silence.
+        assert list(bag.dags) == [".".join(names)], (
+            f"{'/'.join(names)}/dag.py has the DAGs {list(bag.dags)}, not "
+            f"{'.'.join(names)}; does it say Airflow anywhere, and does it give a name "
+            "to what create_dag() returns?"
+        )
+        (dag,) = bag.dags.values()
+        stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+        assert stored.task_ids == dag.task_ids
+        assert {*names} <= dag.tags
+        mistakes = [*mistakes_in(dag)]
+        assert not mistakes, "\n".join(mistakes)
+
+
+def mistakes_in(dag: DAG) -> Iterator[str]:
+    """Yield a line for each thing in a DAG's tasks that would fail in a cluster."""
+    tasks: Iterable[Any] = dag.tasks
+    for task in tasks:
+        if task.task_type == objective.KUBEPOD and not task.is_mapped:
+            try:
+                built = task.build_pod_request_obj()
+            except Exception as error:
+                yield f"task {task.task_id}: Airflow makes no pod of it ({error})"
+                continue
+            pod = ApiClient().sanitize_for_serialization(built)
+            for mistake in mistakes_in_pod(pod):
+                yield f"task {task.task_id}: {mistake}"
+        elif task.task_type == objective.SPARK and not task.is_mapped:
+            if "spark.kubernetes.container.image" not in (task.conf or {}):
+                yield f"task {task.task_id}: spark.kubernetes.container.image is missing"
