@@ -1,0 +1,118 @@
+"""What Airflow's cluster policy does on a laptop: checks tasks, and swaps how pods run.
+
+Airflow calls `task_policy` for each task at each parse, in whatever process parses. A
+task that is refused is an import error of its DAG, so nothing of the DAG runs.
+"""
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from airflow.exceptions import AirflowClusterPolicyViolation
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+from local_containers import Settings, settings
+from maxairesources.errors import InputError
+
+_OPERATORS = "airflow.providers.{}"
+_PODS = _OPERATORS.format("cncf.kubernetes.operators.pod")
+_SPARK = _OPERATORS.format("apache.spark.operators.spark_submit")
+_ENVIRONMENT = "spark.kubernetes.driverEnv"
+
+# Arguments of the operator that are refused by their own names, which the pod does not
+# have; `local_pods` refuses by the pod's what comes by a template.
+_REFUSED = {
+    "callbacks": "they are called with what a cluster answers",
+    "configmaps": "only the cluster has them",
+    "env_from": "only the cluster knows the values",
+    "init_containers": "only the task's own container runs here",
+    "hostnetwork": "a container here has a network of its own",
+    "pod_runtime_info_envs": "only the cluster knows the values",
+    "secrets": "only the cluster has them",
+    "volume_mounts": "only the cluster has volumes",
+    "volumes": "only the cluster has volumes",
+}
+
+
+def task_policy(task: Any) -> None:
+    """Check that a task can run here, and have pods run by the Docker engine.
+
+    Raises:
+        AirflowClusterPolicyViolation: it cannot.
+    """
+    try:
+        for _ in repositories(task):
+            pass
+    except InputError as error:
+        place = "/".join(Path(task.dag.fileloc).parts[-4:-1])
+        error.subject = f"maxaidags/{place}/dag.py: task {task.task_id!r}"
+        raise AirflowClusterPolicyViolation(str(error)) from error
+
+
+def repositories(task: Any) -> Iterator[str]:
+    """Yield the repositories of the images that a task runs; none if it needs none.
+
+    Raises:
+        InputError: the task cannot run here.
+    """
+    kind = task.operator_class if isinstance(task, MappedOperator) else type(task)
+    # Nothing is imported for this: a task's own module is imported already.
+    if pods := sys.modules.get(_PODS):
+        if issubclass(kind, pods.KubernetesPodOperator):
+            yield from _pod_repositories(task, pods.KubernetesPodOperator)
+    if spark := sys.modules.get(_SPARK):
+        if issubclass(kind, spark.SparkSubmitOperator):
+            yield from _spark_repositories(task)
+
+
+def _pod_repositories(task: Any, operator: Any) -> Iterator[str]:
+    import local_pods
+
+    operator.execute = local_pods.execute
+    for each in _unmapped(task):
+        for name, why in _REFUSED.items():
+            if getattr(each, name):
+                raise InputError(
+                    f"{name} cannot be honoured on a laptop: {why}",
+                    "drop it (in an overlay, if a cluster needs it)",
+                )
+        try:
+            pod = local_pods.manifest(each)
+        except Exception as error:
+            raise InputError(
+                f"Airflow cannot make its pod ({error})", "mend its arguments"
+            ) from error
+        local_pods.check(pod, settings())
+        yield pod["spec"]["containers"][0]["image"]
+
+
+def _spark_repositories(task: Any) -> Iterator[str]:
+    import local_spark
+
+    for each in _unmapped(task):
+        hook = each._get_hook()
+        arguments = hook._build_spark_submit_command(each.application)[1:]
+        if hook._env:
+            raise InputError(
+                "env_vars are not handed on by a spark-submit without a cluster",
+                f"give {_ENVIRONMENT}.NAME in conf, which is the same in a cluster",
+            )
+        local_spark.docker_arguments(arguments, settings())
+        yield local_spark.image(arguments)
+
+
+def _unmapped(task: Any) -> Iterator[Any]:
+    """Yield the operators of a task: one, or as many as its literal lists make."""
+    if not isinstance(task, MappedOperator):
+        # The original must stay what the DAG file made of it.
+        yield task.prepare_for_execution()
+        return
+    value: Any = task.expand_input.value
+    lists = value.values() if isinstance(value, dict) else ()
+    if not lists or not all(isinstance(items, list) for items in lists):
+        # What another task returns is known, and so checked, when it is its turn.
+        return
+    for items in itertools.product(*lists):
+        yield task.unmap(dict(zip(value, items)))

@@ -1,0 +1,105 @@
+"""Runs by the local runner that must fail, and tell why."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_containers import built_image
+from local_tree import Tree, states
+
+FINANCE = ("finance", "credit_risk", "default_score")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+@pytest.fixture
+def image() -> str:
+    return f"--image={built_image('finance', Path())}"
+
+
+def change(tree: Tree, config: str, **values: Any) -> None:
+    """Add arguments to the last task of a launch config: the first ones would run."""
+    path = tree.root / "maxaiconfigs" / config
+    content = json.loads(path.read_text())
+    task = content["tasks"][-1]
+    task["conf" if "conf" in task else "spark_submit_conf"].update(values)
+    path.write_text(json.dumps(content))
+
+
+def test_failed_task_fails_the_run_and_shows_its_log(tree: Tree, image: str) -> None:
+    (tree.data / "finance" / "credit_cards.parquet").unlink()
+    done = tree.run(*FINANCE, image)
+    assert done.returncode == 1
+    assert states(done.stdout) == {
+        "evaluate_model": "failed",
+        "beats_late_again": "upstream_failed",
+        "score_clients": "upstream_failed",
+    }
+    assert "credit_cards.parquet: no such file" in done.stdout
+
+
+def test_exit_code_of_a_container_is_told(tree: Tree, image: str) -> None:
+    config = "finance/credit_risk/kubepod_config.json"
+    change(tree, config, cmds=["sh", "-c", "echo all is lost; exit 3"])
+    done = tree.run(*FINANCE, image)
+    assert done.returncode == 1
+    assert states(done.stdout)["score_clients"] == "failed"
+    assert "    all is lost\n" in done.stdout
+    assert "the container ended with exit code 3" in done.stdout
+
+
+def test_model_that_is_no_better_publishes_nothing(tree: Tree, image: str) -> None:
+    dag = tree.root / "maxaidags" / "/".join(FINANCE) / "dag.py"
+    dag.write_text(dag.read_text().replace('["model"] >', '["model"] - 1 >'))
+    done = tree.run(*FINANCE, image)
+    assert done.returncode == 0
+    assert states(done.stdout)["score_clients"] == "skipped"
+    assert not (tree.data / "finance/credit_risk/scores.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "config", "values", "expected"),
+    [
+        (
+            FINANCE,
+            "finance/credit_risk/kubepod_config.json",
+            {"volumes": [{"name": "v", "emptyDir": {}}]},
+            "volumes",
+        ),
+        (
+            ("retail", "customer360", "segmentation"),
+            "retail/customer360/spark_config.json",
+            {"conf": {"spark.kubernetes.driver.volumes.emptyDir.v.mount.path": "/v"}},
+            "spark.kubernetes.driver.volumes.emptyDir.v.mount.path",
+        ),
+    ],
+)
+def test_what_a_laptop_cannot_honour_is_refused_before_anything_runs(
+    names: tuple[str, ...],
+    config: str,
+    values: dict[str, Any],
+    expected: str,
+    tree: Tree,
+) -> None:
+    change(tree, config, **values)
+    done = tree.run(*names)
+    assert done.returncode == 1
+    assert expected in done.stdout and "dag.py: task " in done.stdout
+    assert "started" not in done.stdout and "Building" not in done.stdout
+
+
+def test_missing_image_is_told(tree: Tree) -> None:
+    done = tree.run(*FINANCE, "--image", "maxai/finance:never-built")
+    assert done.returncode == 1
+    assert "error: maxai/finance:never-built: the Docker engine has no" in done.stdout
+
+
+def test_date_before_the_start_is_told(tree: Tree) -> None:
+    names = ("retail", "demand_forecast", "weekly_units")
+    done = tree.run(*names, "--date", "2017-06-01")
+    assert done.returncode == 1
+    assert "2017-06-01 is before the DAG's start_date, 2018-01-01" in done.stdout
