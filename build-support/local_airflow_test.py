@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
-from local_containers import LABEL, built_image
-from local_standalone import Api
-from local_tree import Tree
+from local_runner.containers import LABEL, built_image
+from local_runner.standalone import Api
+from local_runner.tree import Tree
 
 DOMAINS = ("finance", "healthcare", "retail")
 DAG = "finance.credit_risk.default_score"

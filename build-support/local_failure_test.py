@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_containers import built_image
-from local_tree import Tree, states
+from local_runner.containers import built_image
+from local_runner.tree import Tree, states
 
 FINANCE = ("finance", "credit_risk", "default_score")
 

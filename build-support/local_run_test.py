@@ -8,8 +8,8 @@ import json
 import os
 from pathlib import Path
 
-from local_containers import built_image
-from local_tree import Tree, states
+from local_runner.containers import built_image
+from local_runner.tree import Tree, states
 
 NAMES = os.environ["OBJECTIVE"].split("/")
 DOMAIN, USECASE, OBJECTIVE = NAMES

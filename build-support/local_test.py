@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import local
-import local_pods
-import local_spark
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_containers import Settings, image_of
-from local_run import _outputs, _size, table
+from local_runner import pods, spark
+from local_runner.containers import Settings, image_of
+from local_runner.run import _outputs, _size, table
 
 from maxairesources.errors import InputError
 
-TO = Settings("run", "/somewhere", 2, {"maxai/retail": "maxai/retail:tag"})
+TO = Settings("run", "/somewhere", 2, "/bin", {"maxai/retail": "maxai/retail:tag"})
 IMAGE = "spark.kubernetes.container.image=maxai/retail"
 APPLICATION = "local:///opt/maxai/handler.py"
 
@@ -34,7 +33,7 @@ def pod(container: Any = {}, **spec: Any) -> dict[str, Any]:
 
 def docker(given_pod: dict[str, Any]) -> list[str]:
     """Return the arguments for Docker, without those that all pods have."""
-    arguments = local_pods.docker_arguments(given_pod, TO, Path("/xcom"))
+    arguments = pods.docker_arguments(given_pod, TO, Path("/xcom"))
     assert arguments[0] == "--user"
     assert arguments[2:4] == ["--volume", "/somewhere:/data"]
     return arguments[4:]
@@ -180,7 +179,7 @@ def test_command_becomes_the_entry_point() -> None:
 )
 def test_fields_that_docker_is_told(container: Any, arguments: list[str]) -> None:
     given_pod = pod(container)
-    local_pods.check(given_pod, TO)
+    pods.check(given_pod, TO)
     assert docker(given_pod) == [*arguments, "maxai/retail:tag"]
 
 
@@ -204,7 +203,7 @@ def test_fields_that_docker_is_told(container: Any, arguments: list[str]) -> Non
 )
 def test_fields_without_effect(spec: Any) -> None:
     given_pod = pod(**spec)
-    local_pods.check(given_pod, TO)
+    pods.check(given_pod, TO)
     assert docker(given_pod) == ["maxai/retail:tag"]
 
 
@@ -311,10 +310,10 @@ def test_sidecar_hides_no_volume() -> None:
 @pytest.mark.parametrize(
     ("container", "name", "message"),
     [
-        ({"resources": {"limitz": {}}}, "pod", r"\$\.spec\.containers\[0\]\.resources"),
+        ({"resources": {"limitz": {}}}, "pod", r"spec\.containers\.0\.resources"),
         ({"resources": {"limits": {"cpu": "1 core"}}}, "pod", "'1 core'"),
-        ({"resources": {"requests": {"memory": "1Gib"}}}, "pod", "'1Gib'"),
-        ({"env": [{"nam": "A", "value": "b"}]}, "pod", r"\.env\[0\]"),
+        ({"resources": {"requests": {"memory": "1Gib"}}}, "pod", "1Gib"),
+        ({"env": [{"nam": "A", "value": "b"}]}, "pod", r"\.env\.0"),
         ({"args": "module"}, "pod", r"\.args"),
         ({}, "my_pod", "the pod's name 'my_pod'"),
     ],
@@ -322,11 +321,11 @@ def test_sidecar_hides_no_volume() -> None:
 def test_pod_that_kubernetes_refuses(container: Any, name: str, message: str) -> None:
     given_pod = pod(container)
     given_pod["metadata"]["name"] = name
-    with pytest.raises(InputError, match=f"Kubernetes refuses .*{message}"):
-        local_pods.check(given_pod, TO)
+    with pytest.raises(InputError, match=f"Kubernetes would refuse .*{message}"):
+        pods.check(given_pod, TO)
 
 
-@given(st.text(min_size=1).filter(lambda name: f"spec.{name}" not in local_pods.FIELDS))
+@given(st.text(min_size=1).filter(lambda name: f"spec.{name}" not in pods.FIELDS))
 def test_field_that_nobody_knows_is_refused(name: str) -> None:
     if name in ("containers", "securityContext"):
         return
@@ -337,9 +336,9 @@ def test_field_that_nobody_knows_is_refused(name: str) -> None:
 # Spark.
 
 
-def spark(*arguments: str) -> list[str]:
+def submitted(*arguments: str) -> list[str]:
     """Return the arguments for Docker, without those that all jobs have."""
-    made = local_spark.docker_arguments(
+    made = spark.docker_arguments(
         ["--master", "local[*]", "--conf", IMAGE, *arguments], TO
     )
     assert made[2:4] == ["--volume", "/somewhere:/data"]
@@ -352,7 +351,7 @@ START = ["maxai/retail:tag", "driver", "--master", "local[*]"]
 
 def test_arguments_of_a_job() -> None:
     handler = ("--conf", "not an argument of spark-submit", "--files", "x")
-    assert spark(APPLICATION, *handler) == [*START, APPLICATION, *handler]
+    assert submitted(APPLICATION, *handler) == [*START, APPLICATION, *handler]
 
 
 @pytest.mark.parametrize(
@@ -368,7 +367,7 @@ def test_arguments_of_a_job() -> None:
     ],
 )
 def test_what_spark_is_told(arguments: list[str]) -> None:
-    assert spark(*arguments, APPLICATION) == [*START, *arguments, APPLICATION]
+    assert submitted(*arguments, APPLICATION) == [*START, *arguments, APPLICATION]
 
 
 @pytest.mark.parametrize(
@@ -392,20 +391,27 @@ def test_what_spark_is_told(arguments: list[str]) -> None:
     ],
 )
 def test_what_has_no_effect(arguments: list[str]) -> None:
-    assert spark(*arguments, APPLICATION) == [*START, APPLICATION]
+    assert submitted(*arguments, APPLICATION) == [*START, APPLICATION]
 
 
 def test_environment_of_the_driver() -> None:
     given_conf = ("--conf", "spark.kubernetes.driverEnv.A=b=c")
-    assert spark(*given_conf, APPLICATION) == ["--env", "A=b=c", *START, APPLICATION]
+    assert submitted(*given_conf, APPLICATION) == [
+        "--env",
+        "A=b=c",
+        *START,
+        APPLICATION,
+    ]
 
 
 def test_image_of_the_driver_wins() -> None:
     key = "spark.kubernetes.driver.container.image=maxai/finance"
-    to = Settings("run", "/x", 2, {**TO.images, "maxai/finance": "maxai/finance:tag"})
+    to = Settings(
+        "run", "/x", 2, "/bin", {**TO.images, "maxai/finance": "maxai/finance:tag"}
+    )
     arguments = ["--master", "local[*]", "--conf", IMAGE, "--conf", key, APPLICATION]
-    assert "maxai/finance:tag" in local_spark.docker_arguments(arguments, to)
-    assert local_spark.image(arguments) == "maxai/finance"
+    assert "maxai/finance:tag" in spark.docker_arguments(arguments, to)
+    assert spark.image(arguments) == "maxai/finance"
 
 
 @pytest.mark.parametrize(
@@ -413,8 +419,8 @@ def test_image_of_the_driver_wins() -> None:
     [
         *(
             (name, ["x"])
-            for name, rule in local_spark.ARGUMENTS.items()
-            if rule.does is local_spark.Does.REFUSE
+            for name, rule in spark.ARGUMENTS.items()
+            if rule.does is spark.Does.REFUSE
         ),
         ("--no-such-argument", ["x"]),
         ("--status", ["driver-1"]),
@@ -445,18 +451,18 @@ def test_image_of_the_driver_wins() -> None:
 def test_refused_argument(argument: str, values: list[str]) -> None:
     given_ones = [argument, *values] if values else ["--conf", f"{argument}=x"]
     with pytest.raises(InputError) as error:
-        spark(*given_ones, APPLICATION)
+        submitted(*given_ones, APPLICATION)
     assert error.value.problem.startswith(f"{argument} ")
 
 
 def test_another_master_is_refused() -> None:
     with pytest.raises(InputError, match="the master is yarn; give the task conn_id"):
-        local_spark.docker_arguments(["--master", "yarn", APPLICATION], TO)
+        spark.docker_arguments(["--master", "yarn", APPLICATION], TO)
 
 
 def test_image_is_needed() -> None:
     with pytest.raises(InputError, match="container.image is missing"):
-        local_spark.docker_arguments(["--master", "local[*]", APPLICATION], TO)
+        spark.docker_arguments(["--master", "local[*]", APPLICATION], TO)
 
 
 # Outputs.

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from maxairesources.config_store.document import json_path
+from maxairesources.config_store.document import Wrong, json_path
 from maxairesources.config_store.objective import (
     KUBEPOD,
     SPARK,
@@ -27,6 +27,7 @@ from maxairesources.operators import (
     mistake_in_value,
     operator_class,
     parameters,
+    to_objects,
 )
 
 ROOT = "root"
@@ -289,7 +290,15 @@ class DAGFactory:
         key = "application_args" if launch.operator == SPARK else "arguments"
         config = to_argument(self._configs.py_config)
         handed = [*launch.arguments.get(key, []), "--config", config, "--task", task_id]
-        return {**launch.arguments, key: handed}
+        arguments = {**launch.arguments, key: handed}
+        if launch.operator == SPARK:
+            return arguments
+        try:
+            return to_objects(arguments)
+        except Wrong as wrong:
+            place = f"{launch.place}.{wrong.path[0]}"
+            problem = f"{place}: {wrong.problem}"
+            raise InputError(problem, wrong.remedy, launch.file) from None
 
     def _check_order(self, parent: str, task_id: str) -> None:
         before = self._configs.launches.get(parent)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from maxairesources.testing.dags import load_dags, mistakes_in
 
 from airflow.dag_processing.dagbag import DagBag
+from kubernetes.client import ApiClient
 
 from maxairesources.operators import OPERATORS
 
@@ -28,7 +29,8 @@ TASK: dict[str, Any] = {
 DAG_FILE = "maxaidags/qsr/customer360/obj0/dag.py"
 CONFIGS = "maxaiconfigs/qsr/customer360"
 
-# The example of the platform's documentation, as it stands there.
+# What the platform's documentation describes, with its calls: a dummy start, a Spark task
+# and a dummy end.
 EXAMPLE = """\
 from datetime import timedelta
 
@@ -205,6 +207,17 @@ def test_own_arguments_of_a_handler_stay_first(tmp_path: Path) -> None:
     tree.configs(spark=[spark_task(1, "features", application_args=["--fast"])])
     task = tree.dag(FEATURES).get_task("features")
     assert arguments_of(task)[:2] == ["--fast", "--config"]
+
+
+def test_volumes_of_a_config_become_those_of_the_pod(tmp_path: Path) -> None:
+    volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": "lake"}}]
+    mounts = [{"name": "v", "mountPath": "/lake", "readOnly": True}]
+    tree = Tree(tmp_path)
+    tree.configs(pods=[pod_task(1, "score", volumes=volumes, volume_mounts=mounts)])
+    built = tree.dag(SCORE).get_task("score").build_pod_request_obj()
+    pod = ApiClient().sanitize_for_serialization(built)
+    assert pod["spec"]["volumes"] == volumes
+    assert pod["spec"]["containers"][0]["volumeMounts"] == mounts
 
 
 def test_deployment_changes_the_conf(tree: Tree) -> None:
@@ -564,6 +577,12 @@ def test_ids_have_to_be_in_the_order_of_the_tasks(
             {"labels": {"a": ["{{ dss }}"]}},
             ".labels.a[0]: '{{ dss }}' has an unknown var",
         ),
+        ({"volumes": [{"nam": "v"}]}, ".volumes: Kubernetes refuses it ("),
+        (
+            {"volume_mounts": [{"name": "v", "mountPath": "/v", "readonly": True}]},
+            ".volume_mounts: [{'name': 'v', 'mountPath': '/v', 'readonly': True}] has a",
+        ),
+        ({"ports": "80"}, ".ports: "),
     ],
 )
 def test_mistake_in_the_arguments_of_a_config_is_told_with_its_place(

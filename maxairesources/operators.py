@@ -3,12 +3,15 @@
 import functools
 import importlib
 import inspect
+import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk import Context
 from jinja2 import TemplateSyntaxError, meta
 
+from maxairesources.config_store.document import Wrong
 from maxairesources.config_store.objective import KUBEPOD, SPARK
 from maxairesources.errors import nearest
 
@@ -26,6 +29,13 @@ OPERATORS = {
     "PythonOperator": f"{_STANDARD}.python:PythonOperator",
     "ShortCircuitOperator": f"{_STANDARD}.python:ShortCircuitOperator",
     SPARK: f"airflow.providers.apache.spark.operators.spark_submit:{SPARK}",
+}
+
+# What KubernetesPodOperator takes as objects of Kubernetes' client and not as JSON.
+_OBJECTS = {
+    "ports": "list[V1ContainerPort]",
+    "volume_mounts": "list[V1VolumeMount]",
+    "volumes": "list[V1Volume]",
 }
 
 # Python's types that JSON has, and how a person calls them.
@@ -124,3 +134,31 @@ def mistake_in_template(environment: Any, text: str) -> tuple[str, str] | None:
     for name in sorted(names - known):
         return f"{text!r} has an unknown variable {name!r}", nearest(name, known)
     return None
+
+
+def to_objects(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod operator's arguments from a config as the operator takes them.
+
+    Raises:
+        Wrong: Kubernetes knows no such object; its path is the argument's name.
+    """
+    found = arguments.keys() & _OBJECTS.keys()
+    if not found:
+        return arguments
+    # Its import takes a second, which the operator's has spent already.
+    from kubernetes.client import ApiClient
+
+    client, converted = ApiClient(), {}
+    for name in found:
+        response = SimpleNamespace(data=json.dumps(arguments[name]))
+        try:
+            converted[name] = client.deserialize(response, _OBJECTS[name])
+        except (AttributeError, TypeError, ValueError) as error:
+            raise Wrong(
+                f"Kubernetes refuses it ({error})", "mend it", (name,)
+            ) from None
+        # What the client does not know it leaves out in silence.
+        if client.sanitize_for_serialization(converted[name]) != arguments[name]:
+            problem = f"{arguments[name]!r} has a key that Kubernetes does not know"
+            raise Wrong(problem, "mend it", (name,))
+    return {**arguments, **converted}

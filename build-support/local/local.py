@@ -8,6 +8,7 @@ before anything runs.
 """
 
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -17,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from local_containers import Settings, build_images, count_cpus
-from local_home import home, new_run, session
-from local_standalone import serve
+from local_runner.containers import Settings, build_images, count_cpus
+from local_runner.home import home, new_run, session
+from local_runner.standalone import serve
 from maxairesources.config_store.objective import DEPLOYMENTS
 from maxairesources.errors import InputError, nearest
 
@@ -144,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             run=new_run(),
             data=str(data_root(root, os.environ)),
             cpus=count_cpus(),
+            path=os.environ["PATH"],
             images={
                 name: name
                 for name in sorted(
@@ -154,19 +156,20 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
             },
         )
+        to.export(os.environ)
         given = given_images(options.image)
         # A shell has what it starts in the background ignore Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _terminated)
         if options.airflow:
             images = build_images(to.images, given, sys.stdout)
-            to = Settings(to.run, to.data, to.cpus, images)
+            to = dataclasses.replace(to, images=images)
             with home(folder, to, options.deployment) as (place, environment):
                 return serve(place, environment, to.run)
         shown = f"{'/'.join(names)}, deployment {options.deployment or 'none'}"
         print(f"Airflow starts: {shown}, data in {to.data}", flush=True)
         with home(folder, to, options.deployment) as (place, environment):
-            command = [sys.executable, "-m", "local_run", str(folder)]
+            command = [sys.executable, "-m", "local_runner.run", str(folder)]
             command += ["--given", json.dumps(given), "--log", str(place / "run.log")]
             command += ["--date", date.isoformat()] if date else []
             with session(command, environment, to.run) as process:

@@ -22,6 +22,15 @@ class SourceDetails(ConfigModel):
     fileFormat: Literal["csv", "excel", "json", "parquet"]
     filePath: str = Field(min_length=1)
 
+    @field_validator("filePath")
+    @classmethod
+    def _check_path(cls, value: str) -> str:
+        if "://" in value:
+            raise Wrong(
+                f"{value!r} is a URI", "give the path, and its scheme as source"
+            )
+        return value
+
 
 class Port(ConfigModel):
     """A table that a task reads or writes.

@@ -219,6 +219,11 @@ AT = "score input 0"
         ),
         (
             AT,
+            {**PORT, "sourceDetails": {**DETAILS, "filePath": "s3://bucket/x"}},
+            "$.score.input[0].sourceDetails.filePath: 's3://bucket/x' is a URI; give th",
+        ),
+        (
+            AT,
             {**PORT, "type": "spark", "sourceDetails": {**DETAILS, "source": "s3"}},
             "$.score.input[0]: a spark port cannot have the source 's3'; give the sourc",
         ),

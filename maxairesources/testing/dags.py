@@ -36,7 +36,7 @@ from airflow.serialization.serialized_objects import DagSerialization  # noqa: E
 from kubernetes.client import ApiClient  # noqa: E402
 
 from maxairesources.config_store import objective  # noqa: E402
-from maxairesources.testing.pods import mistakes_in_pod  # noqa: E402
+from maxairesources.pods import mistakes_in_pod  # noqa: E402
 
 # The deployments whose overlays every config may have; None is the config alone.
 DEPLOYMENTS = (None, *objective.DEPLOYMENTS)

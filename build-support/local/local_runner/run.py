@@ -1,4 +1,4 @@
-"""Runs one DAG in a process of its own, whose environment is that of `local_home`.
+"""Runs one DAG in a process of its own, whose environment is that of `home`.
 
 Airflow's own lines, and those of the tasks, go to a file; the terminal is told when a
 task starts and ends, what a failed task has logged, and at the end a table.
@@ -22,8 +22,8 @@ from airflow.sdk.execution_time.supervisor import in_process_api_server
 from airflow.sdk.listener import get_listener_manager
 from airflow.utils.db import initdb
 
-from local_containers import build_images, settings
-from local_policy import repositories
+from local_runner.containers import build_images, settings
+from local_runner.policy import repositories
 from maxairesources.errors import InputError
 
 # How much of a failed task's log the terminal is shown: the last lines, not all wide.

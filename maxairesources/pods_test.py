@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from maxairesources.testing.pods import mistakes_in_pod
+from maxairesources.pods import mistakes_in_pod
 
 POD: dict[str, Any] = {
     "apiVersion": "v1",

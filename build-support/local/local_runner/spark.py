@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from local_containers import (
+from local_runner.containers import (
     Settings,
     common_arguments,
     image_of,

@@ -13,23 +13,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 from airflow.sdk.exceptions import AirflowException
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
-from jsonschema.exceptions import ValidationError
 from kubernetes.client import ApiClient
 from kubernetes.utils.quantity import parse_quantity
 
-from local_containers import (
+from local_runner.containers import (
     Settings,
     common_arguments,
     image_of,
     run_container,
     settings,
 )
-from maxairesources.config_store.document import json_path
 from maxairesources.errors import InputError
+from maxairesources.pods import mistakes_in_pod
 
 _CONTAINER = "spec.containers[]"
 
@@ -100,9 +98,6 @@ _UNKNOWN = "this tool does not know how to do that without Kubernetes"
 # Kubernetes fills in such references; Docker does not.
 _REFERENCE = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_.-]*\)")
 
-# What the schema does not say of a pod's name: RFC 1123.
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-
 
 def manifest(task: Any, context: Any = None) -> dict[str, Any]:
     """Return the pod of a KubernetesPodOperator, as Kubernetes would be sent it."""
@@ -115,33 +110,8 @@ def manifest(task: Any, context: Any = None) -> dict[str, Any]:
 
 def check(pod: dict[str, Any], to: Settings) -> None:
     """Raise an InputError for a pod that no Kubernetes takes, or that cannot run here."""
-    try:
-        kubernetes_validate.validate(
-            pod, kubernetes_validate.latest_version(), strict=True
-        )
-    except ValidationError as error:
-        raise InputError(
-            f"Kubernetes refuses the pod at {json_path(error.absolute_path)} "
-            f"({error.message})",
-            "mend it",
-        ) from error
-    name = pod["metadata"]["name"]
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"Kubernetes refuses the pod's name {name!r}",
-            "give small letters, digits and hyphens",
-        )
-    for container in pod["spec"]["containers"]:
-        for kind, quantities in (container.get("resources") or {}).items():
-            for key, quantity in quantities.items() if kind != "claims" else ():
-                try:
-                    parse_quantity(quantity)
-                except ValueError as error:
-                    raise InputError(
-                        f"Kubernetes refuses the quantity {quantity!r} of "
-                        f"resources.{kind}.{key}",
-                        "give a number with a unit, such as 500m or 2Gi",
-                    ) from error
+    for mistake in mistakes_in_pod(pod):
+        raise InputError(f"Kubernetes would refuse {mistake}", "mend it")
     docker_arguments(pod, to, Path())
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local_home import session
+from local_runner.home import session
 from maxairesources.errors import InputError
 
 USER = "admin"

@@ -30,6 +30,7 @@ class Settings:
         run: the run's id.
         data: the data root.
         cpus: how many processors the engine has.
+        path: the PATH of whoever called.
         images: the name and tag that stands for each repository. Before the images are
             built, the name is the repository.
     """
@@ -37,6 +38,7 @@ class Settings:
     run: str
     data: str
     cpus: int
+    path: str
     images: dict[str, str]
 
     def export(self, environment: "os._Environ[str] | dict[str, str]") -> None:
@@ -116,6 +118,8 @@ def _build(repositories: Sequence[str], output: IO[str]) -> dict[str, str]:
     environment = {**os.environ, "PANTS_CONCURRENT": "True"}
     # What Pants runs has its packages on the path; Pants itself must not see them.
     environment.pop("PYTHONPATH", None)
+    # With another PATH, such as that of Airflow's home, Pants would build all anew.
+    environment["PATH"] = settings().path
     done = subprocess.run(command, env=environment, stdout=output, stderr=output)
     if done.returncode:
         raise InputError("the build failed", "see above", ", ".join(repositories))

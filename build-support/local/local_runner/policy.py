@@ -13,7 +13,7 @@ from typing import Any
 from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from local_containers import Settings, settings
+from local_runner.containers import Settings, settings
 from maxairesources.errors import InputError
 
 _OPERATORS = "airflow.providers.{}"
@@ -22,7 +22,7 @@ _SPARK = _OPERATORS.format("apache.spark.operators.spark_submit")
 _ENVIRONMENT = "spark.kubernetes.driverEnv"
 
 # Arguments of the operator that are refused by their own names, which the pod does not
-# have; `local_pods` refuses by the pod's what comes by a template.
+# have; `pods` refuses by the pod's what comes by a template.
 _REFUSED = {
     "callbacks": "they are called with what a cluster answers",
     "configmaps": "only the cluster has them",
@@ -68,9 +68,9 @@ def repositories(task: Any) -> Iterator[str]:
 
 
 def _pod_repositories(task: Any, operator: Any) -> Iterator[str]:
-    import local_pods
+    from local_runner import pods
 
-    operator.execute = local_pods.execute
+    operator.execute = pods.execute
     for each in _unmapped(task):
         for name, why in _REFUSED.items():
             if getattr(each, name):
@@ -79,17 +79,17 @@ def _pod_repositories(task: Any, operator: Any) -> Iterator[str]:
                     "drop it (in an overlay, if a cluster needs it)",
                 )
         try:
-            pod = local_pods.manifest(each)
+            pod = pods.manifest(each)
         except Exception as error:
             raise InputError(
                 f"Airflow cannot make its pod ({error})", "mend its arguments"
             ) from error
-        local_pods.check(pod, settings())
+        pods.check(pod, settings())
         yield pod["spec"]["containers"][0]["image"]
 
 
 def _spark_repositories(task: Any) -> Iterator[str]:
-    import local_spark
+    from local_runner import spark
 
     for each in _unmapped(task):
         hook = each._get_hook()
@@ -99,8 +99,8 @@ def _spark_repositories(task: Any) -> Iterator[str]:
                 "env_vars are not handed on by a spark-submit without a cluster",
                 f"give {_ENVIRONMENT}.NAME in conf, which is the same in a cluster",
             )
-        local_spark.docker_arguments(arguments, settings())
-        yield local_spark.image(arguments)
+        spark.docker_arguments(arguments, settings())
+        yield spark.image(arguments)
 
 
 def _unmapped(task: Any) -> Iterator[Any]:

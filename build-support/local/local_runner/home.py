@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import psutil
 
-from local_containers import Settings, remove_containers
+from local_runner.containers import Settings, remove_containers
 
 # Nobody calls a cluster, but Airflow's operator wants to know which one it would.
 _KUBECONFIG = """\
@@ -33,7 +33,7 @@ _AIRFLOW = """\
 case $1 in scheduler | triggerer) set -- "$@" --skip-serve-logs ;; esac
 exec "{python}" -m airflow "$@"
 """
-_SPARK_SUBMIT = '#!/bin/sh\nexec "{python}" -m local_spark "$@"\n'
+_SPARK_SUBMIT = '#!/bin/sh\nexec "{python}" -m local_runner.spark "$@"\n'
 
 
 @contextlib.contextmanager
@@ -53,7 +53,7 @@ def home(
         folder = Path(name)
         (folder / "config").mkdir()
         (folder / "config" / "airflow_local_settings.py").write_text(
-            "from local_policy import task_policy as task_policy\n"
+            "from local_runner.policy import task_policy as task_policy\n"
         )
         (folder / "kubeconfig").write_text(_KUBECONFIG)
         commands = folder / "bin"
@@ -67,7 +67,7 @@ def home(
             for key, value in os.environ.items()
             if not key.startswith(("AIRFLOW_", "_AIRFLOW_"))
         }
-        here = Path(__file__).resolve().parent
+        here = Path(__file__).resolve().parent.parent
         paths = [str(here), *(os.path.abspath(path) for path in sys.path if path)]
         environment.update(
             AIRFLOW_HOME=name,
