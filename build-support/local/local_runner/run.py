@@ -179,7 +179,7 @@ def load(folder: Path, root: Path) -> Any:
     Raises:
         InputError: it cannot be loaded, or a task of it cannot run here.
     """
-    bag = DagBag(folder)
+    bag = DagBag(folder / "dag.py")
     for text in bag.import_errors.values():
         last = text.strip().splitlines()[-1]
         kind, _, message = last.partition(": ")
