@@ -52,6 +52,14 @@ def test_exit_code_of_a_container_is_told(tree: Tree, image: str) -> None:
     assert "the container ended with exit code 3" in done.stdout
 
 
+def test_exit_code_that_means_skip_skips_the_task(tree: Tree, image: str) -> None:
+    config = "finance/credit_risk/kubepod_config.json"
+    change(tree, config, cmds=["sh", "-c", "exit 3"], skip_on_exit_code=3)
+    done = tree.run(*FINANCE, image)
+    assert done.returncode == 0
+    assert states(done.stdout)["score_clients"] == "skipped"
+
+
 def test_model_that_is_no_better_publishes_nothing(tree: Tree, image: str) -> None:
     dag = tree.root / "maxaidags" / "/".join(FINANCE) / "dag.py"
     dag.write_text(dag.read_text().replace('["model"] >', '["model"] - 1 >'))
@@ -102,4 +110,6 @@ def test_date_before_the_start_is_told(tree: Tree) -> None:
     names = ("retail", "demand_forecast", "weekly_units")
     done = tree.run(*names, "--date", "2017-06-01")
     assert done.returncode == 1
-    assert "2017-06-01 is before the DAG's start_date, 2018-01-01" in done.stdout
+    assert (
+        "2017-06-01 00:00 EDT is before the DAG's start_date, 2018-01-01" in done.stdout
+    )

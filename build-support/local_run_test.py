@@ -11,22 +11,22 @@ from pathlib import Path
 from local_runner.containers import built_image
 from local_runner.tree import Tree, states
 
-NAMES = os.environ["OBJECTIVE"].split("/")
-DOMAIN, USECASE, OBJECTIVE = NAMES
+OBJECTIVE = os.environ["OBJECTIVE"]
+NAMES = OBJECTIVE.split("/")
 
 # What the domains' READMEs say: in which file, in which row, which values.
 FIGURES = {
-    "default_score": [
+    "finance/credit_risk/default_score": [
         ("metrics.csv", {"metric": "roc_auc"}, {"model": "0.682", "baseline": "0.616"}),
     ],
-    "recurrence_risk": [
+    "healthcare/patient_outcomes/recurrence_risk": [
         (
             "metrics.csv",
             {"metric": "concordance"},
             {"model": "0.700", "baseline": "0.646"},
         ),
     ],
-    "segmentation": [
+    "retail/customer360/segmentation": [
         (
             "segment_metrics.csv",
             {"metric": "silhouette"},
@@ -34,7 +34,7 @@ FIGURES = {
         ),
         ("segment_profiles.csv", {"segment": "1"}, {"households": "973.000"}),
     ],
-    "weekly_units": [
+    "retail/demand_forecast/weekly_units": [
         (
             "backtest.csv",
             {"department": "all departments"},
@@ -46,7 +46,7 @@ FIGURES = {
 
 def test_objective_runs_and_has_the_figures_of_the_readme(tmp_path: Path) -> None:
     tree = Tree(tmp_path)
-    done = tree.run(*NAMES, "--image", built_image(DOMAIN, Path()))
+    done = tree.run(*NAMES, "--image", built_image(NAMES[0], Path()))
     assert done.returncode == 0
     found = states(done.stdout)
     config = json.loads(Path("maxaiconfigs", *NAMES, "py_config.json").read_text())
@@ -57,7 +57,7 @@ def test_objective_runs_and_has_the_figures_of_the_readme(tmp_path: Path) -> Non
             path = port["sourceDetails"]["filePath"]
             assert (tree.data / path).exists()
             assert f"data/{path} (" in done.stdout
-    results = tree.data / DOMAIN / USECASE
+    results = tree.data / NAMES[0] / NAMES[1]
     for name, where, expected in FIGURES[OBJECTIVE]:
         (row,) = rows(results / name, where)
         assert {key: f"{float(row[key]):.3f}" for key in expected} == expected

@@ -414,6 +414,11 @@ def test_image_of_the_driver_wins() -> None:
     assert spark.image(arguments) == "maxai/finance"
 
 
+def test_arguments_of_the_application_are_none_of_sparks() -> None:
+    own = ["--conf", "spark.kubernetes.container.image=maxai/other"]
+    assert spark.image(["--conf", IMAGE, APPLICATION, *own]) == "maxai/retail"
+
+
 @pytest.mark.parametrize(
     ("argument", "values"),
     [

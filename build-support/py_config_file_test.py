@@ -40,6 +40,27 @@ def arguments(usecase: Path, task: str) -> type[Arguments]:
     raise AssertionError(f"{usecase} does not say how {task} is launched")
 
 
+def images(launch: dict[str, Any]) -> set[str]:
+    """Return the images that a launch config names."""
+    confs = [launch.get("conf", {})]
+    confs += [
+        task.get("spark_submit_conf", {}).get("conf", {}) for task in launch["tasks"]
+    ]
+    named = [conf.get("spark.kubernetes.container.image") for conf in confs]
+    named += [task.get("conf", {}).get("image") for task in launch["tasks"]]
+    return {image for image in named if image}
+
+
+def test_tasks_run_in_the_image_of_their_domain() -> None:
+    launches = [
+        *FOLDER.rglob("kubepod_config.json"),
+        *FOLDER.rglob("spark_config.json"),
+    ]
+    assert launches
+    for path in launches:
+        assert images(read(path)) == {f"maxai/{FOLDER.name}"}, path
+
+
 def test_the_domain_has_a_py_config() -> None:
     assert CONFIGS
 
@@ -55,10 +76,15 @@ def test_handlers_take_what_the_py_config_tells_them(path: Path) -> None:
 
 
 def test_overlays_set_arguments_that_the_handlers_take() -> None:
-    """Their values may be templates of Airflow's, so only the names are looked at."""
+    """Templates of Airflow's are left out, for nobody knows their values yet."""
     for path in FOLDER.rglob("py_config.*.json"):
         base, overlay = read(path.with_name("py_config.json")), read(path)
         for name in base.keys() & overlay.keys() - {"$schema"}:
             given = overlay[name].get("function", {}).get("args", {})
-            known = arguments(path.parent.parent, name).model_fields
-            assert given.keys() <= known.keys(), path
+            model = arguments(path.parent.parent, name)
+            assert given.keys() <= model.model_fields.keys(), path
+            values = {
+                key: value for key, value in given.items() if "{{" not in str(value)
+            }
+            base[name]["function"]["args"].update(values)
+            read_task(base, name, model)

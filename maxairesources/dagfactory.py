@@ -2,10 +2,9 @@
 
 import difflib
 import graphlib
-import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from maxairesources.config_store.objective import (
     SPARK,
     Launch,
     ObjectiveConfigs,
+    in_json,
     read_objective,
     to_argument,
 )
@@ -93,6 +93,7 @@ class DAGFactory:
         self._default_args = dict(default_args or {})
         self._check_arguments("the DAG", DAG, dag_kwargs, self._file)
         tags = dag_kwargs.pop("tags", ())
+        filters = dag_kwargs.pop("user_defined_filters", None) or {}
         if isinstance(tags, str):
             raise self._wrong(f"the tags are {tags!r}", "give a list of texts")
         try:
@@ -101,18 +102,18 @@ class DAGFactory:
                 schedule=schedule_interval,
                 default_args={"owner": domain_name, **self._default_args},
                 tags={*names, *tags},
+                user_defined_filters={"in_json": in_json, **filters},
                 **dag_kwargs,
             )
         except Exception as error:
             raise self._wrong(
                 f"Airflow refuses the DAG ({error})", "mend it"
             ) from error
-        # Airflow takes the file that calls DAG, which is this one.
-        self.dag.fileloc = str(path)
         self._environment = self.dag.get_template_env()
-        # Airflow renders the config's JSON, so a quote in a template has a backslash.
         config, file = self._configs.py_config, self._configs.py_config_file
-        self._check_templates(config, "$", file, encode=json.dumps)
+        self._check_templates(config, "$", file)
+        if mistake := mistake_in_template(self._environment, to_argument(config)):
+            raise InputError(f"$: {mistake[0]}", mistake[1], file)
 
     def add(
         self, task_id: str, operator: str, parent: Sequence[str], **operator_kwargs: Any
@@ -167,8 +168,15 @@ class DAGFactory:
         }
         if operator == "PostgresOperator":
             # The old class called the connection so, and had this default.
-            conn_id = arguments.pop("postgres_conn_id", "postgres_default")
-            arguments.setdefault("conn_id", conn_id)
+            if "postgres_conn_id" in arguments and "conn_id" in arguments:
+                problem = "conn_id and postgres_conn_id are the same"
+                raise self._wrong(f"{where}: {problem}", "keep one of the two")
+            if not {"conn_id", "postgres_conn_id"} & {*arguments, *self._default_args}:
+                arguments["conn_id"] = "postgres_default"
+            if "postgres_conn_id" in arguments:
+                arguments["conn_id"] = arguments.pop("postgres_conn_id")
+            elif "postgres_conn_id" in self._default_args:
+                arguments.setdefault("conn_id", self._default_args["postgres_conn_id"])
         self._check_arguments(where, taker, {**arguments, **(expand or {})}, self._file)
         arguments.update(task_id=task_id, dag=self.dag)
         try:
@@ -177,8 +185,12 @@ class DAGFactory:
             else:
                 task = taker.partial(**arguments).expand(**expand)
         except Exception as error:
+            launch = self._configs.launches.get(task_id)
+            by = (
+                f", with arguments from {launch.file}, {launch.place}" if launch else ""
+            )
             raise self._wrong(
-                f"{where}: Airflow refuses it ({error})", "mend it"
+                f"{where}: Airflow refuses it ({error}){by}", "mend it"
             ) from error
         self._parents[task_id] = list(parent)
         self._operators[task_id] = task
@@ -315,17 +327,17 @@ class DAGFactory:
         place: str,
         file: str,
         rendered: bool = True,
-        encode: Callable[[str], str] = str,
     ) -> None:
         """Raise an InputError for a text in a config that Airflow would fail to render."""
         if isinstance(value, dict):
             for key, item in value.items():
                 at = place + json_path([key])[1:]
-                self._check_templates(item, at, file, rendered, encode)
+                self._check_templates(key, at, file, rendered)
+                self._check_templates(item, at, file, rendered)
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 at = f"{place}[{index}]"
-                self._check_templates(item, at, file, rendered, encode)
+                self._check_templates(item, at, file, rendered)
         elif isinstance(value, str):
             if not rendered and ("{{" in value or "{%" in value):
                 raise InputError(
@@ -333,7 +345,7 @@ class DAGFactory:
                     "give the value itself",
                     file,
                 )
-            if mistake := mistake_in_template(self._environment, encode(value)):
+            if mistake := mistake_in_template(self._environment, value):
                 raise InputError(f"{place}: {mistake[0]}", mistake[1], file)
 
     def _check_default_args(self) -> None:
@@ -342,6 +354,7 @@ class DAGFactory:
         Airflow itself passes over it in silence.
         """
         known: set[str] = set().union(*map(parameters, self._takers))
+        known.add("postgres_conn_id")
         for name in self._default_args:
             if known and name not in known:
                 close = difflib.get_close_matches(name, known)

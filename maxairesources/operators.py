@@ -31,9 +31,13 @@ OPERATORS = {
     SPARK: f"airflow.providers.apache.spark.operators.spark_submit:{SPARK}",
 }
 
-# What KubernetesPodOperator takes as objects of Kubernetes' client and not as JSON.
+# What KubernetesPodOperator takes as objects of Kubernetes' client and not as JSON, or of
+# which it leaves out in silence what it does not know.
 _OBJECTS = {
+    "affinity": "V1Affinity",
+    "image_pull_secrets": "list[V1LocalObjectReference]",
     "ports": "list[V1ContainerPort]",
+    "tolerations": "list[V1Toleration]",
     "volume_mounts": "list[V1VolumeMount]",
     "volumes": "list[V1Volume]",
 }

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from local_runner.containers import Settings, build_images, count_cpus
+from local_runner.containers import Settings, build_images, count_cpus, image_of
 from local_runner.home import home, new_run, session
 from local_runner.standalone import serve
 from maxairesources.config_store.objective import DEPLOYMENTS
@@ -34,8 +34,10 @@ examples:
   ./pants run build-support/local -- finance credit_risk default_score --deployment dev
   ./pants run build-support/local -- --airflow
 
+Handlers get your variables AIRFLOW_CONN_*, FSSPEC_*, AZURE_STORAGE_* and AWS's keys.
+
 Exit code: 0 done, 1 a task failed or an input cannot be used, 2 wrong use of this
-command, 130 ended by Ctrl-C.
+command, 130 ended by Ctrl-C, 143 ended by SIGTERM.
 """
 
 
@@ -59,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--date",
         metavar="ISO-DATE",
-        help="the run's logical date, which {{ ds }} is, such as 2017-06-01 (default: now)",
+        help="the run's logical date, such as 2017-06-01, in the DAG's time zone "
+        "unless it names another (default: now)",
     )
     result.add_argument(
         "--image",
@@ -158,6 +161,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         to.export(os.environ)
         given = given_images(options.image)
+        for repository in given:
+            image_of(repository, to.images)
         # A shell has what it starts in the background ignore Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _terminated)
@@ -183,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _date(text: str | None) -> datetime.datetime | None:
-    """Return the date that an ISO date says; in UTC, if it does not say more."""
+    """Return the date that an ISO date says, without a zone if it does not name one."""
     if text is None:
         return None
     try:
@@ -192,8 +197,7 @@ def _date(text: str | None) -> datetime.datetime | None:
         raise InputError(
             f"{text!r} is no ISO date", "give one such as 2017-06-01", "--date"
         ) from error
-    date = date if date.tzinfo else date.replace(tzinfo=datetime.timezone.utc)
-    if date > datetime.datetime.now(datetime.timezone.utc):
+    if date > datetime.datetime.now(date.tzinfo):
         raise InputError(
             f"{text} is not over yet, and Airflow runs no task before its date",
             "give an earlier one",

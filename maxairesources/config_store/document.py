@@ -16,7 +16,8 @@ Model = TypeVar("Model", bound=BaseModel)
 # in the plural, such as image_pull_secrets, name objects of Kubernetes that hold secrets,
 # which is the right way.
 _SECRET_KEY = re.compile(
-    r"(^|[^a-z])(password|passwd|passphrase|pwd|secret|token|connection[-_.]?string"
+    r"(password|passwd|passphrase)$"
+    r"|(^|[^a-z])(pwd|secret|token|credentials?|connection[-_.]?string"
     r"|(access|account|api|private|secret)[-_.]?key)$"
     # Hadoop's key of an Azure storage account ends with the account's address.
     r"|\.azure\.account\.key\."
@@ -32,7 +33,7 @@ _SECRET_VALUE = re.compile(
     r"|\bglpat-[\w-]{20}|\bAIza[\w-]{35}|\bxox[abprs]-\w{10}|AccountKey="
     r"|-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]{10,300}\.eyJ[\w-]{10,}\."
     r"|[a-z][a-z0-9+.-]{0,20}://[^/\s:@{]*:[^/\s@{]+@"
-    r"|(?i:password|passwd|[?&;]pwd|[?&]sig)=[^\s{$&;]"
+    r"|(?i:password|passwd|[?&;]pwd|[?&]sig|[?&]api[-_]?key)=[^\s{$&;]"
 )
 _TEMPLATE = re.compile(r"\s*\{\{.*\}\}\s*", re.DOTALL)
 # More than any config needs, and few enough for whatever walks through one.
@@ -128,6 +129,7 @@ def validate(
             and how many more places do not fit.
     """
     try:
+        # As JSON, in which strictness still takes a text for a date.
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as errors:
         # A misspelt key comes first: the one that is missing for it says less.
@@ -221,6 +223,11 @@ def _secrets(value: Any, path: tuple[Any, ...]) -> Iterable[tuple[Any, ...]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _secrets(item, (*path, index))
+            # A command's option and its value.
+            option, text = value[index - 1] if index else None, item
+            if isinstance(option, str) and option.startswith("--"):
+                if isinstance(text, str) and not text.startswith("-"):
+                    yield from ((*path, index) for _ in _secrets(text, (option,)))
     elif isinstance(value, str) and value and not _TEMPLATE.fullmatch(value):
         key = next((k for k in reversed(path) if isinstance(k, str)), "")
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()

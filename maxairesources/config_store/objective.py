@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ Model = TypeVar("Model", bound=ConfigModel)
 DEPLOYMENTS = ("dev", "prod")
 
 SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
+
+# A template that gives a value. Its braces may have signs that trim the text around it.
+_EXPRESSION = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
 
 # The largest argument that Linux hands to a process: 32 pages of 4 KiB, in bytes.
 _LARGEST_ARGUMENT = 128 * 1024
@@ -147,8 +151,37 @@ def read_objective(
 
 
 def to_argument(py_config: dict[str, Any]) -> str:
-    """Return a py_config as the text that a handler's --config takes."""
-    return json.dumps(py_config, separators=(",", ":"))
+    """Return a py_config as the text that a handler's --config takes.
+
+    The templates in it stay templates, each with the filter `in_json`, so that whatever
+    Airflow puts there cannot change the JSON around it.
+    """
+    expressions: list[str] = []
+
+    def hold(value: Any) -> Any:
+        """Put a mark in the place of each template, which JSON would spoil."""
+        if isinstance(value, dict):
+            return {hold(key): hold(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [hold(item) for item in value]
+        return _EXPRESSION.sub(mark, value) if isinstance(value, str) else value
+
+    def mark(expression: "re.Match[str]") -> str:
+        expressions.append(expression[1].strip())
+        return f"\0{len(expressions) - 1}\0"
+
+    text = json.dumps(hold(py_config), separators=(",", ":"))
+    # Kubernetes fills in $(NAME) and halves $$ in arguments, so they get no dollar sign.
+    return re.sub(
+        r"\\u0000(\d+)\\u0000",
+        lambda found: f"{{{{ ({expressions[int(found[1])]}) | in_json }}}}",
+        text.replace("$", "\\u0024"),
+    )
+
+
+def in_json(value: object) -> str:
+    """Return a value as text within JSON's quotes; the filter of `to_argument`."""
+    return json.dumps(str(value))[1:-1]
 
 
 def _read(path: Path, name: str) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-_HOME = tempfile.mkdtemp(prefix="airflow-")
+_FOLDER = tempfile.TemporaryDirectory(prefix="airflow-", ignore_cleanup_errors=True)
+_HOME = _FOLDER.name
 # Nothing connects to this cluster; the client only asks that there be one.
 _KUBECONFIG = {
     "apiVersion": "v1",

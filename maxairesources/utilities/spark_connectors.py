@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
+from maxairesources.errors import InputError
 from maxairesources.utilities.ports import Place, unreadable
 from maxairesources.utilities.storage import unwritable
 
@@ -92,12 +94,12 @@ def write(df: DataFrame, place: Place) -> None:
     the moment between the two renames and removed last.
 
     Raises:
-        InputError: the place cannot be written to.
+        InputError: the place cannot be written to, or the executors do not share it.
     """
-    path = Path(place.address)
+    # Not the process id: in containers that share a volume it is the same in each.
+    path, run = Path(place.address), uuid.uuid4().hex
     staged, old = (
-        path.with_name(f".{path.name}.{os.getpid()}.{suffix}")
-        for suffix in ("tmp", "old")
+        path.with_name(f".{path.name}.{run}.{suffix}") for suffix in ("tmp", "old")
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,12 @@ def write(df: DataFrame, place: Place) -> None:
             staged.mkdir()
             uri = _uri(staged)
             df.write.save(uri, format=place.format, mode="overwrite", header=True)
+            if not any(staged.glob("part-*")):
+                raise InputError(
+                    "the executors wrote nothing where the driver looks",
+                    "give all pods of the job the same volume there",
+                    place.address,
+                )
             if path.exists():
                 path.rename(old)
             staged.rename(path)

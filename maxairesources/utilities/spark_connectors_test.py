@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port
 from maxairesources.utilities import spark_connectors
 from maxairesources.utilities.data_connectors import DataFrame
+from maxairesources.utilities.ports import find_port
 from maxairesources.utilities.tables import Kind, read_table
 
 TABLE = pd.DataFrame(
@@ -172,3 +174,18 @@ def test_wrong_table(table: pd.DataFrame, expected: str, tmp_path: Path) -> None
         read_table(
             [port(1, tmp_path / "x.parquet", "spark")], COLUMNS, port_type="spark"
         )
+
+
+def test_executors_that_write_elsewhere_leave_the_old_folder_alone(
+    tmp_path: Path,
+) -> None:
+    """A stub stands for a cluster whose pods do not share the folder."""
+    ports = [port(1, tmp_path / "x.parquet", "spark")]
+    DataFrame().write(spark_connectors.session().createDataFrame(TABLE), ports)
+    elsewhere: Any = SimpleNamespace(write=SimpleNamespace(save=lambda *_, **__: None))
+    with pytest.raises(
+        InputError, match="the executors wrote nothing where the driver"
+    ):
+        spark_connectors.write(elsewhere, find_port(ports))
+    assert DataFrame().get(ports).count() == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]

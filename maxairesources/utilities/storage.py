@@ -10,6 +10,7 @@ variable such as FSSPEC_S3_ENDPOINT_URL. None of them stands in a config or an a
 import io
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,7 +106,8 @@ def replacing(address: str) -> Iterator[IO[bytes]]:
             raise unwritable(address, error) from error
         return
     target = Path(path)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    # Not the process id: in containers that share a volume it is the same in each.
+    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -17,6 +17,18 @@ LABEL = "maxai.local"
 
 _VARIABLE = "MAXAI_LOCAL"
 
+# How the names of the variables begin that handlers take their credentials from.
+_CREDENTIALS = (
+    "AIRFLOW_CONN_",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_",
+    "FSSPEC_",
+)
+
 # Waits until the process that holds the other end of its input is gone, however that
 # came: the client of Docker does not end a container when it is killed itself.
 _GUARD = 'cat > /dev/null; exec docker rm --force "$0" > /dev/null 2>&1'
@@ -188,4 +200,7 @@ def common_arguments(to: Settings) -> list[str]:
     the examples of the domains' READMEs.
     """
     user = f"{os.getuid()}:{os.getgid()}"
-    return ["--user", user, "--volume", f"{to.data}:/data"]
+    # By their names alone, so that no list of processes shows a secret.
+    names = sorted(name for name in os.environ if name.startswith(_CREDENTIALS))
+    passed = [word for name in names for word in ("--env", name)]
+    return ["--user", user, "--volume", f"{to.data}:/data", *passed]

@@ -61,11 +61,13 @@ def home(
         for command, text in (("airflow", _AIRFLOW), ("spark-submit", _SPARK_SUBMIT)):
             (commands / command).write_text(text.format(python=sys.executable))
             (commands / command).chmod(0o755)
-        # Settings of the person's own Airflow are not meant for this one.
+        # Settings of the person's own Airflow are not meant for this one; connections
+        # are meant for the handlers.
         environment = {
             key: value
             for key, value in os.environ.items()
             if not key.startswith(("AIRFLOW_", "_AIRFLOW_"))
+            or key.startswith("AIRFLOW_CONN_")
         }
         here = Path(__file__).resolve().parent.parent
         paths = [str(here), *(os.path.abspath(path) for path in sys.path if path)]

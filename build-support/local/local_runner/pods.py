@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
 from kubernetes.client import ApiClient
@@ -95,8 +95,8 @@ FIELDS = {
 }
 _UNKNOWN = "this tool does not know how to do that without Kubernetes"
 
-# Kubernetes fills in such references; Docker does not.
-_REFERENCE = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_.-]*\)")
+# Kubernetes fills in such references, and makes $$ one; Docker does not.
+_REFERENCE = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_.-]*\)|[$][$]")
 
 
 def manifest(task: Any, context: Any = None) -> dict[str, Any]:
@@ -178,6 +178,8 @@ def execute(self: Any, context: Any) -> Any:
         arguments = docker_arguments(manifest(self, context), settings(), Path(folder))
         # Whatever a task prints is in its log, here as in a cluster.
         code = run_container(arguments, lambda line: print(line, flush=True))
+        if code in self.skip_on_exit_code:
+            raise AirflowSkipException(f"the container ended with exit code {code}")
         if code:
             killed = "; it may have needed more memory than its limit" * (code == 137)
             raise AirflowException(f"the container ended with exit code {code}{killed}")
@@ -235,8 +237,6 @@ def _limits(limits: Mapping[str, str], to: Settings) -> Iterator[str]:
 def _security(context: Mapping[str, Any]) -> Iterator[str]:
     if context.get("allowPrivilegeEscalation") is False:
         yield from ("--security-opt", "no-new-privileges")
-    elif context.get("allowPrivilegeEscalation"):
-        pass  # Docker's default, as it is that of Kubernetes.
     for capability in (context.get("capabilities") or {}).get("drop") or ():
         yield from ("--cap-drop", capability)
     if context.get("readOnlyRootFilesystem"):

@@ -100,9 +100,9 @@ class Progress:
 
     def _end(self, task_instance: Any, state: str) -> None:
         record = Record(time.monotonic() - self._began)
+        self.records[task_instance.task_id, task_instance.map_index] = record
         if state == "success":
             record.output = list(_outputs(task_instance.task, self._data))
-        self.records[task_instance.task_id, task_instance.map_index] = record
         self._tell(task_instance, f"{state}, {record.seconds:.1f} s")
 
     def _tell(self, task_instance: Any, what: str) -> None:
@@ -126,16 +126,15 @@ def _outputs(task: Any, data: Path) -> Iterator[str]:
     arguments = list(arguments or ())
     if "--config" not in arguments or "--task" not in arguments:
         return
-    config = json.loads(arguments[arguments.index("--config") + 1])
-    part = config[arguments[arguments.index("--task") + 1]]
+    # The last ones, as the handler itself takes them.
+    options = dict(zip(arguments, arguments[1:]))
+    part = json.loads(options["--config"])[options["--task"]]
     for port in part["output"]:
         details = port["sourceDetails"]
         if details["source"] != "file":
             yield f"{details['source']}://{details['filePath']}"
             continue
-        path = data / Path(details["filePath"]).relative_to(
-            "/data" if details["filePath"].startswith("/data/") else ""
-        )
+        path = data / details["filePath"].removeprefix("/data/")
         yield f"{_shown(path)} ({_size(path)})"
 
 
@@ -210,10 +209,12 @@ def run(
     """Run the DAG of an objective's folder, and return the exit code."""
     initdb()
     dag = load(folder, root)
+    if date and not date.tzinfo:
+        date = date.replace(tzinfo=dag.timezone)
     if date and dag.start_date and date < dag.start_date:
         raise InputError(
-            f"{date:%Y-%m-%d} is before the DAG's start_date, "
-            f"{dag.start_date:%Y-%m-%d}, so no task would run",
+            f"{date:%Y-%m-%d %H:%M %Z} is before the DAG's start_date, "
+            f"{dag.start_date:%Y-%m-%d %H:%M %Z}, so no task would run",
             "give a later one",
             "--date",
         )

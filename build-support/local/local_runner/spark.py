@@ -156,18 +156,14 @@ def docker_arguments(arguments: Sequence[str], to: Settings) -> list[str]:
     Raises:
         InputError: an argument or a key cannot be honoured here.
     """
-    passed, environment, rest = [], [], list(arguments)
-    conf: dict[str, str] = {}
-    while rest and rest[0].startswith("-"):
-        name = rest.pop(0)
-        value = [] if name == "--verbose" else [rest.pop(0)]
-        if name == "--conf":
-            key, _, text = value[0].partition("=")
-            conf[key] = text
-        elif name == "--master":
+    passed, environment = [], []
+    options, conf, rest = _parse(arguments)
+    for name, value in options:
+        if name == "--master":
             if value != [MASTER]:
                 raise InputError(
-                    f"the master is {value[0]}", "give the task conn_id spark_default"
+                    f"the master is {value[0]}",
+                    "drop its conn_id (in an overlay, if a cluster needs it)",
                 )
         elif _does(name, ARGUMENTS.get(name)) is Does.PASS:
             passed += [name, *value]
@@ -191,9 +187,23 @@ def docker_arguments(arguments: Sequence[str], to: Settings) -> list[str]:
 
 def image(arguments: Sequence[str]) -> str:
     """Return the repository that arguments of spark-submit name."""
-    pairs = zip(arguments, arguments[1:])
-    keys = [text.partition("=") for name, text in pairs if name == "--conf"]
-    return _repository({key: value for key, _, value in keys})
+    _, conf, _ = _parse(arguments)
+    return _repository(conf)
+
+
+def _parse(
+    arguments: Sequence[str],
+) -> tuple[list[tuple[str, list[str]]], dict[str, str], list[str]]:
+    """Return spark-submit's options, the keys of Spark, and what the application gets."""
+    options, conf, rest = [], {}, list(arguments)
+    while rest and rest[0].startswith("-"):
+        name = rest.pop(0)
+        value = [] if name == "--verbose" else [rest.pop(0)]
+        if name == "--conf":
+            key, _, conf[key] = value[0].partition("=")
+        else:
+            options.append((name, value))
+    return options, conf, rest
 
 
 def _image(conf: dict[str, str], to: Settings) -> str:

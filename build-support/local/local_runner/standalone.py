@@ -116,7 +116,7 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         except (OSError, ValueError):
             continue
         names = ("metadatabase", "scheduler", "dag_processor", "triggerer")
-        missing = [n for n in names if (parts[n] or {}).get("status") != "healthy"]
+        missing = [n for n in names if (parts.get(n) or {}).get("status") != "healthy"]
 
 
 def _told_dags(api: Api, files: set[str]) -> str:
