@@ -3,6 +3,7 @@
 The images are those that Pants has built for the test.
 """
 
+import contextlib
 import json
 import re
 import signal
@@ -71,6 +72,15 @@ def processes(of: Served) -> list[Any]:
     return [*psutil.Process(of.process.pid).children(recursive=True)]
 
 
+def _runs(started: list[Any]) -> Iterator[str]:
+    """Yield the id of the run that each process is told."""
+    for process in started:
+        # One that has ended by now has no environment any more.
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if told := process.environ().get("MAXAI_LOCAL"):
+                yield json.loads(told)["run"]
+
+
 def _lives(process: Any) -> bool:
     """Return whether a process has not ended; one that nobody has waited for has."""
     try:
@@ -87,11 +97,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         result.wait()
         yield result
         started, port = processes(result), result.told("address").rpartition(":")[2]
-        (run,) = {
-            json.loads(process.environ()["MAXAI_LOCAL"])["run"]
-            for process in started
-            if "MAXAI_LOCAL" in process.environ()
-        }
+        (run,) = {*_runs(started)}
         assert len(started) > 4
         result.process.send_signal(signal.SIGTERM)
         assert result.process.wait(60) == 128 + signal.SIGTERM

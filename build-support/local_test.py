@@ -461,7 +461,7 @@ def test_refused_argument(argument: str, values: list[str]) -> None:
 
 
 def test_another_master_is_refused() -> None:
-    with pytest.raises(InputError, match="the master is yarn; give the task conn_id"):
+    with pytest.raises(InputError, match="the master is yarn; drop its conn_id"):
         spark.docker_arguments(["--master", "yarn", APPLICATION], TO)
 
 
