@@ -7,13 +7,18 @@ from typing import Any
 
 import local
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from local_runner import pods, spark
 from local_runner.containers import Settings, image_of
 from local_runner.run import _outputs, _size, table
 
 from maxairesources.errors import InputError
+
+# How long an example takes is a matter of the machine.
+_SLOW = HealthCheck.too_slow
+settings.register_profile("untimed", deadline=None, suppress_health_check=[_SLOW])
+settings.load_profile("untimed")
 
 TO = Settings("run", "/somewhere", 2, "/bin", {"maxai/retail": "maxai/retail:tag"})
 IMAGE = "spark.kubernetes.container.image=maxai/retail"

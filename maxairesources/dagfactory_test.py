@@ -20,6 +20,11 @@ from kubernetes.client import ApiClient
 from maxairesources.config_store.objective import in_json, to_argument
 from maxairesources.operators import OPERATORS
 
+# How long an example takes is a matter of the machine.
+_SLOW = HealthCheck.too_slow
+settings.register_profile("untimed", deadline=None, suppress_health_check=[_SLOW])
+settings.load_profile("untimed")
+
 IMAGE = "spark.kubernetes.container.image"
 DETAILS = {"source": "file", "fileFormat": "csv", "filePath": "a.csv"}
 PORT = {"port": 1, "type": "pandas", "sourceDetails": DETAILS}
@@ -292,6 +297,17 @@ def test_expand_maps_a_configured_task(tree: Tree) -> None:
     task = tree.dag(FEATURES + textwrap.dedent(lines)).get_task("score")
     assert task.is_mapped
     assert task.partial_kwargs["arguments"][-2:] == ["--task", "score"]
+
+
+def test_each_pod_of_a_mapped_task_is_checked(tree: Tree) -> None:
+    lines = """
+    f.add('score', 'KubernetesPodOperator', ['root'],
+          expand={'container_resources': [{}, {'limits': {'memory': '1 Gi'}}]})
+    """
+    (mistake,) = mistakes_in(tree.dag(FEATURES + textwrap.dedent(lines)))
+    assert (
+        mistake == "task score: the pod's resources.limits.memory: '1 Gi' holds a space"
+    )
 
 
 def test_task_group_callbacks_and_own_edges_are_airflows(tree: Tree) -> None:
@@ -703,8 +719,7 @@ def graphs(draw: Callable[..., Any]) -> dict[str, list[str]]:
 
 @settings(
     max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[_SLOW, HealthCheck.function_scoped_fixture],
 )
 @given(graphs())
 def test_graph_is_made_just_when_it_is_one(

@@ -3,12 +3,15 @@
 import functools
 import importlib
 import inspect
+import itertools
 import json
 import re
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk import Context
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 from jinja2 import TemplateSyntaxError, meta
 
 from maxairesources.config_store.document import Wrong
@@ -166,3 +169,18 @@ def to_objects(arguments: dict[str, Any]) -> dict[str, Any]:
             problem = f"{arguments[name]!r} has a key that Kubernetes does not know"
             raise Wrong(problem, "mend it", (name,))
     return {**arguments, **converted}
+
+
+def unmapped(task: Any) -> Iterator[Any]:
+    """Yield the operators of a task: one, or as many as its literal lists make."""
+    if not isinstance(task, MappedOperator):
+        # The original must stay what the DAG file made of it.
+        yield task.prepare_for_execution()
+        return
+    value: Any = task.expand_input.value
+    lists = value.values() if isinstance(value, dict) else ()
+    if not lists or not all(isinstance(items, list) for items in lists):
+        # What another task returns is known, and so checked, when it is its turn.
+        return
+    for items in itertools.product(*lists):
+        yield task.unmap(dict(zip(value, items)))

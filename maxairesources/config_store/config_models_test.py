@@ -4,13 +4,18 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from maxairesources.config_store.document import ConfigModel, parse, validate
 from maxairesources.config_store.launch_config import KubepodConfig, SparkConfig
 from maxairesources.config_store.py_config import PyConfig
 from maxairesources.errors import InputError
+
+# How long an example takes is a matter of the machine.
+_SLOW = HealthCheck.too_slow
+settings.register_profile("untimed", deadline=None, suppress_health_check=[_SLOW])
+settings.load_profile("untimed")
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True)
 TEXTS = st.text(min_size=1).filter(lambda text: "://" not in text)

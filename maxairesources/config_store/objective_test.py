@@ -5,7 +5,7 @@ from typing import Any
 
 import json_merge_patch
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from maxairesources.config_store.objective import (
@@ -15,6 +15,11 @@ from maxairesources.config_store.objective import (
     to_argument,
 )
 from maxairesources.errors import InputError
+
+# How long an example takes is a matter of the machine.
+_SLOW = HealthCheck.too_slow
+settings.register_profile("untimed", deadline=None, suppress_health_check=[_SLOW])
+settings.load_profile("untimed")
 
 Json = dict[str, Any]
 

@@ -37,6 +37,7 @@ from airflow.serialization.serialized_objects import DagSerialization  # noqa: E
 from kubernetes.client import ApiClient  # noqa: E402
 
 from maxairesources.config_store import objective  # noqa: E402
+from maxairesources.operators import unmapped  # noqa: E402
 from maxairesources.pods import mistakes_in_pod  # noqa: E402
 
 # The deployments whose overlays every config may have; None is the config alone.
@@ -88,8 +89,8 @@ def check_dag(test_file: str) -> None:
 def mistakes_in(dag: DAG) -> Iterator[str]:
     """Yield a line for each thing in a DAG's tasks that would fail in a cluster."""
     tasks: Iterable[Any] = dag.tasks
-    for task in tasks:
-        if task.task_type == objective.KUBEPOD and not task.is_mapped:
+    for task in (each for task in tasks for each in unmapped(task)):
+        if task.task_type == objective.KUBEPOD:
             try:
                 built = task.build_pod_request_obj()
             except Exception as error:
@@ -98,6 +99,8 @@ def mistakes_in(dag: DAG) -> Iterator[str]:
             pod = ApiClient().sanitize_for_serialization(built)
             for mistake in mistakes_in_pod(pod):
                 yield f"task {task.task_id}: {mistake}"
-        elif task.task_type == objective.SPARK and not task.is_mapped:
-            if "spark.kubernetes.container.image" not in (task.conf or {}):
+        elif task.task_type == objective.SPARK:
+            keys = {"spark.kubernetes.container.image"}
+            keys.add("spark.kubernetes.driver.container.image")
+            if not keys & (task.conf or {}).keys():
                 yield f"task {task.task_id}: spark.kubernetes.container.image is missing"

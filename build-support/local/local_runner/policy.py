@@ -4,7 +4,6 @@ Airflow calls `task_policy` for each task at each parse, in whatever process par
 task that is refused is an import error of its DAG, so nothing of the DAG runs.
 """
 
-import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from local_runner.containers import Settings, settings
 from maxairesources.errors import InputError
+from maxairesources.operators import unmapped
 
 _OPERATORS = "airflow.providers.{}"
 _PODS = _OPERATORS.format("cncf.kubernetes.operators.pod")
@@ -71,7 +71,7 @@ def _pod_repositories(task: Any, operator: Any) -> Iterator[str]:
     from local_runner import pods
 
     operator.execute = pods.execute
-    for each in _unmapped(task):
+    for each in unmapped(task):
         for name, why in _REFUSED.items():
             if getattr(each, name):
                 raise InputError(
@@ -91,7 +91,7 @@ def _pod_repositories(task: Any, operator: Any) -> Iterator[str]:
 def _spark_repositories(task: Any) -> Iterator[str]:
     from local_runner import spark
 
-    for each in _unmapped(task):
+    for each in unmapped(task):
         hook = each._get_hook()
         arguments = hook._build_spark_submit_command(each.application)[1:]
         if hook._env:
@@ -101,18 +101,3 @@ def _spark_repositories(task: Any) -> Iterator[str]:
             )
         spark.docker_arguments(arguments, settings())
         yield spark.image(arguments)
-
-
-def _unmapped(task: Any) -> Iterator[Any]:
-    """Yield the operators of a task: one, or as many as its literal lists make."""
-    if not isinstance(task, MappedOperator):
-        # The original must stay what the DAG file made of it.
-        yield task.prepare_for_execution()
-        return
-    value: Any = task.expand_input.value
-    lists = value.values() if isinstance(value, dict) else ()
-    if not lists or not all(isinstance(items, list) for items in lists):
-        # What another task returns is known, and so checked, when it is its turn.
-        return
-    for items in itertools.product(*lists):
-        yield task.unmap(dict(zip(value, items)))
