@@ -1,6 +1,7 @@
-"""Makes `spark_keys.json` from the pyspark that is installed; needs Java.
+"""Makes `spark_keys.json` from the pyspark that is locked; needs Java. From the root:
 
-    python -m maxairesources.config_store.spark_keys_source > spark_keys.json
+    here=maxairesources/config_store
+    ./pants run $here/spark_keys_source.py > $here/spark_keys.json
 
 Spark's own registry names the public keys, and the error that Spark raises for a wrong
 value tells the type. Keys that it reads but does not register stand in its class files.

@@ -28,7 +28,7 @@ def test_file_is_up_to_date(fresh: str) -> None:
     committed = Path(__file__).with_name("spark_keys.json").read_text()
     # Not in one comparison, since pytest would take minutes to tell the difference.
     is_stale = committed != fresh
-    assert not is_stale, f"run python -m {spark_keys_source.__name__}"
+    assert not is_stale, "make it anew as spark_keys_source.py says"
 
 
 @pytest.mark.parametrize(
