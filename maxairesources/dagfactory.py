@@ -1,6 +1,5 @@
 """Makes an objective's Airflow DAG from what its dag.py and its configs say."""
 
-import difflib
 import graphlib
 import os
 import sys
@@ -357,10 +356,9 @@ class DAGFactory:
         known.add("postgres_conn_id")
         for name in self._default_args:
             if known and name not in known:
-                close = difflib.get_close_matches(name, known)
                 raise self._wrong(
                     f"default_args: no task takes {name!r}",
-                    f"did you mean {' or '.join(close)}?" if close else "drop it",
+                    nearest(name, known, otherwise="drop it"),
                 )
 
     def _check_arguments(
@@ -370,10 +368,9 @@ class DAGFactory:
         known = parameters(taker)
         for name in arguments:
             if name not in known:
-                close = difflib.get_close_matches(name, known)
                 raise InputError(
                     f"{where}: {taker.__name__} takes no argument {name!r}",
-                    f"did you mean {' or '.join(close)}?" if close else "drop it",
+                    nearest(name, known, otherwise="drop it"),
                     file,
                 )
 

@@ -25,10 +25,18 @@ class InputError(Exception):
         return " ".join(f"{where}: {self.problem}; {self.remedy}".split())
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return a remedy that names the valid names nearest to `name`, or all of them."""
+def nearest(name: str, valid: Iterable[str], otherwise: str | None = None) -> str:
+    """Return a remedy that names the valid names nearest to `name`.
+
+    Args:
+        name: the name that is not valid.
+        valid: the names that are.
+        otherwise: the remedy when none is near; None means to name all of them.
+    """
     names = sorted(valid)
     close = difflib.get_close_matches(name, names)
     if close:
         return f"did you mean {' or '.join(close)}?"
+    if otherwise is not None:
+        return otherwise
     return f"use one of: {', '.join(names) or 'none is defined'}"

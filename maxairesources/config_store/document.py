@@ -224,10 +224,10 @@ def _secrets(value: Any, path: tuple[Any, ...]) -> Iterable[tuple[Any, ...]]:
         for index, item in enumerate(value):
             yield from _secrets(item, (*path, index))
             # A command's option and its value.
-            option, text = value[index - 1] if index else None, item
+            option = value[index - 1] if index else None
             if isinstance(option, str) and option.startswith("--"):
-                if isinstance(text, str) and not text.startswith("-"):
-                    yield from ((*path, index) for _ in _secrets(text, (option,)))
+                if isinstance(item, str) and not item.startswith("-"):
+                    yield from ((*path, index) for _ in _secrets(item, (option,)))
     elif isinstance(value, str) and value and not _TEMPLATE.fullmatch(value):
         key = next((k for k in reversed(path) if isinstance(k, str)), "")
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()

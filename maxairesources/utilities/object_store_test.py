@@ -109,13 +109,13 @@ def test_failed_write_leaves_the_old_object_alone() -> None:
 def test_handler_with_its_config_and_data_root_in_the_store(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("MAXAI_DATA_ROOT", "s3://bucket/root")
+    monkeypatch.setenv("MAXAI_DATA_ROOT", "s3://bucket/folder")
     DataFrame().write(TABLE, [port(1, "in.csv")])
     told = py_config("copy", [port(1, "in.csv")], [port(1, "out/x.parquet")])
     s3fs.S3FileSystem().pipe_file("bucket/c.json", json.dumps(told).encode())
     argv = ["--config", "s3://bucket/c.json", "--task", "copy"]
     assert config.run_command(copy, argv) == 0
-    found = DataFrame().get([port(1, "bucket/root/out/x.parquet", source="s3")])
+    found = DataFrame().get([port(1, "bucket/folder/out/x.parquet", source="s3")])
     assert found["n"].tolist() == [1, 2]
 
 
