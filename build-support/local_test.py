@@ -25,9 +25,9 @@ IMAGE = "spark.kubernetes.container.image=maxai/retail"
 APPLICATION = "local:///opt/maxai/handler.py"
 
 
-def pod(container: Any = {}, **spec: Any) -> dict[str, Any]:
+def pod(container: Any = None, **spec: Any) -> dict[str, Any]:
     """Return a pod, as Kubernetes would be sent it."""
-    base = {"name": "base", "image": "maxai/retail", **container}
+    base = {"name": "base", "image": "maxai/retail", **(container or {})}
     return {
         "apiVersion": "v1",
         "kind": "Pod",

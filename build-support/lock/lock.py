@@ -52,7 +52,7 @@ class Resolve:
             raise LockError(
                 f"{self.requirements}: not found; list the requirements of resolve "
                 f"{self.name!r} there, one a line."
-            )
+            ) from None
         stripped = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
         inputs = "\n".join([*self.interpreters, *filter(None, stripped)])
         return (
@@ -84,7 +84,7 @@ def read_resolves(pants_toml: Path) -> dict[str, Resolve]:
             for name, lock in python["resolves"].items()
         }
     except KeyError as key:
-        raise LockError(f"{pants_toml}: [python] has no {key}; add it.")
+        raise LockError(f"{pants_toml}: [python] has no {key}; add it.") from None
 
 
 def select(resolves: dict[str, Resolve], names: list[str]) -> list[Resolve]:

@@ -3,6 +3,7 @@ import math
 import os
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -178,11 +179,14 @@ def test_wrong_uri_or_text_ends_in_one_line(
 def test_input_error_names_its_own_file_or_the_config(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(**kwargs: Any) -> None:
-        raise InputError("too\nshort", "add rows", subject)
+    def failing(subject: str | None) -> Callable[..., None]:
+        def fail(**kwargs: Any) -> None:
+            raise InputError("too\nshort", "add rows", subject)
+
+        return fail
 
     for subject, start in (("table.csv", "error: table.csv: "), (None, "error: /")):
-        assert call_handler(fail, TASKS, "score_clients", tmp_path) == 1
+        assert call_handler(failing(subject), TASKS, "score_clients", tmp_path) == 1
         stderr = capsys.readouterr().err
         assert stderr.startswith(start)
         check_error(stderr, "too short; add rows")

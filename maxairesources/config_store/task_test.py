@@ -21,7 +21,7 @@ class Seeded(Arguments):
 def value(kind: Any, given: Any) -> Any:
     """Return what an argument of a kind becomes."""
     model = type("Model", (Arguments,), {"__annotations__": {"a": kind}})
-    return getattr(read_task(py_config("t", [], [], a=given), "t", model).args, "a")
+    return vars(read_task(py_config("t", [], [], a=given), "t", model).args)["a"]
 
 
 def test_read_task() -> None:

@@ -89,7 +89,7 @@ def check_dag(test_file: str) -> None:
 def mistakes_in(dag: DAG) -> Iterator[str]:
     """Yield a line for each thing in a DAG's tasks that would fail in a cluster."""
     tasks: Iterable[Any] = dag.tasks
-    for task in (each for task in tasks for each in unmapped(task)):
+    for task in (each for mapped in tasks for each in unmapped(mapped)):
         if task.task_type == objective.KUBEPOD:
             try:
                 built = task.build_pod_request_obj()

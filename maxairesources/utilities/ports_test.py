@@ -12,7 +12,7 @@ ONE = port(1, "a/b.parquet")
 
 def test_port_is_found_among_objects_or_models() -> None:
     ports = [ONE, port(2, "/x/y.csv", "spark")]
-    for given in (ports, [Port(**port) for port in ports]):
+    for given in (ports, [Port(**each) for each in ports]):
         assert find_port(given, 2) == Place("spark", "csv", "/x/y.csv")
 
 

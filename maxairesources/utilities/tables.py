@@ -96,7 +96,7 @@ def check_columns(frame: Any, columns: Mapping[str, Kind], subject: object) -> N
         subject: the file or table that the error names.
     """
     found = {name: str(kind) for name, kind in _dtypes(frame)}
-    for name, kind in columns.items():
+    for name in columns:
         if name not in found:
             raise InputError(
                 f"no column {name!r}", f"add it; found: {', '.join(found)}", subject

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from local_runner.containers import Settings, settings
+from local_runner.containers import settings
 from maxairesources.errors import InputError
 from maxairesources.operators import unmapped
 

@@ -1,4 +1,4 @@
-"""Lints files that are no Python with tools that the Python package index has wheels of.
+"""Lints with tools that the Python package index has wheels of.
 
 The backends of Pants 2.17 for such tools download them from elsewhere. All of these come from
 the resolve `lint`.
@@ -53,6 +53,25 @@ LINTERS = (
         ("--builtin-schema", "vendor.github-workflows"),
     ),
     WheelLinter("hadolint", ("Dockerfile",)),
+    WheelLinter(
+        "ruff",
+        ("*.py", "build-support/docker/base-image"),
+        (
+            *(
+                "check",
+                "--isolated",
+                "--no-cache",
+                "--quiet",
+                "--output-format=concise",
+            ),
+            "--target-version=py311",
+            "--select=B,E4,E7,E9,F",
+            # The zip of CPython 3.9, which the plugin runs on, cannot be strict.
+            "--ignore=B905",
+            # Pants knows the names in there.
+            "--per-file-ignores=build-support/macros.py:F821",
+        ),
+    ),
     # Scripts that people type have no suffix, so they are named one by one.
     WheelLinter(
         "shellcheck",
@@ -61,6 +80,7 @@ LINTERS = (
             "pants",
             ".ci/run",
             "build-support/setup",
+            "build-support/ci/new-tree",
             "build-support/ci/push",
             "build-support/bench/rebuild",
             "build-support/bench/start-up",
@@ -78,7 +98,7 @@ LINTERS = (
 class WheelLinters(Subsystem):
     options_scope = "wheel-linters"
     name = "Wheel linters"
-    help = "Linters of files that are no Python, from the Python package index."
+    help = "Linters from the Python package index."
 
     skip = SkipOption("lint")
 

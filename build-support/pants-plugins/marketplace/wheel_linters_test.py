@@ -14,7 +14,10 @@ from marketplace.wheel_linters import LINTERS
         (".ci/run", {"shellcheck"}),
         ("build-support/setup", {"shellcheck"}),
         ("build-support/docker/recipe.sh", {"shellcheck"}),
+        ("build-support/macros.py", {"ruff"}),
+        ("build-support/docker/base-image", {"ruff"}),
         ("maxaiusecases/retail/README.md", set()),
+        ("maxaiusecases/retail/BUILD", set()),
         ("docs/workflows/main.yml", set()),
     ],
 )
