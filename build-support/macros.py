@@ -2,21 +2,15 @@
 
 DOMAINS = ("finance", "healthcare", "retail")
 
-OBJECTIVES = (
-    "finance/credit_risk/default_score",
-    "healthcare/patient_outcomes/recurrence_risk",
-    "retail/customer360/segmentation",
-    "retail/demand_forecast/weekly_units",
-)
-
 # The domains whose images and tests run Spark.
 SPARK_DOMAINS = ("retail",)
 
 
-def marketplace_domain():
+def marketplace_domain(name=None):
     """Everything a domain's folder `maxaiusecases/<domain>` is made into: its requirements,
-    image (`:image`) with the test of it, and wheel (`:wheel`). Below it, `python_sources()`
-    and `python_tests(name="tests")` are all that a BUILD file needs.
+    image (`:image`) and wheel (`:wheel`). For setup.py, image_test.py and all below,
+    `python_sources()` and `python_tests(name="tests")` are all that a BUILD file needs.
+    Nothing has the name, which `tailor` gives to whatever it writes.
     """
     domain = build_file_dir().name
 
@@ -25,8 +19,8 @@ def marketplace_domain():
             (python_source, python_sources): dict(resolve=domain),
             (python_test, python_tests): dict(
                 resolve=domain,
-                # Spark looks for Java in these.
-                extra_env_vars=["JAVA_HOME", "PATH"] if domain in SPARK_DOMAINS else [],
+                # Spark looks for Java in these, and image_test.py for docker.
+                extra_env_vars=["JAVA_HOME", "PATH"],
             ),
         }
     )
@@ -36,12 +30,20 @@ def marketplace_domain():
     __dependencies_rules__(("*", own, "//maxairesources/**", "!*"))
     __dependents_rules__(
         ("<python_requirement*>", own, "//maxairesources/**", "!*"),
-        ("*", own, "//build-support/**", "!*"),
+        # The last two are the configs that name the image, and the tests that run it.
+        (
+            "*",
+            own,
+            "//build-support/**",
+            f"//maxaiconfigs/{domain}/**",
+            f"//maxaidags/{domain}/**",
+            "!*",
+        ),
     )
 
     python_requirements(name="requirements", source="requirements.txt", resolve=domain)
     files(name="resolve", sources=["requirements.lock", "requirements.txt"])
-    domain_handlers(name="handlers")
+    sources_below(name="handlers")
 
     # The image has the packages as one layer and the sources, which change more often, as
     # another; see the Dockerfile.
@@ -57,7 +59,11 @@ def marketplace_domain():
     pex_binary(
         name="srcs",
         resolve=domain,
-        dependencies=[":handlers"],
+        # The Dockerfile copies the second one, even when there is no handler yet.
+        dependencies=[
+            ":handlers",
+            f"//maxairesources/__init__.py@resolve={domain}",
+        ],
         include_requirements=False,
         layout="loose",
     )
@@ -70,39 +76,13 @@ def marketplace_domain():
         dependencies=[":deps", ":srcs"],
     )
     file(name="dockerfile", source="Dockerfile")
-    python_test(
-        name="image_test",
-        source="image_test.py",
-        runtime_package_dependencies=[":image"],
-        extra_env_vars=["JAVA_HOME", "PATH"],
-    )
 
-    python_source(name="setup", source="setup.py")
     python_distribution(
         name="wheel",
-        dependencies=[":setup", ":resolve", ":handlers"],
+        dependencies=["./setup.py", ":resolve", ":handlers"],
         provides=python_artifact(name=f"maxai-{domain}"),
         generate_setup=False,
         sdist=False,
         # Two builds of the same content give the same bytes.
         env_vars=["SOURCE_DATE_EPOCH=315532800"],
-    )
-
-
-def marketplace_usecase_configs():
-    """The configs of a usecase and its objectives, `maxaiconfigs/<domain>/<usecase>`."""
-    files(name="configs", sources=["**/*.json"])
-
-
-def marketplace_dag():
-    """The DAG of an objective, `maxaidags/<domain>/<usecase>/<objective>`, and its test."""
-    _, domain, usecase, _ = build_file_dir().parts
-    python_source(
-        name="dag",
-        source="dag.py",
-        resolve="airflow",
-        dependencies=[f"//maxaiconfigs/{domain}/{usecase}:configs"],
-    )
-    python_test(
-        name="dag_test", source="dag_test.py", resolve="airflow", dependencies=[":dag"]
     )

@@ -5,7 +5,11 @@ from pathlib import Path
 from causaldata import credit_cards
 
 from maxairesources.testing.handlers import port, py_config
-from maxairesources.testing.images import check_content, check_image
+from maxairesources.testing.images import (
+    check_content,
+    check_handlers_start,
+    check_image,
+)
 from maxaiusecases.finance.credit_risk.handlers import evaluate_model, score_clients
 
 CLIENTS = [port(1, "clients.parquet")]
@@ -29,6 +33,10 @@ def write_inputs(folder: Path) -> None:
 def test_handlers_do_in_the_image_what_they_do_outside(tmp_path: Path) -> None:
     runs = [(evaluate_model, EVALUATE), (score_clients, SCORE)]
     check_image("finance", runs, write_inputs, tmp_path)
+
+
+def test_handlers_start_in_the_image() -> None:
+    check_handlers_start("finance")
 
 
 def test_image_holds_code_and_packages_only() -> None:

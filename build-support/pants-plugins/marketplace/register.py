@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any, Iterable
 
 from marketplace import (
+    build_files,
     changed_since,
     config_schemas,
+    dag_dependencies,
     docker_engine,
-    domain_handlers,
+    launch_configs,
+    sources_below,
+    tested_images,
     wheel_linters,
 )
 from pants.engine.target import Target
@@ -18,13 +22,21 @@ changed_since.install()
 
 def rules() -> Iterable[Any]:
     return [
+        *build_files.rules(),
         *changed_since.rules(),
         *config_schemas.rules(),
+        *dag_dependencies.rules(),
         *docker_engine.rules(),
-        *domain_handlers.rules(),
+        *launch_configs.rules(),
+        *sources_below.rules(),
+        *tested_images.rules(),
         *wheel_linters.rules(),
     ]
 
 
 def target_types() -> Iterable[type[Target]]:
-    return [domain_handlers.DomainHandlers]
+    return [
+        launch_configs.LaunchConfigsTarget,
+        launch_configs.LaunchConfigTarget,
+        sources_below.SourcesBelow,
+    ]

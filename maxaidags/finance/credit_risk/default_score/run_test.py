@@ -1,0 +1,11 @@
+"""Run of the objective finance.credit_risk.default_score on the whole sample data."""
+
+from pathlib import Path
+
+from local_runner.tree import Tree, figures, run_objective
+
+
+def test_objective_has_the_figures_of_the_readme(tmp_path: Path) -> None:
+    results = run_objective(Tree(tmp_path), __file__)
+    metrics = figures(results / "metrics.csv", metric="roc_auc")
+    assert (metrics["model"], metrics["baseline"]) == ("0.682", "0.616")

@@ -1,0 +1,13 @@
+"""Run of the objective retail.customer360.segmentation on the whole sample data."""
+
+from pathlib import Path
+
+from local_runner.tree import Tree, figures, run_objective
+
+
+def test_objective_has_the_figures_of_the_readme(tmp_path: Path) -> None:
+    results = run_objective(Tree(tmp_path), __file__)
+    metrics = figures(results / "segment_metrics.csv", metric="silhouette")
+    assert (metrics["model"], metrics["baseline"]) == ("0.519", "0.165")
+    profile = figures(results / "segment_profiles.csv", segment="1")
+    assert profile["households"] == "973.000"
