@@ -1,8 +1,9 @@
-"""Lets specs narrow `--changed-since`, as in `--changed-since=origin/main package ::`.
+"""Makes `--changed-since` exact, and lets specs narrow it, as in `--changed-since=main test ::`.
 
-Stock Pants takes either the one or the other (upstream issue 14243) and offers no hook for
-it. This module wraps `calculate_specs`, the one function that turns arguments into specs. It
-is the only place in this repository that touches what Pants does not call public.
+Stock Pants takes either the one or the other (upstream issue 14243), and misses some changes
+that `changes` and `changed_targets` see. It offers no hook for either. This module wraps
+`calculate_specs`, the one function that turns arguments into specs. It is the only place in
+this repository that touches what Pants does not call public.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import dataclasses
 import functools
 from typing import Any, Callable, Iterable
 
-from pants.base.specs import Specs
+from pants.base.specs import AddressLiteralSpec, FileLiteralSpec, RawSpecs, Specs
 from pants.base.specs_parser import SpecsParser
 from pants.bin import local_pants_runner
 from pants.core.util_rules.environments import determine_bootstrap_environment
-from pants.engine.addresses import Addresses
+from pants.engine.addresses import Address, AddressInput, Addresses
 from pants.engine.environment import EnvironmentName
 from pants.engine.fs import SpecsPaths
 from pants.engine.internals.scheduler import SchedulerSession
@@ -23,21 +24,23 @@ from pants.engine.internals.selectors import Params
 from pants.engine.rules import QueryRule
 from pants.option.options import Options
 from pants.option.options_bootstrapper import OptionsBootstrapper
-from pants.vcs.changed import ChangedOptions
+from pants.util.frozendict import FrozenDict
+from pants.vcs.changed import ChangedAddresses, ChangedOptions
+
+from marketplace.changed_targets import ChangedTargetsRequest
+from marketplace.changes import NoChanges, read_changes
 
 CalculateSpecs = Callable[..., Specs]
 
 
-class _WithoutSpecs:
-    """The options of a run as they are when no spec is given."""
-
-    specs: tuple[str, ...] = ()
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._options, name)
+def _literal(address: Address) -> AddressLiteralSpec:
+    parsed = AddressInput.parse(address.spec, description_of_origin="`--changed-since`")
+    return AddressLiteralSpec(
+        path_component=parsed.path_component,
+        target_component=parsed.target_component,
+        generated_component=parsed.generated_component,
+        parameters=FrozenDict(parsed.parameters),
+    )
 
 
 def narrow(changed: Specs, addresses: set[str], files: set[str]) -> Specs:
@@ -61,7 +64,7 @@ def narrow(changed: Specs, addresses: set[str], files: set[str]) -> Specs:
 
 
 def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
-    """`calculate_specs`, except that specs narrow `--changed-since` and do not exclude it."""
+    """`calculate_specs`, except for `--changed-since`."""
 
     @functools.wraps(calculate_specs)
     def wrapper(
@@ -70,31 +73,51 @@ def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
         session: SchedulerSession,
         working_dir: str,
     ) -> Specs:
-        if not (
-            options.specs
-            and ChangedOptions.from_options(options.for_scope("changed")).provided
-        ):
+        changed_options = ChangedOptions.from_options(options.for_scope("changed"))
+        if changed_options.diffspec:
+            raise NoChanges(
+                "--changed-diffspec is not supported, since it would miss what "
+                "--changed-since sees: use that"
+            )
+        since = changed_options.since
+        if not since:
             return calculate_specs(options_bootstrapper, options, session, working_dir)
 
-        changed = calculate_specs(
-            options_bootstrapper,
-            _WithoutSpecs(options),
-            session,
-            working_dir,
-        )
-        given = SpecsParser(working_dir=working_dir).parse_specs(
-            options.specs,
+        changes = read_changes(since)
+        unmatched = options.for_global_scope().unmatched_cli_globs
+        # Without specs nothing narrows the changes, in whatever folder it is typed.
+        folder = working_dir if options.specs else ""
+        given = SpecsParser(working_dir=folder).parse_specs(
+            options.specs or ("::",),
             description_of_origin="CLI arguments",
-            unmatched_glob_behavior=options.for_global_scope().unmatched_cli_globs,
+            unmatched_glob_behavior=unmatched,
+        )
+        if changes.everything:
+            return given
+
+        environment = determine_bootstrap_environment(session)
+        (addresses,) = session.product_request(
+            ChangedAddresses,
+            [Params(ChangedTargetsRequest(changes), options_bootstrapper, environment)],
+        )
+        changed = Specs(
+            includes=RawSpecs(
+                # Goals that know targets take the addresses, the others the files.
+                address_literals=tuple(map(_literal, addresses)),
+                file_literals=tuple(map(FileLiteralSpec, changes.files)),
+                unmatched_glob_behavior=unmatched,
+                filter_by_global_options=True,
+                from_change_detection=True,
+                description_of_origin="`--changed-since`",
+            ),
+            ignores=RawSpecs(description_of_origin="`--changed-since`"),
         )
         if not given.ignores and any(
             spec.directory == "" for spec in given.includes.recursive_globs
         ):
             # `::` narrows nothing, and a deleted file, which no spec matches, stays.
             return changed
-        params = Params(
-            given, options_bootstrapper, determine_bootstrap_environment(session)
-        )
+        params = Params(given, options_bootstrapper, environment)
         (addresses,) = session.product_request(Addresses, [params])
         (paths,) = session.product_request(SpecsPaths, [params])
         return narrow(
@@ -115,5 +138,6 @@ def install() -> None:
 def rules() -> Iterable[Any]:
     return [
         QueryRule(Addresses, [Specs, EnvironmentName]),
+        QueryRule(ChangedAddresses, [ChangedTargetsRequest, EnvironmentName]),
         QueryRule(SpecsPaths, [Specs, EnvironmentName]),
     ]

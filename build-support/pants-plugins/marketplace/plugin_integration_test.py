@@ -1,8 +1,10 @@
-"""Tests of the plugin inside a whole Pants process, in a small repository of its own."""
+"""Tests of the plugin inside a whole Pants process, in a small marketplace of its own."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,38 +13,134 @@ from typing import Iterator
 
 import pytest
 
+DOMAINS = {"finance": "risk", "retail": "churn"}
+OBJECTIVES = ("monthly", "weekly")
+
 PANTS_TOML = """\
 [GLOBAL]
 pants_version = "2.17.1"
-backend_packages = ["pants.backend.docker", "pants.backend.python", "marketplace"]
+backend_packages = [
+  "pants.backend.docker",
+  "pants.backend.experimental.visibility",
+  "pants.backend.python",
+  "marketplace",
+]
+build_file_prelude_globs = ["build-support/macros.py"]
 ignore_warnings = ["DEPRECATED: Running Pants in an external Python interpreter"]
+unmatched_cli_globs = "error"
 [anonymous-telemetry]
 enabled = false
+[source]
+root_patterns = ["/"]
+[docker]
+tailor = false
+[dockerfile-parser]
+install_from_resolve = "dockerfile-parser"
 [python]
 interpreter_constraints = ["CPython==3.11.*"]
 enable_resolves = true
+default_resolve = "airflow"
 invalid_lockfile_behavior = "ignore"
+tailor_requirements_targets = false
+[python-infer]
+init_files = "always"
+use_rust_parser = true
+unowned_dependency_behavior = "error"
 [python.resolves]
-lint = "lint.lock"
-[changed]
-dependents = "transitive"
+finance = "maxaiusecases/finance/requirements.lock"
+retail = "maxaiusecases/retail/requirements.lock"
+airflow = "3rdparty/python/airflow.lock"
+dockerfile-parser = "3rdparty/python/dockerfile-parser.lock"
+lint = "3rdparty/python/lint.lock"
 """
+# What `tailor` writes for a folder of code.
+CODE = 'python_sources()\n\npython_tests(\n    name="tests",\n)\n'
+SHARED = """\
+python_sources(sources=["__init__.py", "all.py"], resolve=parametrize("airflow", *DOMAINS))
+python_sources(name="some", sources=["some.py", "none.py"], resolve="retail")
+python_sources(name="dags", sources=["dagfactory.py"], resolve="airflow")
+"""
+# A test that reads all configs, and one that reads all DAGs.
+READERS = """\
+__defaults__({python_test: dict(resolve="airflow")})
+python_sources(sources=["macros.py"])
+python_test(name="configs", source="read_test.py", dependencies=["//maxaiconfigs:all"])
+python_test(name="dags", source="read_test.py", dependencies=["//maxaidags:all"])
+"""
+READ = ("build-support:configs", "build-support:dags")
+DAGS = '__defaults__({(python_sources, python_tests): dict(resolve="airflow")})\n'
+DAGS += 'sources_below(name="all")\n'
 
-FILES = {
-    "pants.toml": PANTS_TOML,
-    ".gitignore": "/.pants.d/\n/.pids/\n",
-    "BUILD": "",
-    # The image of each domain stands for itself in these targets: it depends on a handler,
-    # and all handlers on a file that they share.
-    "shared/BUILD": "file(name='a', source='a.txt')",
-    "shared/a.txt": "",
-    "retail/BUILD": "target(name='image', dependencies=['retail/churn:score'])",
-    "retail/churn/BUILD": "file(name='score', source='score.txt', dependencies=['shared:a'])",
-    "retail/churn/score.txt": "",
-    "finance/BUILD": "target(name='image', dependencies=['finance/risk:rate'])",
-    "finance/risk/BUILD": "file(name='rate', source='rate.txt', dependencies=['shared:a'])",
-    "finance/risk/rate.txt": "",
-}
+
+def files() -> dict[str, str]:
+    """A marketplace of two domains that are alike: one usecase with two objectives each."""
+    macros = Path("build-support/macros.py").read_text()
+    pex_cli = Path("pants.toml").read_text().partition("[pex-cli]\n")[2]
+    parser_lock = "3rdparty/python/dockerfile-parser.lock"
+    result = {
+        "pants.toml": f"{PANTS_TOML}[pex-cli]\n{pex_cli}",
+        parser_lock: Path(parser_lock).read_text(),
+        "pants": "",
+        ".gitignore": "/.pants.d/\n/.pids/\n",
+        "3rdparty/python/airflow.lock": "",
+        "3rdparty/python/lint.lock": "",
+        "build-support/BUILD": READERS,
+        "build-support/read_test.py": "",
+        "maxaiconfigs/BUILD": 'sources_below(name="all")\n',
+        "build-support/macros.py": re.sub(
+            r"(?m)^DOMAINS = .*$", 'DOMAINS = ("finance", "retail")', macros
+        ),
+        "maxaidags/BUILD": DAGS,
+        "maxairesources/BUILD": SHARED,
+        "maxairesources/__init__.py": "",
+        "maxairesources/all.py": "",
+        "maxairesources/none.py": "",
+        "maxairesources/some.py": "",
+        "maxairesources/dagfactory.py": "",
+    }
+    for domain, usecase in DOMAINS.items():
+        code = f"maxaiusecases.{domain}.{usecase}.handlers"
+        result.update(
+            {
+                f"maxaiusecases/{domain}/{name}": text
+                for name, text in {
+                    "BUILD": f'marketplace_domain(\n    name="_domain",\n)\n\n{CODE}',
+                    "Dockerfile": "ARG base=debian\nFROM $base\n",
+                    "README.md": "",
+                    "image_test.py": f"import {code}.fit\n",
+                    "requirements.lock": "",
+                    "requirements.txt": "pydantic\n",
+                    "setup.py": "",
+                    f"{usecase}/handlers/BUILD": CODE,
+                    f"{usecase}/handlers/__init__.py": "",
+                    f"{usecase}/handlers/fit.py": f"import pydantic\nimport maxairesources.all\nimport {code}.model\n",
+                    f"{usecase}/handlers/fit_test.py": f"import {code}.fit\n",
+                    f"{usecase}/handlers/model.py": "",
+                    f"{usecase}/handlers/rank.py": "",
+                    f"{usecase}/handlers/rank_test.py": f"import {code}.rank\n",
+                }.items()
+            }
+        )
+        configs = f"maxaiconfigs/{domain}/{usecase}"
+        tasks = [
+            {"conf": {"image": f"maxai/{domain}", "arguments": [f"{code}.{name}"]}}
+            for name in ("fit", "rank")
+        ]
+        result[f"{configs}/BUILD"] = "launch_configs()\n"
+        result[f"{configs}/kubepod_config.json"] = json.dumps({"tasks": tasks})
+        result[f"{configs}/kubepod_config.prod.json"] = "{}"
+        for objective in OBJECTIVES:
+            py_configs = 'files(\n    sources=[\n        "*.json",\n    ],\n)\n'
+            result[f"{configs}/{objective}/BUILD"] = py_configs
+            result[f"{configs}/{objective}/py_config.json"] = "{}"
+            dags = f"maxaidags/{domain}/{usecase}/{objective}"
+            result[f"{dags}/BUILD"] = CODE
+            result[f"{dags}/dag.py"] = "import maxairesources.dagfactory\n"
+            result[f"{dags}/dag_test.py"] = ""
+            result[f"{dags}/run_test.py"] = ""
+    handler = "maxaiusecases/retail/churn/handlers/rank.py"
+    result[handler] = "import maxairesources.some\n"
+    return result
 
 
 class Repository:
@@ -50,10 +148,10 @@ class Repository:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for path, content in FILES.items():
+        for path, content in files().items():
             self.write(path, content)
         self.git("init", "--quiet")
-        self.commit("base")
+        self.commit()
         self.git("tag", "base")
 
     def write(self, path: str, content: str) -> None:
@@ -61,13 +159,18 @@ class Repository:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
 
+    def append(self, path: str, content: str = "# A comment.\n") -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        with (self.root / path).open("a") as file:
+            file.write(content)
+
     def git(self, *arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
         subprocess.run(["git", *identity, *arguments], cwd=self.root, check=True)
 
-    def commit(self, message: str) -> None:
+    def commit(self) -> None:
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        self.git("commit", "--quiet", "--allow-empty", "--message", "change")
 
     def pants(
         self, *arguments: str, cwd: str = "."
@@ -90,7 +193,15 @@ class Repository:
     def list(self, *arguments: str, cwd: str = ".") -> list[str]:
         result = self.pants(*arguments, cwd=cwd)
         assert result.returncode == 0, result.stderr
-        return result.stdout.split()
+        return sorted(result.stdout.split())
+
+    def affected(self) -> tuple[set[str], set[str]]:
+        """The images and the tests that are affected since `base`, by short names."""
+        listed = self.list("--changed-since=base", "list", "::")
+        images = {name[14:-6] for name in listed if name.endswith(":image")}
+        tests = {name for name in listed if name.endswith("_test.py:tests")}
+        tests |= {*READ} & {*listed}
+        return images, tests
 
 
 @pytest.fixture(scope="module")
@@ -108,80 +219,386 @@ def repository(shared_repository: Repository) -> Iterator[Repository]:
     shared_repository.git("clean", "--quiet", "--force", "-d")
 
 
-RETAIL = ["retail/churn:score", "retail:image"]
-FINANCE = ["finance/risk:rate", "finance:image"]
-SHARED = ["shared:a"]
+def dag_tests(domain: str, *objectives: str) -> set[str]:
+    return {
+        f"maxaidags/{domain}/{DOMAINS[domain]}/{objective}/{name}_test.py:tests"
+        for objective in objectives
+        for name in ("dag", "run")
+    }
 
 
-def change(repository: Repository, path: str) -> None:
-    repository.write(path, "changed")
-    repository.commit(f"change {path}")
+def handler_tests(domain: str, *handlers: str) -> set[str]:
+    folder = f"maxaiusecases/{domain}/{DOMAINS[domain]}/handlers"
+    return {f"{folder}/{name}_test.py:tests" for name in handlers}
+
+
+def image_tests(domain: str) -> set[str]:
+    """The tests that a domain's image affects: those that run it, and its DAGs'."""
+    image_test = f"maxaiusecases/{domain}/image_test.py:tests"
+    return {image_test, *dag_tests(domain, *OBJECTIVES)}
+
+
+def all_tests(*domains: str) -> set[str]:
+    return {*READ}.union(
+        *(image_tests(name) | handler_tests(name, "fit", "rank") for name in domains)
+    )
+
+
+HANDLERS = "maxaiusecases/finance/risk/handlers"
+CONFIGS = "maxaiconfigs/finance/risk"
+DAG = "maxaidags/finance/risk/weekly"
+
+# DESIGN.md's table, row by row: the changed file, the domains of the images, the tests.
+TABLE = {
+    "handler": (
+        f"{HANDLERS}/rank.py",
+        {"finance"},
+        image_tests("finance") | handler_tests("finance", "rank"),
+    ),
+    "module that a handler imports": (
+        f"{HANDLERS}/model.py",
+        {"finance"},
+        image_tests("finance") | handler_tests("finance", "fit"),
+    ),
+    "test": (f"{HANDLERS}/rank_test.py", set(), handler_tests("finance", "rank")),
+    "README": ("maxaiusecases/finance/README.md", set(), set()),
+    "setup.py": ("maxaiusecases/finance/setup.py", set(), set()),
+    "shared module that all import": (
+        "maxairesources/all.py",
+        {"finance", "retail"},
+        all_tests(*DOMAINS)
+        - {*READ}
+        - handler_tests("finance", "rank")
+        - handler_tests("retail", "rank"),
+    ),
+    "shared module that one domain imports": (
+        "maxairesources/some.py",
+        {"retail"},
+        image_tests("retail") | handler_tests("retail", "rank"),
+    ),
+    "shared module that nobody imports": ("maxairesources/none.py", set(), set()),
+    "shared module of the DAGs": (
+        "maxairesources/dagfactory.py",
+        set(),
+        {READ[1]}
+        | dag_tests("finance", *OBJECTIVES)
+        | dag_tests("retail", *OBJECTIVES),
+    ),
+    "Dockerfile": (
+        "maxaiusecases/finance/Dockerfile",
+        {"finance"},
+        image_tests("finance"),
+    ),
+    "launch config": (
+        f"{CONFIGS}/kubepod_config.json",
+        set(),
+        {*READ} | dag_tests("finance", *OBJECTIVES),
+    ),
+    "overlay of a launch config": (
+        f"{CONFIGS}/kubepod_config.prod.json",
+        set(),
+        {*READ} | dag_tests("finance", *OBJECTIVES),
+    ),
+    "py_config": (
+        f"{CONFIGS}/weekly/py_config.json",
+        set(),
+        {*READ} | dag_tests("finance", "weekly"),
+    ),
+    "dag.py": (
+        f"{DAG}/dag.py",
+        set(),
+        {READ[1]} | dag_tests("finance", "weekly"),
+    ),
+    "pants.toml": ("pants.toml", set(), set()),
+    "launcher": ("pants", set(DOMAINS), all_tests(*DOMAINS)),
+    "lock of a tool": (
+        "3rdparty/python/pytest.lock",
+        set(DOMAINS),
+        all_tests(*DOMAINS),
+    ),
+    "base image": (
+        "build-support/docker/recipe.sh",
+        set(DOMAINS),
+        all_tests(*DOMAINS),
+    ),
+    "plugin": (
+        "build-support/pants-plugins/marketplace/new.py",
+        set(DOMAINS),
+        all_tests(*DOMAINS),
+    ),
+    "workflow": (".github/workflows/main.yml", set(), set()),
+}
+
+
+@pytest.mark.parametrize("row", TABLE)
+def test_a_change_affects_what_the_table_says(row: str, repository: Repository) -> None:
+    path, images, tests = TABLE[row]
+    repository.append(path)
+    repository.commit()
+    assert repository.affected() == (images, tests)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements.lock"])
+def test_requirements_affect_their_domain(name: str, repository: Repository) -> None:
+    repository.append(f"maxaiusecases/finance/{name}")
+    tests = image_tests("finance") | handler_tests("finance", "fit")
+    assert repository.affected() == ({"finance"}, tests)
+
+
+def test_a_deleted_handler_affects_its_image_and_no_test_beside_it(
+    repository: Repository,
+) -> None:
+    for path in (f"{HANDLERS}/rank.py", f"{HANDLERS}/rank_test.py"):
+        (repository.root / path).unlink()
+    assert repository.affected() == ({"finance"}, image_tests("finance"))
+
+
+def test_a_deleted_test_affects_nothing(repository: Repository) -> None:
+    (repository.root / f"{HANDLERS}/rank_test.py").unlink()
+    assert repository.affected() == (set(), set())
+
+
+def test_a_handler_that_moves_affects_both_images(repository: Repository) -> None:
+    (repository.root / f"{HANDLERS}/rank_test.py").unlink()
+    moved = "maxaiusecases/retail/churn/handlers/moved.py"
+    repository.git("mv", f"{HANDLERS}/rank.py", moved)
+    repository.commit()
+    tests = image_tests("finance") | image_tests("retail")
+    assert repository.affected() == ({"finance", "retail"}, tests)
+
+
+def test_a_usecase_that_is_deleted_affects_its_image(repository: Repository) -> None:
+    for tree in ("maxaiconfigs", "maxaidags"):
+        repository.git("rm", "-r", "--quiet", f"{tree}/finance/risk")
+    repository.git(
+        "rm", "-r", "--quiet", HANDLERS, "maxaiusecases/finance/image_test.py"
+    )
+    assert repository.affected() == ({"finance"}, {*READ})
+
+
+def test_a_deleted_overlay_affects_the_dags(repository: Repository) -> None:
+    repository.git("rm", "--quiet", f"{CONFIGS}/kubepod_config.prod.json")
+    tests = {*READ} | dag_tests("finance", *OBJECTIVES)
+    assert repository.affected() == (set(), tests)
+
+
+def test_configs_deleted_with_their_build_file_affect_the_dag(
+    repository: Repository,
+) -> None:
+    repository.git("rm", "-r", "--quiet", f"{CONFIGS}/weekly")
+    tests = {*READ} | dag_tests("finance", "weekly")
+    assert repository.affected() == (set(), tests)
+
+
+def test_what_imports_a_deleted_module_is_affected(repository: Repository) -> None:
+    code = "from maxaiusecases.finance.risk.handlers import model"
+    repository.write(f"{HANDLERS}/fit.py", f"{code}\n")
+    repository.commit()
+    repository.git("tag", "--force", "importing")
+    repository.git("rm", "--quiet", f"{HANDLERS}/model.py")
+    listed = repository.list("--changed-since=importing", "list", "::")
+    assert handler_tests("finance", "fit") < {*listed}
+    assert "maxaiusecases/finance:image" in listed
+
+
+def test_a_deleted_init_affects_its_package(repository: Repository) -> None:
+    repository.git("rm", "--quiet", f"{HANDLERS}/__init__.py")
+    tests = image_tests("finance") | handler_tests("finance", "fit", "rank")
+    assert repository.affected() == ({"finance"}, tests)
+
+
+def test_a_deleted_readme_affects_nothing(repository: Repository) -> None:
+    repository.git("rm", "--quiet", "maxaiusecases/finance/README.md")
+    assert repository.affected() == (set(), set())
+
+
+def test_a_file_with_a_space_in_its_name_counts(repository: Repository) -> None:
+    repository.write(f"{CONFIGS}/weekly/py_config.a copy.json", "{}")
+    repository.commit()
+    tests = {*READ} | dag_tests("finance", "weekly")
+    assert repository.affected() == (set(), tests)
+
+
+def test_a_module_that_becomes_empty_counts(repository: Repository) -> None:
+    repository.write(f"{HANDLERS}/__init__.py", "A = 1\n")
+    repository.commit()
+    repository.git("tag", "--force", "filled")
+    repository.write(f"{HANDLERS}/__init__.py", "")
+    repository.commit()
+    listed = repository.list("--changed-since=filled", "list", "::")
+    assert "maxaiusecases/finance:image" in listed
+
+
+def test_defaults_in_a_build_file_affect_all_below(repository: Repository) -> None:
+    repository.append("maxaidags/BUILD")
+    dags = dag_tests("finance", *OBJECTIVES) | dag_tests("retail", *OBJECTIVES)
+    assert repository.affected() == (set(), {READ[1]} | dags)
+
+
+def test_a_new_domain_affects_itself_alone(repository: Repository) -> None:
+    for path in [*files()]:
+        if "/finance/" in path and path.startswith("maxai"):
+            text = (repository.root / path).read_text().replace("finance", "zoo")
+            repository.write(path.replace("/finance/", "/zoo/"), text)
+    for path, old, new in (
+        (
+            "pants.toml",
+            "retail =",
+            'zoo = "maxaiusecases/zoo/requirements.lock"\nretail =',
+        ),
+        ("build-support/macros.py", '("finance", ', '("finance", "zoo", '),
+    ):
+        text = (repository.root / path).read_text()
+        repository.write(path, text.replace(old, new, 1))
+    images, tests = repository.affected()
+    assert images == {"zoo"}
+    assert {path.split("/")[1] for path in tests - {*READ}} == {"zoo"}
+
+
+def test_tailor_writes_every_build_file(repository: Repository) -> None:
+    before = repository.list("list", "::")
+    for folder in ("maxaiusecases", "maxaiconfigs", "maxaidags"):
+        for path in (repository.root / folder).glob("*/**/BUILD"):
+            path.unlink()
+    assert repository.pants("tailor", "--check", "::").returncode == 1
+    assert repository.pants("tailor", "::").returncode == 0
+    assert repository.list("list", "::") == before
+    assert repository.pants("tailor", "--check", "::").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        (
+            f"{HANDLERS}/rank.py",
+            "import importlib\nimportlib.import_module(NAME)\n",
+            f"{HANDLERS}/rank.py:2: import_module() imports what Pants cannot see: "
+            "use an import statement, or declare what it imports in "
+            f'{HANDLERS}/BUILD: overrides={{"rank.py": {{"dependencies": [...]}}}}',
+        ),
+        (
+            f"{HANDLERS}/BUILD",
+            f"{CODE}python_sources(name='again', sources=['model.py'])\n",
+            "the module maxaiusecases.finance.risk.handlers.model of the resolve finance "
+            f"has two owners, {HANDLERS}/model.py and {HANDLERS}/model.py:again: ",
+        ),
+        (
+            f"{HANDLERS}/rank.py",
+            "import maxaiusecases.retail.churn.handlers.rank\n",
+            "maxaiusecases.retail.churn.handlers.rank",
+        ),
+        (
+            f"{CONFIGS}/kubepod_config.json",
+            '{"tasks": [{"conf": {"image": "maxai/retail"}}]}',
+            f"launch_configs {CONFIGS}/kubepod_config.json -> "
+            "docker_image maxaiusecases/retail:image",
+        ),
+        (
+            f"{DAG}/dag.py",
+            "import maxaidags.retail.churn.weekly.dag\n",
+            f"{DAG}/dag.py depends on maxaidags/retail/churn/weekly/dag.py, of another",
+        ),
+    ],
+    ids=[
+        "dynamic import",
+        "two owners",
+        "import of a domain",
+        "image of a domain",
+        "DAG of a domain",
+    ],
+)
+def test_what_would_be_no_edge_is_an_error(
+    path: str, text: str, expected: str, repository: Repository
+) -> None:
+    repository.write(path, text)
+    result = repository.pants("--changed-since=base", "list", "::")
+    assert result.returncode == 1
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_declared_dynamic_import_is_an_edge(repository: Repository) -> None:
+    repository.write(
+        f"{HANDLERS}/rank.py", "import importlib\nimportlib.import_module(N)\n"
+    )
+    build = CODE.replace(
+        "()", "(overrides={'rank.py': {'dependencies': ['./model.py']}})", 1
+    )
+    repository.write(f"{HANDLERS}/BUILD", build)
+    repository.commit()
+    repository.git("tag", "--force", "declared")
+    repository.append(f"{HANDLERS}/model.py")
+    listed = repository.list("--changed-since=declared", "list", "::")
+    assert handler_tests("finance", "rank") < set(listed)
+
+
+def test_paths_show_the_chain_from_a_dag_to_a_handler(repository: Repository) -> None:
+    result = repository.pants(
+        "paths", f"--from={DAG}/dag.py", f"--to={HANDLERS}/rank.py"
+    )
+    chain = [f"{DAG}/dag.py", f"{CONFIGS}/kubepod_config.json", f"{HANDLERS}/rank.py"]
+    assert chain in json.loads(result.stdout)
 
 
 def test_without_changed_since_specs_mean_what_they_always_mean(
     repository: Repository,
 ) -> None:
-    assert repository.list("list", "retail:") == ["retail:image"]
-
-
-def test_without_specs_changed_since_means_what_it_always_means(
-    repository: Repository,
-) -> None:
-    change(repository, "retail/churn/score.txt")
-    assert sorted(repository.list("--changed-since=base", "list")) == sorted(RETAIL)
-
-
-def test_all_specs_narrow_nothing(repository: Repository) -> None:
-    change(repository, "shared/a.txt")
-    listed = repository.list("--changed-since=base", "list", "::")
-    assert sorted(listed) == sorted(RETAIL + FINANCE + SHARED)
+    assert repository.list("list", "maxaiusecases/retail:image") == [
+        "maxaiusecases/retail:image"
+    ]
 
 
 @pytest.mark.parametrize(
     ("specs", "expected"),
     [
-        (["retail::"], RETAIL),
-        (["retail:"], RETAIL[1:]),
-        (["retail:image"], RETAIL[1:]),
-        (["retail/churn/score.txt"], RETAIL[:1]),
-        (["retail::", "finance:image"], RETAIL + FINANCE[1:]),
-        (["::", "-finance::"], RETAIL + SHARED),
-        (["::", "-finance::", "-shared::"], RETAIL),
+        ([], {"finance", "retail"}),
+        (["maxaiusecases/retail::"], {"retail"}),
+        (["maxaiusecases/retail:image", "maxaiconfigs::"], {"retail"}),
+        (["::", "-maxaiusecases/retail::"], {"finance"}),
+        (["maxaidags::"], set()),
     ],
-    ids=lambda value: " ".join(value),
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_specs_narrow_what_a_change_affects(
-    repository: Repository, specs: list[str], expected: list[str]
+    repository: Repository, specs: list[str], expected: set[str]
 ) -> None:
-    change(repository, "shared/a.txt")
-    assert sorted(repository.list("--changed-since=base", "list", *specs)) == sorted(
-        expected
-    )
+    repository.append("maxairesources/all.py")
+    listed = repository.list("--changed-since=base", "list", *specs)
+    images = {name[14:-6] for name in listed if name.endswith(":image")}
+    assert images == expected
+
+
+def test_without_specs_the_folder_narrows_nothing(repository: Repository) -> None:
+    repository.append(f"{HANDLERS}/rank_test.py")
+    listed = repository.list("--changed-since=base", "list", cwd="maxaidags")
+    assert listed == [f"{HANDLERS}/rank_test.py:tests"]
 
 
 def test_specs_are_relative_to_the_folder_they_are_typed_in(
     repository: Repository,
 ) -> None:
-    change(repository, "shared/a.txt")
-    listed = repository.list("--changed-since=base", "list", "churn::", cwd="retail")
-    assert listed == RETAIL[:1]
+    repository.append(f"{HANDLERS}/rank_test.py")
+    assert repository.list(
+        "--changed-since=base", "list", "risk::", cwd="maxaiusecases/finance"
+    ) == [f"{HANDLERS}/rank_test.py:tests"]
 
 
-def test_a_change_elsewhere_selects_nothing(repository: Repository) -> None:
-    change(repository, "finance/risk/rate.txt")
-    assert repository.list("--changed-since=base", "list", "retail::") == []
-
-
-def test_an_uncommitted_change_counts(repository: Repository) -> None:
-    repository.write("retail/churn/score.txt", "changed")
-    assert sorted(repository.list("--changed-since=base", "list", "::")) == sorted(
-        RETAIL
-    )
-
-
-def test_a_spec_that_matches_nothing_is_an_error(repository: Repository) -> None:
-    change(repository, "shared/a.txt")
-    result = repository.pants("--changed-since=base", "list", "retial::")
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--changed-since=base", "list", "retial::"], "retial"),
+        (
+            ["--changed-since=origin/main", "package", "::"],
+            "--changed-since=origin/main: there is no such commit here; get it with "
+            "`git fetch origin main`, or correct the name",
+        ),
+    ],
+)
+def test_what_matches_nothing_is_an_error(
+    arguments: list[str], expected: str, repository: Repository
+) -> None:
+    repository.append("maxairesources/all.py")
+    result = repository.pants(*arguments)
     assert result.returncode == 1
-    assert "retial" in result.stderr
+    assert expected in result.stderr
     assert "Traceback" not in result.stderr

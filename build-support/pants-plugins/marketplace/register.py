@@ -7,9 +7,11 @@ from typing import Any, Iterable
 from marketplace import (
     build_files,
     changed_since,
+    changed_targets,
     config_schemas,
     dag_dependencies,
     docker_engine,
+    dynamic_imports,
     launch_configs,
     sources_below,
     tested_images,
@@ -24,9 +26,11 @@ def rules() -> Iterable[Any]:
     return [
         *build_files.rules(),
         *changed_since.rules(),
+        *changed_targets.rules(),
         *config_schemas.rules(),
         *dag_dependencies.rules(),
         *docker_engine.rules(),
+        *dynamic_imports.rules(),
         *launch_configs.rules(),
         *sources_below.rules(),
         *tested_images.rules(),

@@ -1,0 +1,348 @@
+"""Finds the targets that changes affect.
+
+It does what stock `--changed-since` does, and what that leaves out: a deleted file that no
+target is left to own, changes that affect everything or a whole domain, and modules with two
+owners, between which Pants would otherwise choose neither.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import Any, Collection, Iterable, Mapping, Union
+
+from pants.backend.python.dependency_inference.module_mapper import (
+    FirstPartyPythonModuleMapping,
+)
+from pants.backend.python.dependency_inference.parse_python_dependencies import (
+    ParsedPythonDependencies,
+    ParsePythonDependenciesRequest,
+)
+from pants.backend.python.subsystems.setup import PythonSetup
+from pants.backend.python.target_types import (
+    PythonResolveField,
+    PythonSourceField,
+    PythonTestsGeneratorTarget,
+    PythonTestTarget,
+)
+from pants.backend.python.util_rules.interpreter_constraints import (
+    InterpreterConstraints,
+)
+from pants.engine.addresses import Address, Addresses
+from pants.engine.internals.graph import Owners, OwnersRequest
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.target import (
+    AllUnexpandedTargets,
+    Dependencies,
+    DependenciesRequest,
+    Target,
+    TargetGenerator,
+)
+from pants.util.frozendict import FrozenDict
+from pants.vcs.changed import ChangedAddresses
+
+from marketplace.changes import Changes
+from marketplace.launch_configs import LaunchConfigTarget
+from marketplace.sources_below import SourcesBelow, SourcesBelowFieldSet
+
+Edges = Mapping[Address, Iterable[Address]]
+ByFile = Mapping[str, Iterable[Address]]
+Reached = Mapping[Address, Union[Address, str]]
+
+_TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
+
+
+class DomainsMixed(Exception):
+    """A target of one domain depends on another domain's."""
+
+
+class AmbiguousModule(Exception):
+    """A module has two owners in one resolve, so that imports of it would be no edges."""
+
+
+@dataclass(frozen=True)
+class ChangedTargetsRequest:
+    changes: Changes
+
+
+@dataclass(frozen=True)
+class ChangedTargets:
+    """The targets that the changed files stand for.
+
+    Attributes:
+        by_file: their addresses by file; a file that no target stands for is not there.
+        deleted: the files that are not there any more.
+    """
+
+    by_file: FrozenDict[str, tuple[Address, ...]]
+    deleted: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> set[Address]:
+        return {address for addresses in self.by_file.values() for address in addresses}
+
+
+@rule
+async def find_changed_targets(
+    request: ChangedTargetsRequest,
+    targets: AllUnexpandedTargets,
+    python_setup: PythonSetup,
+) -> ChangedTargets:
+    changes = request.changes
+    if changes.everything:
+        everything = tuple(target.address for target in targets)
+        return ChangedTargets(
+            FrozenDict({path: everything for path in changes.everything})
+        )
+
+    owners = await MultiGet(
+        Get(
+            Owners,
+            OwnersRequest((path,), match_if_owning_build_file_included_in_sources=True),
+        )
+        for path in changes.files
+    )
+    by_file = {path: set(found) for path, found in zip(changes.files, owners)}
+    test_generators = {
+        target.address
+        for target in targets
+        if isinstance(target, PythonTestsGeneratorTarget)
+    }
+    for path in changes.deleted:
+        # Of a deleted test nothing is left to run: its generator stands for all the others.
+        by_file[path] -= test_generators
+        by_file[path].update(target.address for target in targets if _had(target, path))
+    # What imports a deleted module by `from package import module` has no edge left to it,
+    # since the package may define that name.
+    modules = {_module(path): path for path in changes.deleted if path.endswith(".py")}
+    sources = [
+        each for each in targets if modules and each.has_field(PythonSourceField)
+    ]
+    parsed = await MultiGet(
+        Get(
+            ParsedPythonDependencies,
+            ParsePythonDependenciesRequest(
+                source[PythonSourceField],
+                InterpreterConstraints.create_from_targets([source], python_setup)
+                or InterpreterConstraints(python_setup.interpreter_constraints),
+            ),
+        )
+        for source in sources
+    )
+    for source, found in zip(sources, parsed):
+        for name in found.imports:
+            for imported in (name, name.rpartition(".")[0]):
+                if imported in modules:
+                    by_file[modules[imported]].add(source.address)
+    # All modules of a package depend on its __init__.py, and those below it too.
+    packages = [path for path in changes.deleted if path.endswith("/__init__.py")]
+    for path in (*packages, *changes.inherited):
+        folder = path[: path.rindex("/") + 1] if "/" in path else ""
+        by_file[path].update(
+            target.address
+            for target in targets
+            if f"{target.address.spec_path}/".startswith(folder)
+        )
+    for path in changes.lists:
+        by_file[path].update(
+            target.address for target in targets if _is_of(target, changes.domains)
+        )
+        # What a domain that is gone was a part of stands where the lists are used.
+        if any(
+            not any(_is_of(t, (name,)) for t in targets) for name in changes.domains
+        ):
+            by_file[path].update(
+                target.address
+                for target in targets
+                if target.address.spec_path == "build-support"
+            )
+    return ChangedTargets(
+        FrozenDict(
+            {path: tuple(sorted(found)) for path, found in by_file.items() if found}
+        ),
+        changes.deleted,
+    )
+
+
+def _had(target: Target, path: str) -> bool:
+    """Whether a target had the deleted file among what it gathers, or read it as a config."""
+    if isinstance(target, SourcesBelow) and not path.endswith("_test.py"):
+        folder = f"{SourcesBelowFieldSet.create(target).path}/"
+        below = path[len(folder) :] if path.startswith(folder) else ""
+        # Without its BUILD file, a folder has no sources any more.
+        return "/" in below and below.endswith((".py", ".json", "/BUILD"))
+    tree, _, names = path.rpartition("/")[0].partition("/")
+    folder = f"{target.address.spec_path}/"
+    return (
+        tree == "maxaiconfigs"
+        and target.address.is_file_target
+        and target.address.filename.endswith("/dag.py")
+        and folder.startswith(f"maxaidags/{names}/")
+    )
+
+
+def _module(path: str) -> str:
+    """The name by which a Python file is imported; see `root_patterns` in pants.toml."""
+    parts = path[: -len(".py")].split("/")
+    return ".".join(parts[2:] if parts[0] == "build-support" else parts)
+
+
+def _is_of(target: Target, domains: tuple[str, ...]) -> bool:
+    """Whether a target is in the resolve of one of the domains, or in its folder."""
+    if target.has_field(PythonResolveField):
+        return target[PythonResolveField].value in domains
+    return target.address.spec_path in {f"maxaiusecases/{name}" for name in domains}
+
+
+@dataclass(frozen=True)
+class ChangedDependents:
+    """The targets that directly depend on each target, as far as a change can reach.
+
+    Attributes:
+        mapping: by address, the dependents of the ordinary kind.
+        launched: by the address of an image or a handler, the configs that launch it.
+        gathered: the targets that only gather others, for tests that read them all.
+    """
+
+    mapping: Edges
+    launched: Edges = field(default_factory=dict)
+    gathered: frozenset[Address] = frozenset()
+
+
+@rule(desc="Map targets to their dependents")
+async def map_dependents(
+    changed: ChangedTargets,
+    targets: AllUnexpandedTargets,
+    modules: FirstPartyPythonModuleMapping,
+) -> ChangedDependents:
+    _refuse_two_owners(modules, targets)
+    # Nothing leads from one domain to another: that is refused below, as soon as whatever
+    # leads there is changed. So a change within domains reaches those alone and what all
+    # share, and no more imports than theirs have to be read.
+    known = {_domain(target.address) for target in targets}
+    reached = {_domain(address, known) for address in changed.addresses}
+    # What a deleted file leaves behind has to be asked for, and may be an error.
+    reached |= {_domain_of_path(path) for path in changed.deleted}
+    reachable = [
+        target
+        for target in targets
+        if None in reached or _domain(target.address, known) in (None, *reached)
+    ]
+    dependencies = await MultiGet(
+        Get(
+            Addresses,
+            DependenciesRequest(
+                target.get(Dependencies), include_special_cased_deps=True
+            ),
+        )
+        for target in reachable
+    )
+    dependents: dict[Address, list[Address]] = defaultdict(list)
+    launched: dict[Address, list[Address]] = defaultdict(list)
+    for target, found in zip(reachable, dependencies):
+        # All that a launch config depends on is what it launches.
+        edges = launched if isinstance(target, LaunchConfigTarget) else dependents
+        domain = _domain(target.address)
+        for address in found:
+            if domain and _domain(address) not in (None, domain):
+                raise DomainsMixed(
+                    f"{target.address} depends on {address}, of another domain: move what "
+                    "both need into maxairesources"
+                )
+            edges[address].append(target.address)
+    return ChangedDependents(
+        dependents,
+        launched,
+        frozenset(each.address for each in targets if isinstance(each, SourcesBelow)),
+    )
+
+
+def _domain(
+    address: Address, known: Collection[str | None] = frozenset()
+) -> str | None:
+    """The domain that an address is of: by its folder, or a shared module's by its resolve.
+
+    Args:
+        address: the address of a target.
+        known: the domains whose resolves count.
+    """
+    if domain := _domain_of_path(f"{address.spec_path}/"):
+        return domain
+    resolve = address.parameters.get("resolve")
+    return resolve if resolve in known else None
+
+
+@rule
+async def find_affected_addresses(
+    changed: ChangedTargets,
+    dependents: ChangedDependents,
+    targets: AllUnexpandedTargets,
+) -> ChangedAddresses:
+    roots = changed.addresses
+    # A generator stands for all of its targets, of which only some may be reached. It is kept
+    # where a file was deleted from it, and then stands for that.
+    generators = {
+        target.address for target in targets if isinstance(target, TargetGenerator)
+    }
+    reached = reach(changed.by_file, dependents)
+    return ChangedAddresses(sorted(reached.keys() - (generators - roots)))
+
+
+def _domain_of_path(path: str) -> str | None:
+    tree, *below = path.split("/")
+    return below[0] if len(below) > 1 and tree in _TREES else None
+
+
+def reach(by_file: ByFile, dependents: ChangedDependents) -> Reached:
+    """Each address that the files reach, and what comes before it on a shortest way."""
+    reached: dict[Address, Address | str] = {}
+    for path in sorted(by_file):
+        for address in sorted(by_file[path]):
+            reached.setdefault(address, path)
+
+    def follow(found: Iterable[Address], passed: Iterable[Address] = ()) -> None:
+        queue = deque(found)
+        while queue:
+            address = queue.popleft()
+            for dependent in sorted(dependents.mapping.get(address, ())):
+                if dependent not in reached and dependent not in passed:
+                    reached[dependent] = address
+                    queue.append(dependent)
+
+    follow([*reached])
+    # What is launched concerns the DAGs that launch it and their tests, and not the tests
+    # that only read all configs or DAGs.
+    launching = {
+        config: address
+        for address in [*reached]
+        for config in dependents.launched.get(address, ())
+        if config not in reached
+    }
+    reached.update(launching)
+    follow(launching, dependents.gathered)
+    return reached
+
+
+def _refuse_two_owners(
+    modules: FirstPartyPythonModuleMapping, targets: Iterable[Target]
+) -> None:
+    # Nothing imports a test, and several targets may run the same one.
+    tests = {
+        target.address for target in targets if isinstance(target, PythonTestTarget)
+    }
+    for resolve, providers_of in modules.resolves_to_modules_to_providers.items():
+        for module, providers in providers_of.items():
+            # A stub may stand beside its module.
+            owners = {
+                (each.typ, each.addr) for each in providers if each.addr not in tests
+            }
+            if len({kind for kind, _ in owners}) < len(owners):
+                names = " and ".join(sorted(address.spec for _, address in owners))
+                raise AmbiguousModule(
+                    f"the module {module} of the resolve {resolve} has two owners, {names}: "
+                    "remove one, or what imports it would not be selected when it changes"
+                )
+
+
+def rules() -> Iterable[Any]:
+    return collect_rules()

@@ -1,0 +1,68 @@
+"""Refuses an import that Pants cannot see, unless its target declares what it imports.
+
+Such an import is no edge of the graph, so a change of the module would not rebuild what uses
+it. The code of the domains is looked at; maxairesources has two such imports by design.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Iterable
+
+from pants.backend.python.target_types import PythonSourceField
+from pants.engine.fs import DigestContents, PathGlobs
+from pants.engine.rules import Get, collect_rules, rule
+from pants.engine.target import (
+    Dependencies,
+    FieldSet,
+    InferDependenciesRequest,
+    InferredDependencies,
+)
+from pants.engine.unions import UnionRule
+
+_TREE = "maxaiusecases/"
+_CALL = re.compile(
+    rb"\b(import_module|__import__|exec_module|run_module|run_path)\s*\("
+)
+
+
+class UndeclaredImport(Exception):
+    """A file imports a module by its name at run time, and its target does not say which."""
+
+
+@dataclass(frozen=True)
+class DynamicImportsFieldSet(FieldSet):
+    required_fields = (PythonSourceField,)
+
+    source: PythonSourceField
+    dependencies: Dependencies
+
+
+class InferDynamicImportsRequest(InferDependenciesRequest):
+    infer_from = DynamicImportsFieldSet
+
+
+@rule
+async def refuse_undeclared_imports(
+    request: InferDynamicImportsRequest,
+) -> InferredDependencies:
+    path = request.field_set.source.file_path
+    if path.startswith(_TREE) and not request.field_set.dependencies.value:
+        for file in await Get(DigestContents, PathGlobs([path])):
+            if found := _CALL.search(file.content):
+                line = file.content.count(b"\n", 0, found.start()) + 1
+                folder, _, name = path.rpartition("/")
+                raise UndeclaredImport(
+                    f"{path}:{line}: {found[1].decode()}() imports what Pants cannot see: "
+                    "use an import statement, or declare what it imports in "
+                    f'{folder}/BUILD: overrides={{"{name}": {{"dependencies": [...]}}}}'
+                )
+    return InferredDependencies([])
+
+
+def rules() -> Iterable[Any]:
+    return [
+        *collect_rules(),
+        UnionRule(InferDependenciesRequest, InferDynamicImportsRequest),
+    ]
