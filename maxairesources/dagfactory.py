@@ -82,6 +82,7 @@ class DAGFactory:
                 path if root is None else path.relative_to(root),
             )
         self._file = str(path.relative_to(root))
+        self._usecase_configs = f"maxaiconfigs/{domain_name}/{usecase}"
         self._configs: ObjectiveConfigs = read_objective(
             root, *names, os.environ.get("MAXAI_DEPLOYMENT") or None
         )
@@ -265,11 +266,13 @@ class DAGFactory:
             return {}
         config = "spark_config.json" if operator == SPARK else "kubepod_config.json"
         if launch is None or launch.operator != operator:
-            problem = f"task {task_id!r} is not in the usecase's {config}"
+            problem = f"task {task_id!r} is not in {self._usecase_configs}/{config}"
             if launch:
                 problem += f", but in {launch.file}"
             names = [
-                n for n, l in self._configs.launches.items() if l.operator == operator
+                name
+                for name, other in self._configs.launches.items()
+                if other.operator == operator
             ]
             raise self._wrong(problem, nearest(task_id, names))
         if task_id not in self._configs.py_config:

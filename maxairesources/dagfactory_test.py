@@ -428,15 +428,18 @@ DUMMY = "f.add('end', 'DummyOperator', ['root'])\n"
         ),
         (
             "f.add('featurs', 'SparkSubmitOperator', ['root'])",
-            "task 'featurs' is not in the usecase's spark_config.json; did you mean featu",
+            "task 'featurs' is not in maxaiconfigs/qsr/customer360/spark_config.json; did "
+            "you mean features?",
         ),
         (
             "f.add('scores', 'KubernetesPodOperator', ['root'])",
-            "task 'scores' is not in the usecase's kubepod_config.json; did you mean scor",
+            "task 'scores' is not in maxaiconfigs/qsr/customer360/kubepod_config.json; did "
+            "you mean score?",
         ),
         (
             "f.add('score', 'SparkSubmitOperator', ['root'])",
-            "task 'score' is not in the usecase's spark_config.json, but in maxaiconfigs/",
+            "task 'score' is not in maxaiconfigs/qsr/customer360/spark_config.json, but in "
+            "maxaiconfigs/qsr/customer360/kubepod_config.json",
         ),
         (
             "f.add('score', 'DummyOperator', ['root'])",

@@ -124,8 +124,7 @@ def read_objective(
         deployment: the deployment whose overlays apply; None means no overlays.
 
     Raises:
-        InputError: a config is missing or wrong, a task has two launches, or a launch
-            is for a task that no py_config of the usecase has.
+        InputError: a config is missing or wrong, or a task has two launches.
     """
     if deployment is not None and deployment not in DEPLOYMENTS:
         raise InputError(
@@ -146,7 +145,6 @@ def read_objective(
             py_name,
         )
     launches = _read_launches(root, folder, deployment)
-    _check_known(launches, root, folder)
     return ObjectiveConfigs(data, py_name, launches)
 
 
@@ -253,23 +251,4 @@ def _check_names(root: Path, folder: Path, *kinds: str) -> None:
                 "is no name of a config or an overlay",
                 nearest(path.name, names),
                 path.relative_to(root),
-            )
-
-
-def _check_known(launches: dict[str, Launch], root: Path, folder: Path) -> None:
-    """Raise an InputError for a launch of a task that no objective has.
-
-    Every DAG in turn checks that it has all tasks of its objective's py_config.
-    """
-    known: set[str] = set()
-    for path in folder.glob("*/py_config.json"):
-        file = str(path.relative_to(root))
-        known.update(parse(_read(path, file), file))
-    for name, launch in launches.items():
-        if name not in known:
-            place = launch.place.rpartition(".")[0]
-            raise InputError(
-                f"{place}.name: no objective's py_config.json has a task {name!r}",
-                nearest(name, (key for key in known if not key.startswith("$"))),
-                launch.file,
             )

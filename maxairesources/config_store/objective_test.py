@@ -352,16 +352,6 @@ def test_task_with_two_launches(tree: Tree) -> None:
     )
 
 
-def test_launch_of_a_task_that_no_objective_has(tree: Tree) -> None:
-    data = copy.deepcopy(FILES[KUBEPOD])
-    data["tasks"][0]["name"] = "scores"
-    tree.write(f"{KUBEPOD}.json", data)
-    assert tree.message() == (
-        f"{KUBEPOD}.json: $.tasks[0].name: no objective's py_config.json has a task "
-        "'scores'; did you mean score?"
-    )
-
-
 def test_usecase_without_launch_configs_has_no_launches(tree: Tree) -> None:
     for name in (SPARK, KUBEPOD):
         (tree.root / f"{name}.json").unlink()
@@ -412,7 +402,7 @@ def test_folder_in_place_of_a_config(tree: Tree) -> None:
     )
 
 
-def test_unusable_config_of_another_objective_is_named(tree: Tree) -> None:
-    other = "maxaiconfigs/retail/loyalty/second/py_config.json"
-    tree.write(other, b"{")
-    assert tree.message().startswith(f"{other}: is no JSON")
+def test_unusable_config_of_another_objective_does_not_matter(tree: Tree) -> None:
+    before = tree.read()
+    tree.write("maxaiconfigs/retail/loyalty/second/py_config.json", b"{")
+    assert tree.read() == before
