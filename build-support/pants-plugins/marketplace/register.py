@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterable
 
 from marketplace import (
+    affected,
     build_files,
     changed_since,
     changed_targets,
@@ -13,6 +14,7 @@ from marketplace import (
     dag_dependencies,
     docker_engine,
     dynamic_imports,
+    image_lookup,
     launch_configs,
     sources_below,
     tested_images,
@@ -25,6 +27,7 @@ changed_since.install()
 
 def rules() -> Iterable[Any]:
     return [
+        *affected.rules(),
         *build_files.rules(),
         *changed_since.rules(),
         *changed_targets.rules(),
@@ -33,6 +36,7 @@ def rules() -> Iterable[Any]:
         *dag_dependencies.rules(),
         *docker_engine.rules(),
         *dynamic_imports.rules(),
+        *image_lookup.rules(),
         *launch_configs.rules(),
         *sources_below.rules(),
         *tested_images.rules(),
