@@ -8,11 +8,16 @@ this repository that touches what Pants does not call public.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from typing import Any, Callable, Iterable
 
-from pants.base.specs import AddressLiteralSpec, FileLiteralSpec, RawSpecs, Specs
+from pants.base.specs import (
+    AddressLiteralSpec,
+    FileLiteralSpec,
+    RawSpecs,
+    RecursiveGlobSpec,
+    Specs,
+)
 from pants.base.specs_parser import SpecsParser
 from pants.bin import local_pants_runner
 from pants.core.util_rules.environments import determine_bootstrap_environment
@@ -25,7 +30,7 @@ from pants.engine.rules import QueryRule
 from pants.option.options import Options
 from pants.option.options_bootstrapper import OptionsBootstrapper
 from pants.util.frozendict import FrozenDict
-from pants.vcs.changed import ChangedAddresses, ChangedOptions
+from pants.vcs.changed import ChangedAddresses, ChangedOptions, DependentsOption
 
 from marketplace.changed_targets import ChangedTargetsRequest
 from marketplace.changes import NoChanges, read_changes
@@ -40,26 +45,6 @@ def _literal(address: Address) -> AddressLiteralSpec:
         target_component=parsed.target_component,
         generated_component=parsed.generated_component,
         parameters=FrozenDict(parsed.parameters),
-    )
-
-
-def narrow(changed: Specs, addresses: set[str], files: set[str]) -> Specs:
-    """The part of the changed specs that is among these addresses and files."""
-    return dataclasses.replace(
-        changed,
-        includes=dataclasses.replace(
-            changed.includes,
-            address_literals=tuple(
-                literal
-                for literal in changed.includes.address_literals
-                if str(literal) in addresses
-            ),
-            file_literals=tuple(
-                literal
-                for literal in changed.includes.file_literals
-                if literal.file in files
-            ),
-        ),
     )
 
 
@@ -82,13 +67,18 @@ def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
         since = changed_options.since
         if not since:
             return calculate_specs(options_bootstrapper, options, session, working_dir)
+        if changed_options.dependents != DependentsOption.TRANSITIVE:
+            raise NoChanges(
+                "--changed-dependents has to be transitive: without all dependents, what is "
+                "affected would be missed"
+            )
 
         changes = read_changes(since)
         unmatched = options.for_global_scope().unmatched_cli_globs
-        # Without specs nothing narrows the changes, in whatever folder it is typed.
-        folder = working_dir if options.specs else ""
-        given = SpecsParser(working_dir=folder).parse_specs(
-            options.specs or ("::",),
+        # Without a spec to include, nothing narrows the changes, in whatever folder it is typed.
+        everywhere = ("//::",) if all(s.startswith("-") for s in options.specs) else ()
+        given = SpecsParser(working_dir=working_dir).parse_specs(
+            (*everywhere, *options.specs),
             description_of_origin="CLI arguments",
             unmatched_glob_behavior=unmatched,
         )
@@ -100,28 +90,25 @@ def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
             ChangedAddresses,
             [Params(ChangedTargetsRequest(changes), options_bootstrapper, environment)],
         )
-        changed = Specs(
+        files = changes.files
+        # `::` narrows nothing, and a deleted file, which no spec matches, stays.
+        if given.ignores or RecursiveGlobSpec("") not in given.includes.recursive_globs:
+            params = Params(given, options_bootstrapper, environment)
+            (among,) = session.product_request(Addresses, [params])
+            (paths,) = session.product_request(SpecsPaths, [params])
+            addresses = sorted({*addresses} & {*among})
+            files = tuple(sorted({*files} & {*paths.files}))
+        return Specs(
             includes=RawSpecs(
                 # Goals that know targets take the addresses, the others the files.
                 address_literals=tuple(map(_literal, addresses)),
-                file_literals=tuple(map(FileLiteralSpec, changes.files)),
+                file_literals=tuple(map(FileLiteralSpec, files)),
                 unmatched_glob_behavior=unmatched,
                 filter_by_global_options=True,
                 from_change_detection=True,
                 description_of_origin="`--changed-since`",
             ),
             ignores=RawSpecs(description_of_origin="`--changed-since`"),
-        )
-        if not given.ignores and any(
-            spec.directory == "" for spec in given.includes.recursive_globs
-        ):
-            # `::` narrows nothing, and a deleted file, which no spec matches, stays.
-            return changed
-        params = Params(given, options_bootstrapper, environment)
-        (addresses,) = session.product_request(Addresses, [params])
-        (paths,) = session.product_request(SpecsPaths, [params])
-        return narrow(
-            changed, {address.spec for address in addresses}, set(paths.files)
         )
 
     return wrapper

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Collection, Iterable, Mapping, Union
 
 from pants.backend.python.dependency_inference.module_mapper import (
@@ -71,11 +72,11 @@ class ChangedTargets:
 
     Attributes:
         by_file: their addresses by file; a file that no target stands for is not there.
-        deleted: the files that are not there any more.
+        gone: the files that are not there any more, or may have lost what is in them.
     """
 
     by_file: FrozenDict[str, tuple[Address, ...]]
-    deleted: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
     @property
     def addresses(self) -> set[Address]:
@@ -111,12 +112,22 @@ async def find_changed_targets(
     for path in changes.deleted:
         # Of a deleted test nothing is left to run: its generator stands for all the others.
         by_file[path] -= test_generators
+    # Of a target that a BUILD file has lost nothing is left either.
+    builds = (path for path in changes.files if f"/{path}".endswith("/BUILD"))
+    gone = tuple(sorted({*changes.deleted, *builds}))
+    for path in gone:
         by_file[path].update(target.address for target in targets if _had(target, path))
     # What imports a deleted module by `from package import module` has no edge left to it,
     # since the package may define that name.
-    modules = {_module(path): path for path in changes.deleted if path.endswith(".py")}
+    modules = {
+        _module(path): path
+        for path in changes.deleted
+        if path.endswith((".py", ".pyi"))
+    }
     sources = [
-        each for each in targets if modules and each.has_field(PythonSourceField)
+        each
+        for each in _reachable(targets, map(_domain_of_path, modules.values()))
+        if each.has_field(PythonSourceField)
     ]
     parsed = await MultiGet(
         Get(
@@ -134,8 +145,13 @@ async def find_changed_targets(
             for imported in (name, name.rpartition(".")[0]):
                 if imported in modules:
                     by_file[modules[imported]].add(source.address)
-    # All modules of a package depend on its __init__.py, and those below it too.
-    packages = [path for path in changes.deleted if path.endswith("/__init__.py")]
+    # All modules of a package depend on its __init__.py, and those below it too; so do all
+    # tests on a conftest.py.
+    packages = [
+        path
+        for path in changes.deleted
+        if PurePath(path).stem in ("__init__", "conftest")
+    ]
     for path in (*packages, *changes.inherited):
         folder = path[: path.rindex("/") + 1] if "/" in path else ""
         by_file[path].update(
@@ -160,12 +176,12 @@ async def find_changed_targets(
         FrozenDict(
             {path: tuple(sorted(found)) for path, found in by_file.items() if found}
         ),
-        changes.deleted,
+        gone,
     )
 
 
 def _had(target: Target, path: str) -> bool:
-    """Whether a target had the deleted file among what it gathers, or read it as a config."""
+    """Whether a target had the file among what it gathers, or read it as a config."""
     if isinstance(target, SourcesBelow) and not path.endswith("_test.py"):
         folder = f"{SourcesBelowFieldSet.create(target).path}/"
         below = path[len(folder) :] if path.startswith(folder) else ""
@@ -183,8 +199,9 @@ def _had(target: Target, path: str) -> bool:
 
 def _module(path: str) -> str:
     """The name by which a Python file is imported; see `root_patterns` in pants.toml."""
-    parts = path[: -len(".py")].split("/")
-    return ".".join(parts[2:] if parts[0] == "build-support" else parts)
+    parts = path.rpartition(".")[0].split("/")
+    is_below = parts[0] == "build-support" and len(parts) > 2
+    return ".".join(parts[2:] if is_below else parts)
 
 
 def _is_of(target: Target, domains: tuple[str, ...]) -> bool:
@@ -216,18 +233,11 @@ async def map_dependents(
     modules: FirstPartyPythonModuleMapping,
 ) -> ChangedDependents:
     _refuse_two_owners(modules, targets)
-    # Nothing leads from one domain to another: that is refused below, as soon as whatever
-    # leads there is changed. So a change within domains reaches those alone and what all
-    # share, and no more imports than theirs have to be read.
     known = {_domain(target.address) for target in targets}
     reached = {_domain(address, known) for address in changed.addresses}
     # What a deleted file leaves behind has to be asked for, and may be an error.
-    reached |= {_domain_of_path(path) for path in changed.deleted}
-    reachable = [
-        target
-        for target in targets
-        if None in reached or _domain(target.address, known) in (None, *reached)
-    ]
+    reached |= {_domain_of_path(path) for path in changed.gone}
+    reachable = _reachable(targets, reached)
     dependencies = await MultiGet(
         Get(
             Addresses,
@@ -255,6 +265,24 @@ async def map_dependents(
         launched,
         frozenset(each.address for each in targets if isinstance(each, SourcesBelow)),
     )
+
+
+def _reachable(
+    targets: Iterable[Target], domains: Iterable[str | None]
+) -> list[Target]:
+    """The targets of some domains and of what all share; None is for that.
+
+    Nothing leads from one domain to another: that is refused as soon as whatever leads there
+    is changed. So a change within domains reaches those alone and what all share, and no more
+    imports than theirs have to be read.
+    """
+    reached, known = {*domains}, {_domain(target.address) for target in targets}
+    return [
+        target
+        for target in targets
+        if None in reached
+        or (reached and _domain(target.address, known) in (None, *reached))
+    ]
 
 
 def _domain(

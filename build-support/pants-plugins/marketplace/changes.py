@@ -21,14 +21,18 @@ MACROS = "build-support/macros.py"
 # The tuples of domains in it.
 _LISTS = ("DOMAINS", "SPARK_DOMAINS")
 
-# What every image, test and check is made with. The locks are those of resolves that no target
-# is in: the launcher's and the tools'. Its tests and READMEs change nothing else.
+# What every image, test and check is made with. The locks are the launcher's and the tools': all
+# but those of resolves that targets are in. Tests and READMEs change nothing else.
 _EVERYTHING = re.compile(
     r"(pants|pants\.ci\.toml|\.gitignore"
-    r"|3rdparty/python/(black|dockerfile-parser|lint|mypy|pants|pex|pytest|setuptools)\.lock"
+    r"|3rdparty/python/(?!(airflow|build-support|pants-plugins|sample-data)\.)[^/]*\.lock"
     r"|build-support/(mypy\.ini|docker/(?!BUILD|[^/]*_test\.py).*"
     r"|pants-plugins/(?!.*(_test\.py|README\.md|/BUILD)$).*))"
 )
+
+# Where targets are, and the modes that git has for what it does not look into.
+_SOURCES = ("3rdparty", "build-support", "maxai*")
+_UNSEEN = {"120000": "symbolic link", "160000": "submodule"}
 
 # Defaults and rules of dependencies hold for the folders below too; the macro sets both.
 _INHERITED = re.compile(
@@ -74,13 +78,17 @@ def read_changes(since: str) -> Changes:
         *_git("ls-files", "--other", "--exclude-standard", "-z").split("\0"),
     }
     files = tuple(sorted(filter(None, names)))
-    # Pants follows links, and git tells of what they lead to by its own name only.
-    for entry in _git("ls-files", "--stage", "-z", "maxai*").split("\0"):
-        if entry.startswith("120000 "):
-            path = entry.partition("\t")[2]
+    for path in files:
+        if "\ufffd" in path:
             raise NoChanges(
-                f"{path}: is a symbolic link, whose changes go unseen: copy it"
+                f"{path}: its name is no UTF-8, so Pants cannot see it: rename it"
             )
+    # Pants follows links, and git tells of what they lead to by its own name only; of a
+    # submodule it tells no files.
+    for entry in _git("ls-files", "--stage", "-z", *_SOURCES).split("\0"):
+        if kind := _UNSEEN.get(entry.partition(" ")[0]):
+            path = entry.partition("\t")[2]
+            raise NoChanges(f"{path}: is a {kind}, whose changes go unseen: copy it")
     everything = {path for path in files if _EVERYTHING.fullmatch(path)}
     domains: set[str] = set()
     lists = []
@@ -138,7 +146,11 @@ def _merge_base(since: str) -> str:
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["git", *arguments], cwd=get_buildroot(), capture_output=True, text=True
+        ["git", *arguments],
+        cwd=get_buildroot(),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
     )
 
 
@@ -155,7 +167,8 @@ def _before(base: str, path: str) -> str:
 
 def _after(root: str, path: str) -> str:
     try:
-        with open(os.path.join(root, path), encoding="utf-8") as file:
+        path = os.path.join(root, path)
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return ""
@@ -186,22 +199,26 @@ def _compare_toml(before: str, after: str) -> set[str] | None:
     return {name for name in {*old, *new} if old.get(name) != new.get(name)}
 
 
+def read_macros(text: str) -> tuple[str, dict[str, set[str]]]:
+    """Apart from each other, the macros' code and the domains in their lists.
+
+    Raises SyntaxError or ValueError when the text is no Python or a list no literal.
+    """
+    module = ast.parse(text)
+    lists: dict[str, set[str]] = {}
+    for statement in [*module.body]:
+        if isinstance(statement, ast.Assign):
+            target = statement.targets[0]
+            if isinstance(target, ast.Name) and target.id in _LISTS:
+                lists[target.id] = set(ast.literal_eval(statement.value))
+                module.body.remove(statement)
+    return ast.dump(module), lists
+
+
 def _compare_macros(before: str, after: str) -> set[str] | None:
     """The domains that the lists differ in, or None if anything else does."""
-
-    def read(text: str) -> tuple[str, dict[str, set[str]]]:
-        module = ast.parse(text)
-        lists: dict[str, set[str]] = {}
-        for statement in [*module.body]:
-            if isinstance(statement, ast.Assign):
-                (target,) = statement.targets
-                if isinstance(target, ast.Name) and target.id in _LISTS:
-                    lists[target.id] = set(ast.literal_eval(statement.value))
-                    module.body.remove(statement)
-        return ast.dump(module), lists
-
     try:
-        (rest, old), (rest_after, new) = read(before), read(after)
+        (rest, old), (rest_after, new) = read_macros(before), read_macros(after)
     except (SyntaxError, ValueError):
         return None
     if rest != rest_after or {*old} != {*new}:

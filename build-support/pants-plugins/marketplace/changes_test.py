@@ -94,7 +94,9 @@ def test_what_others_have_merged_meanwhile_is_no_change(root: Path) -> None:
         ("pants", True),
         (".gitignore", True),
         ("3rdparty/python/pytest.lock", True),
+        ("3rdparty/python/new_tool.lock", True),
         ("3rdparty/python/airflow.lock", False),
+        ("3rdparty/python/black.txt", False),
         ("build-support/docker/recipe.sh", True),
         ("build-support/docker/base_image_test.py", False),
         ("build-support/docker/BUILD", False),
@@ -152,6 +154,7 @@ def test_pants_toml_is_compared_by_value(
         ('"retail")', '"retail", "zoo")', False, ("zoo",)),
         ('("retail",)', '("finance", "retail")', False, ("finance",)),
         ("SPARK_DOMAINS =", "SPARKS =", True, ()),
+        ('("finance", ', '("finance",  # Money (EU).\n', False, ()),
         ('("retail",)', "(f(),)", True, ()),
         ("def f", "def", True, ()),
     ],
@@ -170,6 +173,20 @@ def test_a_symbolic_link_in_a_tree_is_refused(root: Path) -> None:
     (root / "maxaiusecases/link.py").symlink_to("../a/old name.txt")
     commit(root)
     with pytest.raises(NoChanges, match="maxaiusecases/link.py: is a symbolic link"):
+        read_changes("base")
+
+
+def test_a_submodule_in_a_tree_is_refused(root: Path) -> None:
+    git(root, "clone", "--quiet", ".", "maxaiusecases")
+    commit(root)
+    with pytest.raises(NoChanges, match="maxaiusecases: is a submodule, whose"):
+        read_changes("base")
+
+
+def test_a_name_that_pants_cannot_see_is_refused(root: Path) -> None:
+    with open(bytes(root) + b"/a/caf\xe9.py", "wb"):
+        pass
+    with pytest.raises(NoChanges, match="a/caf\ufffd.py: its name is no UTF-8"):
         read_changes("base")
 
 

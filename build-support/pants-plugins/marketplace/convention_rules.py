@@ -26,6 +26,7 @@ from marketplace.domain_files import (
     Domain,
     Names,
     as_list,
+    find_dynamic_import,
     get_in,
     imports_in,
     path_of,
@@ -79,7 +80,11 @@ def name(domain: Domain) -> Iterator[Finding]:
     }
     for path in folders | domain.handlers:
         stem = re.sub("[.]py$", "", path.rpartition("/")[2])
-        if keyword.iskeyword(stem):
+        if path in domain.handlers and re.fullmatch("test_.*|tests", stem):
+            problem = f"{stem!r} is a test to Pants, so no image has it"
+            remedy = "rename it; a test of x.py is called x_test.py"
+            yield Finding(path, problem, remedy)
+        elif keyword.iskeyword(stem):
             yield Finding(path, f"{stem!r} is a keyword of Python", "rename it")
         elif not re.fullmatch("[a-z][a-z0-9_]*", stem):
             words = re.sub("(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", stem).lower()
@@ -261,8 +266,11 @@ def unused_handler(domain: Domain) -> Iterator[Finding]:
     while new:
         used |= new
         modules = [(path, domain.modules.get(path)) for path in new]
-        if not all(module for _, module in modules):
-            return  # It is no Python, and may import any.
+        if not all(module for _, module in modules) or any(
+            find_dynamic_import(domain.files[path]) for path in new
+        ):
+            # What is no Python, or imports at run time, may import any.
+            return
         imported = {i.file for path, m in modules if m for i in imports_in(path, m)}
         # `import *` takes all that there is.
         new = {

@@ -6,7 +6,7 @@ from typing import Any, Mapping
 import pytest
 
 from marketplace.convention_rules import RULES, check
-from marketplace.domain_files import Domain
+from marketplace.domain_files import Domain, find_dynamic_import
 
 DAG = '''\
 """Airflow DAG."""
@@ -112,6 +112,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         "name",
+        moved(f"{H}/features.py", f"{H}/test_features.py"),
+        {},
+        (f"{H}/test_features.py: name: ", "is a test to Pants", "called x_test.py"),
+    ),
+    (
+        "name",
         moved(f"{C}/churn/monthly/", f"{C}/churn/2-Monthly/"),
         {},
         (f"{C}/churn/2-Monthly: name: ", "rename it, to monthly for one"),
@@ -127,6 +133,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         {f"{H}/data.csv": ""},
         {},
         (f"{H}/data.csv: unexpected-file: ", "use one of: *.py, BUILD"),
+    ),
+    (
+        "unexpected-file",
+        {f"{H}/score.pyi": ""},
+        {},
+        (f"{H}/score.pyi: unexpected-file: ", "use one of: *.py, BUILD"),
     ),
     *(
         ("unexpected-file", {path: ""}, {}, (f"{path}: unexpected-file: ", "move it"))
@@ -407,6 +419,38 @@ def test_what_needs_all_tasks_is_passed_over_when_some_are_not_literal(
         P: {"score": TASK, "features": TASK, "a": TASK},
     }
     assert findings({**GOOD, **files}) == []
+
+
+def test_what_imports_at_run_time_may_use_any_handler() -> None:
+    files = {
+        f"{H}/score.py": "import importlib as i\ni.import_module(NAME)",
+        f"{H}/old.py": "",
+    }
+    assert findings({**GOOD, **files}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import a\nimportlib.import_module(N)", (2, "import_module")),
+        ("from importlib import import_module as load", (1, "import_module")),
+        ("a = map(import_module, N)", (1, "import_module")),
+        ("getattr(importlib, 'import_module')(N)", (1, "import_module")),
+        ("\n__import__(N)", (2, "__import__")),
+        ("spec.loader.exec_module(N)", (1, "exec_module")),
+        ("import runpy\nimport_module = 1", (1, "runpy")),
+        ("from runpy import run_path", (1, "runpy")),
+        ("match 1:\n    case _:\n        __import__(N)", (3, "__import__")),
+        ("no Python but __import__", (1, "__import__")),
+        ("# Not importlib.import_module(N): it\nimport a", None),
+        ('"A text on import_module."\ndef run_path(a): pass\nrun_path(1)', None),
+        ("no Python", None),
+    ],
+)
+def test_imports_at_run_time_are_found(
+    text: str, expected: tuple[int, str] | None
+) -> None:
+    assert find_dynamic_import(text) == expected
 
 
 MALFORMED = [

@@ -6,8 +6,6 @@ belongs to no domain is checked as one without a name.
 
 from __future__ import annotations
 
-import ast
-import re
 import textwrap
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -28,6 +26,7 @@ from pants.engine.rules import Get, MultiGet, collect_rules, goal_rule, rule
 from pants.option.option_types import SkipOption
 from pants.util.logging import LogLevel
 
+from marketplace.changes import MACROS, read_macros
 from marketplace.convention_rules import RULES, check
 from marketplace.domain_files import CONFIGS, TREES, Domain
 
@@ -36,7 +35,6 @@ CHECKER = Address(
     target_name="check",
     relative_file_path="check.py",
 )
-MACROS = "build-support/macros.py"
 REQUIREMENTS = "3rdparty/python/*.txt"
 # A change of these is one of every domain.
 OF_ALL = (
@@ -98,10 +96,8 @@ async def list_conventions(console: Console) -> ConventionsGoal:
 @rule
 async def read_registered(python_setup: PythonSetup) -> Registered:
     macros = await Get(DigestContents, PathGlobs([MACROS]))
-    tuples = [
-        re.search(rb"^DOMAINS = (\(.*?\))", m.content, re.M | re.S) for m in macros
-    ]
-    domains = [name for t in tuples if t for name in ast.literal_eval(t[1].decode())]
+    lists = [read_macros(file.content.decode())[1] for file in macros]
+    domains = [name for each in lists for name in sorted(each.get("DOMAINS", ()))]
     return Registered(tuple(python_setup.resolves.items()), tuple(domains))
 
 

@@ -26,6 +26,8 @@ LAUNCHED_FROM = {
 }
 # The parameters of DAGFactory that repeat where its dag.py is, in their order.
 DAG_NAMES = ("dag_id", "domain_name", "usecase", "obj")
+# What imports a module by a name that only running it would show.
+IMPORTERS = ("__import__", "exec_module", "import_module", "runpy")
 # What begins a block in CPython 3.11, but not in 3.9, which Pants itself runs on.
 NEWER_BLOCK = re.compile(r"^([ \t]*)(match|case|except ?\*).*:[ \t]*(#.*)?$", re.M)
 
@@ -55,6 +57,13 @@ class Import(NamedTuple):
     line: int
     domain: str
     file: str
+
+
+class DynamicImport(NamedTuple):
+    """What imports at run time, and in which line."""
+
+    line: int
+    name: str
 
 
 class Dag(NamedTuple):
@@ -103,7 +112,7 @@ class Domain:
     def modules(self) -> dict[str, ast.Module]:
         """What is Python among the Python files, by path."""
         found = {
-            p: _python(text) for p, text in self.files.items() if p.endswith(".py")
+            p: parse_python(text) for p, text in self.files.items() if p.endswith(".py")
         }
         return {path: module for path, module in found.items() if module}
 
@@ -112,7 +121,8 @@ class Domain:
         """The files of the handlers."""
         pattern = re.compile(f"{USECASES}/[^/]+/[^/]+/handlers/[^/]+[.]py")
         special = ("/__init__.py", "_test.py", "/conftest.py")
-        return {p for p in self.files if pattern.match(p) and not p.endswith(special)}
+        found = {path for path in self.files if pattern.fullmatch(path)}
+        return {path for path in found if not path.endswith(special)}
 
     @cached_property
     def dags(self) -> dict[Names, Dag]:
@@ -183,7 +193,7 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _python(text: str) -> ast.Module | None:
+def parse_python(text: str) -> ast.Module | None:
     # The second text has each statement in the line where it is in the first.
     for attempt in (text, NEWER_BLOCK.sub(r"\1if True:", text)):
         try:
@@ -191,6 +201,23 @@ def _python(text: str) -> ast.Module | None:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return None
+
+
+def find_dynamic_import(text: str) -> DynamicImport | None:
+    """The first import in a Python file of a module that only running it would name."""
+    named = [name for name in IMPORTERS if name in text]
+    module = parse_python(text) if named else None
+    if not module:
+        # What is no Python to CPython 3.9 may be one.
+        return DynamicImport(1, named[0]) if named else None
+    found = []
+    for node in ast.walk(module):
+        names = [getattr(node, key, None) for key in ("id", "attr", "value", "module")]
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names += [alias.name for alias in node.names]
+        line = getattr(node, "lineno", 1)
+        found += [DynamicImport(line, name) for name in names if name in named]
+    return min(found, default=None)
 
 
 def _dag(module: ast.Module) -> Dag:

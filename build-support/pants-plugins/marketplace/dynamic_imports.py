@@ -6,7 +6,6 @@ it. The code of the domains is looked at; maxairesources has two such imports by
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Iterable
 
@@ -21,10 +20,9 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
+from marketplace.domain_files import find_dynamic_import
+
 _TREE = "maxaiusecases/"
-_CALL = re.compile(
-    rb"\b(import_module|__import__|exec_module|run_module|run_path)\s*\("
-)
 
 
 class UndeclaredImport(Exception):
@@ -50,11 +48,10 @@ async def refuse_undeclared_imports(
     path = request.field_set.source.file_path
     if path.startswith(_TREE) and not request.field_set.dependencies.value:
         for file in await Get(DigestContents, PathGlobs([path])):
-            if found := _CALL.search(file.content):
-                line = file.content.count(b"\n", 0, found.start()) + 1
+            if found := find_dynamic_import(file.content.decode(errors="replace")):
                 folder, _, name = path.rpartition("/")
                 raise UndeclaredImport(
-                    f"{path}:{line}: {found[1].decode()}() imports what Pants cannot see: "
+                    f"{path}:{found.line}: {found.name} imports what Pants cannot see: "
                     "use an import statement, or declare what it imports in "
                     f'{folder}/BUILD: overrides={{"{name}": {{"dependencies": [...]}}}}'
                 )

@@ -8,6 +8,7 @@ them is needed where the config is read. Dependents and paths follow them, sandb
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator
 
@@ -34,6 +35,8 @@ from pants.engine.target import (
     UnexpandedTargets,
 )
 from pants.engine.unions import UnionMembership, UnionRule
+
+_HANDLER = re.compile(r"maxaiusecases/\w+/\w+/handlers/\w+\.py")
 
 # Where an image keeps the sources, as Spark's `application` names them.
 IN_IMAGE = "local:///opt/maxai/"
@@ -85,7 +88,7 @@ class Launches:
 
 
 def read_launches(content: str) -> Launches:
-    """What a launch config or an overlay launches; what is malformed launches nothing."""
+    """What a launch config or an overlay launches; what cannot be a handler is left out."""
     images: set[str] = set()
     handlers: set[str] = set()
     for conf in _confs(content):
@@ -99,14 +102,17 @@ def read_launches(content: str) -> Launches:
         if application.startswith(IN_IMAGE):
             handlers.add(application[len(IN_IMAGE) :])
     repositories = {image.partition(":")[0] for image in images}
-    return Launches(tuple(sorted(repositories)), tuple(sorted(handlers)))
+    return Launches(
+        tuple(sorted(repositories)),
+        tuple(sorted(filter(_HANDLER.fullmatch, handlers))),
+    )
 
 
 def _confs(content: str) -> Iterator[dict[str, Any]]:
     """The objects of a launch config in which images and handlers may stand."""
     try:
         config = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     tasks = config.get("tasks") if isinstance(config, dict) else None
     parts = [config, *(tasks if isinstance(tasks, list) else [])]
@@ -130,7 +136,7 @@ async def find_images(request: ImagesRequest) -> UnexpandedTargets:
     folders = {
         f"maxaiusecases/{name}"
         for _, _, name in (each.rpartition("/") for each in request.repositories)
-        if name
+        if re.fullmatch(r"\w+", name)
     }
     targets = await Get(
         UnexpandedTargets,

@@ -57,7 +57,12 @@ def test_images_and_handlers_are_read(config: Any, expected: Launches) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", '"a"', '{"tasks": 1}', '{"tasks": [1, {"conf": []}]}']
-    + ['{"tasks": [{"conf": {"arguments": [], "image": null}}]}', '{"conf": 1}'],
+    + ['{"tasks": [{"conf": {"arguments": [], "image": null}}]}', '{"conf": 1}']
+    + ['{"a":' * 100_000, '{"tasks": [{"conf": {"arguments": ["/opt/run.sh"]}}]}']
+    + ['{"tasks": [{"conf": {"arguments": ["maxaiconfigs.retail.churn.a.b"]}}]}']
+    + [
+        '{"tasks": [{"spark_submit_conf": {"application": "local:///opt/maxai/../a"}}]}'
+    ],
 )
 def test_what_is_malformed_launches_nothing(text: str) -> None:
     assert read_launches(text) == Launches((), ())

@@ -28,8 +28,11 @@ backend_packages = [
 build_file_prelude_globs = ["build-support/macros.py"]
 ignore_warnings = ["DEPRECATED: Running Pants in an external Python interpreter"]
 unmatched_cli_globs = "error"
+build_patterns = ["BUILD"]
 [anonymous-telemetry]
 enabled = false
+[changed]
+dependents = "transitive"
 [source]
 root_patterns = ["/"]
 [docker]
@@ -309,7 +312,6 @@ TABLE = {
         set(),
         {READ[1]} | dag_tests("finance", "weekly"),
     ),
-    "pants.toml": ("pants.toml", set(), set()),
     "launcher": ("pants", set(DOMAINS), all_tests(*DOMAINS)),
     "lock of a tool": (
         "3rdparty/python/pytest.lock",
@@ -407,6 +409,57 @@ def test_a_deleted_init_affects_its_package(repository: Repository) -> None:
     assert repository.affected() == ({"finance"}, tests)
 
 
+def test_a_build_file_without_its_targets_is_like_a_deleted_one(
+    repository: Repository,
+) -> None:
+    repository.write(f"{CONFIGS}/monthly/BUILD", "# Nothing.\n")
+    tests = {*READ} | dag_tests("finance", "monthly")
+    assert repository.affected() == (set(), tests)
+    repository.write("maxairesources/BUILD", "")
+    result = repository.pants("--changed-since=base", "list", "::")
+    assert result.returncode == 1 and "maxairesources." in result.stderr
+
+
+def test_handlers_without_their_target_affect_the_image(repository: Repository) -> None:
+    repository.git("rm", "--quiet", "maxaiusecases/finance/image_test.py")
+    repository.write(
+        "maxaiusecases/finance/BUILD", "marketplace_domain()\npython_sources()\n"
+    )
+    repository.commit()
+    repository.git("tag", "--force", "without")
+    repository.write(f"{HANDLERS}/BUILD", "")
+    listed = repository.list("--changed-since=without", "list", "::")
+    assert "maxaiusecases/finance:image" in listed
+
+
+def test_a_deleted_conftest_affects_the_tests_below(repository: Repository) -> None:
+    repository.write(f"{HANDLERS}/conftest.py", "")
+    repository.write(f"{HANDLERS}/BUILD", f"{CODE}python_test_utils(name='utils')\n")
+    repository.commit()
+    repository.git("tag", "--force", "conftest")
+    repository.git("rm", "--quiet", f"{HANDLERS}/conftest.py")
+    repository.write(f"{HANDLERS}/BUILD", CODE)
+    listed = repository.list("--changed-since=conftest", "list", "::")
+    assert handler_tests("finance", "fit", "rank") < {*listed}
+
+
+def test_a_deleted_file_of_build_support_is_no_module(repository: Repository) -> None:
+    repository.write(f"{HANDLERS}/model.py", "import os\n")
+    repository.write("build-support/notes.py", "")
+    repository.commit()
+    repository.git("tag", "--force", "notes")
+    repository.git("rm", "--quiet", "build-support/notes.py")
+    assert repository.list("--changed-since=notes", "list", "::") == []
+
+
+def test_a_launch_of_what_is_no_handler_is_no_edge(repository: Repository) -> None:
+    task = {"conf": {"image": "maxai/finance", "arguments": ["/opt/run.sh"]}}
+    config = f"{CONFIGS}/kubepod_config.json"
+    repository.write(config, json.dumps({"tasks": [task]}))
+    tests = {*READ} | dag_tests("finance", *OBJECTIVES)
+    assert repository.affected() == (set(), tests)
+
+
 def test_a_deleted_readme_affects_nothing(repository: Repository) -> None:
     repository.git("rm", "--quiet", "maxaiusecases/finance/README.md")
     assert repository.affected() == (set(), set())
@@ -472,7 +525,7 @@ def test_tailor_writes_every_build_file(repository: Repository) -> None:
         (
             f"{HANDLERS}/rank.py",
             "import importlib\nimportlib.import_module(NAME)\n",
-            f"{HANDLERS}/rank.py:2: import_module() imports what Pants cannot see: "
+            f"{HANDLERS}/rank.py:2: import_module imports what Pants cannot see: "
             "use an import statement, or declare what it imports in "
             f'{HANDLERS}/BUILD: overrides={{"rank.py": {{"dependencies": [...]}}}}',
         ),
@@ -555,6 +608,7 @@ def test_without_changed_since_specs_mean_what_they_always_mean(
         (["maxaiusecases/retail::"], {"retail"}),
         (["maxaiusecases/retail:image", "maxaiconfigs::"], {"retail"}),
         (["::", "-maxaiusecases/retail::"], {"finance"}),
+        (["-maxaiusecases/retail::"], {"finance"}),
         (["maxaidags::"], set()),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -566,6 +620,15 @@ def test_specs_narrow_what_a_change_affects(
     listed = repository.list("--changed-since=base", "list", *specs)
     images = {name[14:-6] for name in listed if name.endswith(":image")}
     assert images == expected
+
+
+def test_a_target_of_the_root_is_among_the_specs(repository: Repository) -> None:
+    repository.write("BUILD", "target(name='release', dependencies=['maxaidags:all'])")
+    repository.commit()
+    repository.git("tag", "--force", "release")
+    repository.append(f"{DAG}/dag.py")
+    listed = repository.list("--changed-since=release", "list", "//:release")
+    assert listed == ["//:release"]
 
 
 def test_without_specs_the_folder_narrows_nothing(repository: Repository) -> None:
@@ -587,6 +650,11 @@ def test_specs_are_relative_to_the_folder_they_are_typed_in(
     ("arguments", "expected"),
     [
         (["--changed-since=base", "list", "retial::"], "retial"),
+        (
+            ["--changed-since=base", "--changed-dependents=direct", "list", "::"],
+            "--changed-dependents has to be transitive: without all dependents, what is "
+            "affected would be missed",
+        ),
         (
             ["--changed-since=origin/main", "package", "::"],
             "--changed-since=origin/main: there is no such commit here; get it with "

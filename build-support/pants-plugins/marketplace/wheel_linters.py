@@ -49,7 +49,7 @@ class WheelLinter:
 LINTERS = (
     WheelLinter(
         "check-jsonschema",
-        (".github/workflows/*.yml",),
+        (".github/workflows/*.y*ml",),
         ("--builtin-schema", "vendor.github-workflows"),
     ),
     WheelLinter("hadolint", ("Dockerfile",)),
@@ -89,7 +89,7 @@ LINTERS = (
     ),
     WheelLinter(
         "zizmor",
-        (".github/workflows/*.yml", ".github/actions/*/action.yml"),
+        (".github/workflows/*.y*ml", ".github/actions/*/action.y*ml"),
         ("--offline", "--no-progress", "--quiet", "--strict-collection"),
     ),
 )

@@ -95,6 +95,11 @@ def rename_objective(clone: Clone) -> None:
     clone.remove(DAGS, PY_CONFIGS)
 
 
+def delete_tool_test(clone: Clone) -> None:
+    clone.remove("build-support/pytest_lock_test.py")
+    clone.replace("build-support/BUILD", TOOL_TEST, "")
+
+
 def make_executable(clone: Clone) -> None:
     (clone.folder / HANDLERS / SCORE).chmod(0o755)
 
@@ -167,6 +172,15 @@ class Case:
 
 IMPORT = "import importlib\n\nimportlib.import_module('late_payment_model')\n"
 ALL_TREES = [f"{tree}/{DOMAIN}/{SPARE}" for tree in TREES]
+TOOL_TEST = """\
+python_test(
+    name="pytest_lock_test",
+    source="pytest_lock_test.py",
+    dependencies=["//3rdparty/python:resolves"],
+)
+"""
+DATA = "build-support/sample-data/sample_data.py"
+ROWS = ("range(1, len(frame) + 1)", "range(2, len(frame) + 2)")
 GONE = [f"{SPARE_HANDLERS}/{SCORE}", f"{SPARE_HANDLERS}/{SCORE[:-3]}_test.py"]
 IN_OTHER = f"{OTHER_HANDLERS}/two words.py"
 LIBRARY, STORE = "maxairesources", "maxairesources/config_store"
@@ -195,6 +209,9 @@ CASES = (
     Case("delete test", remove(GONE[1]), nothing=True),
     Case("image test only", append(f"{FOLDER}/image_test.py"), sample=True),
     Case("library of tests", append(f"{LIBRARY}/testing/handlers.py")),
+    Case("delete test of a tool", delete_tool_test, apart=True),
+    Case("sample data", replace(DATA, *ROWS)),
+    Case("config of pytest", write("pytest.ini", "[pytest]\n"), nothing=True),
     # Configs and DAGs.
     Case("launch config", append(f"{CONFIGS}/kubepod_config.json", "\n"), sample=True),
     Case("py_config", append(f"{PY_CONFIGS}/py_config.json", "\n"), sample=True),
@@ -234,6 +251,8 @@ CASES = (
     Case("new domain", lambda clone: copy_domains(clone, ["added_domain"])),
     # What everything is made with.
     Case("comment in BUILD file", append(f"{HANDLERS}/BUILD"), apart=True),
+    Case("configs without target", write(f"{PY_CONFIGS}/BUILD", ""), apart=True),
+    Case("handlers without target", write(f"{HANDLERS}/BUILD", ""), error="cannot"),
     Case(
         "defaults in BUILD file",
         replace("maxaidags/BUILD", '["PATH"]', '["HOME", "PATH"]'),
