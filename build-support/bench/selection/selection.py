@@ -21,7 +21,15 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from selection.suite.cases import CASES, Case, copy_domains, copy_usecase, prepare
+from selection.suite.cases import (
+    CASES,
+    HANDLERS,
+    SCORE,
+    Case,
+    copy_domains,
+    copy_usecase,
+    prepare,
+)
 from selection.suite.clone import Clone
 from selection.suite.model import Model
 from selection.suite.outcome import (
@@ -148,22 +156,32 @@ def generate(clone: Clone, domains: int, usecases: int) -> None:
 
 
 def measure_start(clone: Clone) -> list[str]:
-    """Print what questions cost a new daemon and a running one; return all addresses."""
-    everything: list[str] = []
-    for state in ("cold", "warm"):
-        for options in ([], [f"--changed-since={clone.base}"]):
-            if state == "cold":
-                clone.stop()
-            answer = clone.pants(*options, "list", "::")
+    """Print what a new daemon and a running one need, and stock Pants; return all addresses.
+
+    Between two questions a line is added to a handler.
+    """
+    since = f"--changed-since={clone.base}"
+    for plugin, states, *question in (
+        ("selection_stock", ("cold", "warm"), since, "list"),
+        ("selection_truth", ("cold", "warm", "warm"), since, "list", "::"),
+        ("selection_truth", ("warm", "warm"), "list", "::"),
+    ):
+        if "cold" in states:
+            clone.stop()
+        for state in states:
+            clone.append(f"{HANDLERS}/{SCORE}", "LAST = 1\n")
+            answer = clone.pants(*question, plugin=plugin)
             assert not answer.status, answer.stderr
+            who = "stock" if plugin == "selection_stock" else "plugin"
+            told = " ".join(question).replace(clone.base, "base")
             print(
-                f"{state} {' '.join(options):<16.16} list ::  {answer.seconds:6.1f} s, "
-                f"{answer.cpu:6.1f} s of CPU, {answer.stdout.count(chr(10))} targets, "
-                f"daemon: {clone.memory()} MiB",
+                f"{who:<6}  {state}  {told:<31}{answer.seconds:6.1f} s, {answer.cpu:6.1f} s "
+                f"of CPU, {answer.stdout.count(chr(10))} targets, daemon: {clone.memory()} "
+                "MiB",
                 flush=True,
             )
-            everything = everything or answer.stdout.splitlines()
-    return everything
+    clone.reset()
+    return answer.stdout.splitlines()
 
 
 def run_all(

@@ -2,8 +2,8 @@
 
 Stock Pants takes either the one or the other (upstream issue 14243), and misses some changes
 that `changes` and `changed_targets` see. It offers no hook for either. This module wraps
-`calculate_specs`, the one function that turns arguments into specs. It is the only place in
-this repository that touches what Pants does not call public.
+`calculate_specs`, the one function that turns arguments into specs. It and `parsed_build_files`
+are the only places in this repository that touch what Pants does not call public.
 """
 
 from __future__ import annotations

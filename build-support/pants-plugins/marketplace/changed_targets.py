@@ -127,7 +127,7 @@ async def find_changed_targets(
     sources = [
         each
         for each in _reachable(targets, map(_domain_of_path, modules.values()))
-        if each.has_field(PythonSourceField)
+        if modules and each.has_field(PythonSourceField)
     ]
     parsed = await MultiGet(
         Get(
@@ -234,7 +234,10 @@ async def map_dependents(
 ) -> ChangedDependents:
     _refuse_two_owners(modules, targets)
     known = {_domain(target.address) for target in targets}
-    reached = {_domain(address, known) for address in changed.addresses}
+    gathered = {each.address for each in targets if isinstance(each, SourcesBelow)}
+    # What gathers the files of all domains is for tests that all share.
+    of_all = {address for address in gathered if _domain(address) is None}
+    reached = {_domain(address, known) for address in changed.addresses - of_all}
     # What a deleted file leaves behind has to be asked for, and may be an error.
     reached |= {_domain_of_path(path) for path in changed.gone}
     reachable = _reachable(targets, reached)
@@ -254,23 +257,19 @@ async def map_dependents(
         edges = launched if isinstance(target, LaunchConfigTarget) else dependents
         domain = _domain(target.address)
         for address in found:
-            if domain and _domain(address) not in (None, domain):
+            if domain and (address in of_all or _domain(address) not in (None, domain)):
                 raise DomainsMixed(
                     f"{target.address} depends on {address}, of another domain: move what "
                     "both need into maxairesources"
                 )
             edges[address].append(target.address)
-    return ChangedDependents(
-        dependents,
-        launched,
-        frozenset(each.address for each in targets if isinstance(each, SourcesBelow)),
-    )
+    return ChangedDependents(dependents, launched, frozenset(gathered))
 
 
 def _reachable(
     targets: Iterable[Target], domains: Iterable[str | None]
 ) -> list[Target]:
-    """The targets of some domains and of what all share; None is for that.
+    """The targets of some domains, and of what all share; with None, which stands for that, all.
 
     Nothing leads from one domain to another: that is refused as soon as whatever leads there
     is changed. So a change within domains reaches those alone and what all share, and no more
@@ -280,8 +279,7 @@ def _reachable(
     return [
         target
         for target in targets
-        if None in reached
-        or (reached and _domain(target.address, known) in (None, *reached))
+        if None in reached or _domain(target.address, known) in (None, *reached)
     ]
 
 

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Iterator
 
@@ -211,8 +212,15 @@ class Repository:
 def shared_repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     repository = Repository(tmp_path_factory.mktemp("repository"))
     yield repository
-    for pid in repository.root.glob(".pids/*/pantsd/pid"):
-        os.kill(int(pid.read_text()), signal.SIGTERM)
+    for file in repository.root.glob(".pids/*/pantsd/pid"):
+        pid = file.read_text()
+        os.kill(int(pid), signal.SIGTERM)
+        for _ in range(100):
+            if not Path("/proc", pid).exists():
+                return
+            time.sleep(0.1)
+        # Pants 2.17 may wait for an answer about files for ever.
+        os.kill(int(pid), signal.SIGKILL)
 
 
 @pytest.fixture
@@ -551,6 +559,11 @@ def test_tailor_writes_every_build_file(repository: Repository) -> None:
             "import maxaidags.retail.churn.weekly.dag\n",
             f"{DAG}/dag.py depends on maxaidags/retail/churn/weekly/dag.py, of another",
         ),
+        (
+            f"{DAG}/BUILD",
+            CODE.replace("()", "(dependencies=['maxaiconfigs:all'])", 1),
+            f"{DAG}/dag.py depends on maxaiconfigs:all, of another",
+        ),
     ],
     ids=[
         "dynamic import",
@@ -558,6 +571,7 @@ def test_tailor_writes_every_build_file(repository: Repository) -> None:
         "import of a domain",
         "image of a domain",
         "DAG of a domain",
+        "configs of all domains",
     ],
 )
 def test_what_would_be_no_edge_is_an_error(
@@ -591,6 +605,15 @@ def test_paths_show_the_chain_from_a_dag_to_a_handler(repository: Repository) ->
     )
     chain = [f"{DAG}/dag.py", f"{CONFIGS}/kubepod_config.json", f"{HANDLERS}/rank.py"]
     assert chain in json.loads(result.stdout)
+
+
+def test_a_build_file_follows_the_environment(repository: Repository) -> None:
+    repository.write("BUILD", "target(name=env('NAME_OF_TARGET', 'unset'))")
+    assert repository.list("list", "//:") == ["//:unset"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAME_OF_TARGET", "set")
+        assert repository.list("list", "//:") == ["//:set"]
+    assert repository.list("list", "//:") == ["//:unset"]
 
 
 def test_without_changed_since_specs_mean_what_they_always_mean(

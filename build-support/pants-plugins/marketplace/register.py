@@ -16,6 +16,7 @@ from marketplace import (
     dynamic_imports,
     image_lookup,
     launch_configs,
+    parsed_build_files,
     sources_below,
     tested_images,
     wheel_linters,
@@ -23,6 +24,7 @@ from marketplace import (
 from pants.engine.target import Target
 
 changed_since.install()
+parsed_build_files.install()
 
 
 def rules() -> Iterable[Any]:

@@ -119,15 +119,20 @@ class Clone:
             tree, _, rest = path.partition("/")
             self.write(f"{tree}/{target}{rest.removeprefix(source)}", content)
 
-    def pants(self, *arguments: str) -> Answer:
-        """Ask this repository's Pants: a case that edits the launcher installs nothing."""
+    def pants(self, *arguments: str, plugin: str = "selection_truth") -> Answer:
+        """Ask this repository's Pants: a case that edits the launcher installs nothing.
+
+        Args:
+            arguments: options and goals.
+            plugin: one of the plugins in the folder above this one.
+        """
         daemon, used, own = self.daemon(), self._cpu(), _cpu_of_commands()
         start = time.monotonic()
         result = subprocess.run(
             [
                 str(self._root / "pants"),
                 f'--pythonpath=+["{self._root}/build-support/bench/selection"]',
-                '--backend-packages=+["selection_truth"]',
+                f'--backend-packages=+["{plugin}"]',
                 *arguments,
             ],
             cwd=self.folder,
@@ -161,8 +166,13 @@ class Clone:
         pid = self.daemon()
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
-            while Path(f"/proc/{pid}").exists():
+            process = Path(f"/proc/{pid}")
+            for _ in range(100):
+                if not process.exists():
+                    return
                 time.sleep(0.1)
+            # Pants 2.17 may wait for an answer about files for ever.
+            os.kill(pid, signal.SIGKILL)
 
     def _cpu(self) -> float:
         """The CPU seconds that the daemon has used so far, waited-for processes included."""
