@@ -1,5 +1,6 @@
 """A scratch clone of the marketplace: what cases edit, and where Pants is asked."""
 
+import math
 import os
 import resource
 import shutil
@@ -14,7 +15,11 @@ TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
 
 @dataclass(frozen=True)
 class Answer:
-    """What Pants answered, and the seconds that it took on the clock and of the CPU."""
+    """What Pants answered, and the seconds that it took on the clock and of the CPU.
+
+    Those of the CPU are not a number where a daemon has ended itself, as one does that has
+    grown too large.
+    """
 
     status: int
     stdout: str
@@ -143,13 +148,15 @@ class Clone:
         seconds = time.monotonic() - start
         # A daemon that is new has spent all its time on this.
         used = self._cpu() - (used if daemon == self.daemon() else 0)
-        cpu = used + _cpu_of_commands() - own
+        cpu = used + _cpu_of_commands() - own if self.daemon() else math.nan
         return Answer(result.returncode, result.stdout, result.stderr, seconds, cpu)
 
     def daemon(self) -> int | None:
         """Return the process id of the clone's daemon."""
         for file in self.folder.glob(".pids/*/pantsd/pid"):
-            if Path("/proc", pid := file.read_text().strip()).exists():
+            # A daemon that is about to end has emptied it.
+            pid = file.read_text().strip()
+            if pid and Path("/proc", pid).exists():
                 return int(pid)
         return None
 
@@ -165,14 +172,10 @@ class Clone:
         """Stop the daemon that this clone has started, and wait until it is gone."""
         pid = self.daemon()
         if pid is not None:
-            os.kill(pid, signal.SIGTERM)
-            process = Path(f"/proc/{pid}")
-            for _ in range(100):
-                if not process.exists():
-                    return
-                time.sleep(0.1)
-            # Pants 2.17 may wait for an answer about files for ever.
+            # On a SIGTERM, Pants 2.17 may wait for an answer about files for ever.
             os.kill(pid, signal.SIGKILL)
+            while Path(f"/proc/{pid}").exists():
+                time.sleep(0.1)
 
     def _cpu(self) -> float:
         """The CPU seconds that the daemon has used so far, waited-for processes included."""
