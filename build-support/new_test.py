@@ -87,9 +87,7 @@ def root(
             (root / tree / domain).mkdir(parents=True)
         (root / "maxaiusecases" / domain / "BUILD").touch()
     monkeypatch.chdir(root)
-    handlers = {
-        each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)
-    }
+    handlers = {each: signal.getsignal(each) for each in new.SIGNALS}
     yield root
     for each, handler in handlers.items():
         signal.signal(each, handler)
@@ -171,9 +169,9 @@ def test_the_tree_of_the_documentation(root: Path) -> None:
     before = files(root)
     for number in ("01", "02"):
         domain, usecase = f"domain_{number}", f"usecase_{number}"
-        names = [domain, usecase, "--objective", "obj0", "--operator", "kubepod"]
+        names = [domain, usecase, "--objective", "obj0", "--operator", "spark"]
         names += ["--handler", "handler_01", "--handler", "handler_02"]
-        assert new.main(["domain", domain]) == 0
+        assert new.main(["domain", domain, "--spark"]) == 0
         assert new.main(["usecase", *names]) == 0
     written = added(before, root)
     for number in ("01", "02"):
@@ -189,7 +187,7 @@ def test_the_tree_of_the_documentation(root: Path) -> None:
             f"{code}/handler_02.py",
             f"{code}/handler_02_test.py",
             f"{configs}/BUILD",
-            f"{configs}/kubepod_config.json",
+            f"{configs}/spark_config.json",
             f"{configs}/obj0/BUILD",
             f"{configs}/obj0/py_config.json",
             f"{dags}/BUILD",
@@ -279,6 +277,8 @@ def test_a_handler_must_not_look_like_a_test(
         (["domain", "black"], "[python.resolves] has 'black' already"),
         (["domain", "spark"], "maxai/spark is a base image"),
         ([*CHURN, "--handler", "a", "--handler", "a"], "--handler a is given twice"),
+        ([*CHURN, "--handler", "signal"], "a module that handlers import is called so"),
+        ([*CHURN, "--handler", "pandas"], "a module that handlers import is called so"),
         (["usecase", "retial", *CHURN[2:]], "no domain 'retial'; did you mean retail?"),
         (
             ["usecase", "energy", *CHURN[2:]],
@@ -335,14 +335,14 @@ def test_it_begins_in_the_root(
     check_refused(root, capsys, CHURN, "pants.toml: not found; begin in the root")
 
 
-@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("interrupted", [None, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("last", [1, 2, 3])
 def test_all_is_moved_back_when_a_move_fails(
     root: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     last: int,
-    interrupted: bool,
+    interrupted: signal.Signals | None,
 ) -> None:
     """A domain takes three moves: that of its folder and those of two edited files."""
     done: list[Path] = []
@@ -351,7 +351,7 @@ def test_all_is_moved_back_when_a_move_fails(
         if ".new-" in str(path) and path.suffix != ".old":
             done.append(target)
             if interrupted:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), interrupted)
             if len(done) == last:
                 raise OSError("the disk is full")
         os.replace(path, target)
@@ -359,10 +359,14 @@ def test_all_is_moved_back_when_a_move_fails(
     monkeypatch.setattr(Path, "rename", move)
     monkeypatch.setattr(Path, "replace", move)
     before = files(root)
-    # A Ctrl-C while files are moved is heard after they are moved back.
-    assert new.main(["domain", "logistics"]) == (130 if interrupted else 1)
-    expected = "Interrupted" if interrupted else "error: the disk is full\n"
-    assert expected in capsys.readouterr().err
+    # A signal while files are moved is heard after they are moved back.
+    if interrupted == signal.SIGHUP:
+        with pytest.raises(SystemExit, match="129"):
+            new.main(["domain", "logistics"])
+    else:
+        assert new.main(["domain", "logistics"]) == (130 if interrupted else 1)
+        expected = "Interrupted" if interrupted else "error: the disk is full\n"
+        assert expected in capsys.readouterr().err
     assert len(done) == last
     assert files(root) == before
 
@@ -378,6 +382,33 @@ def test_ctrl_c_before_the_moves_leaves_nothing(
     assert new.main(["domain", "logistics"]) == 130
     assert capsys.readouterr().err == "\nInterrupted; nothing is written.\n"
     assert files(root) == before
+
+
+@pytest.mark.parametrize("path", ["pants.toml", "build-support/macros.py"])
+def test_what_is_edited_meanwhile_is_not_overwritten(
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+) -> None:
+    def compile_lock(*_: object, **__: object) -> None:
+        with (root / path).open("a") as file:
+            file.write("# Mine.\n")
+
+    monkeypatch.setattr(lock, "compile_lock", compile_lock)
+    before = files(root)
+    assert new.main(["domain", "logistics"]) == 1
+    assert f"{path} was changed meanwhile; run" in capsys.readouterr().err
+    assert files(root) == {**before, path: f"{before[path]}# Mine.\n"}
+
+
+def test_a_comment_among_the_domains_is_not_lost(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    macros = MACROS.replace('"finance", ', '"finance",  # Why.\n    ')
+    (root / "build-support/macros.py").write_text(macros)
+    expected = "a comment in DOMAINS would be lost; move it above"
+    check_refused(root, capsys, ["domain", "logistics"], expected)
 
 
 def test_a_lock_that_cannot_be_compiled_is_one_line(

@@ -22,10 +22,12 @@ FILES = {
     "maxaiconfigs/retail/churn/leavers/py_config.json": "{}",
     "maxaidags/retail/churn/leavers/dag.py": "",
     "maxaidags/retail/churn/leavers/dag_test.py": "",
+    "maxaidags/retail/churn/leavers/run_test.py": "",
 }
 IMAGE = "maxaiusecases/retail:image"
 IMAGE_TEST = "maxaiusecases/retail/image_test.py:tests"
 DAG_TEST = "maxaidags/retail/churn/leavers/dag_test.py:tests"
+RUN_TEST = "maxaidags/retail/churn/leavers/run_test.py:tests"
 HANDLER_TEST = "maxaiusecases/retail/churn/handlers/score_test.py:tests"
 
 
@@ -44,16 +46,16 @@ def clone(tmp_path: Path) -> Clone:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("maxaiusecases/retail/Dockerfile", {IMAGE, IMAGE_TEST, DAG_TEST}),
+        ("maxaiusecases/retail/Dockerfile", {IMAGE, IMAGE_TEST, RUN_TEST}),
         (
             "maxaiusecases/retail/requirements.lock",
-            {IMAGE, IMAGE_TEST, DAG_TEST, HANDLER_TEST},
+            {IMAGE, IMAGE_TEST, RUN_TEST, HANDLER_TEST},
         ),
         ("maxaiusecases/retail/churn/handlers/score_test.py", {HANDLER_TEST}),
-        ("maxairesources/errors.py", {IMAGE, IMAGE_TEST, DAG_TEST}),
+        ("maxairesources/errors.py", {IMAGE, IMAGE_TEST, RUN_TEST}),
         ("maxairesources/unused.py", set()),
-        ("maxaiconfigs/retail/churn/leavers/py_config.json", {DAG_TEST}),
-        ("maxaidags/retail/churn/leavers/dag.py", {DAG_TEST}),
+        ("maxaiconfigs/retail/churn/leavers/py_config.json", {DAG_TEST, RUN_TEST}),
+        ("maxaidags/retail/churn/leavers/dag.py", {DAG_TEST, RUN_TEST}),
     ],
 )
 def test_a_change_affects_what_is_made_from_it(

@@ -38,6 +38,13 @@ OPERATORS = {"kubepod": "KubernetesPodOperator", "spark": "SparkSubmitOperator"}
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Pants would take a handler of such a name for a test.
 TEST = re.compile(r"test_.*|.*_test|tests|conftest")
+# Spark runs a handler as a script, and so imports what stands beside it before all else.
+SHADOWED = sys.stdlib_module_names | {
+    *("fsspec", "numpy", "pandas", "py4j", "pyarrow", "pydantic", "pyspark"),
+    *("maxairesources", "maxaiusecases"),
+}
+# What ends a program and can be held back.
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 # Where all is made first: beside its places, so that a rename is enough, and with a point,
 # so that Pants ignores it.
@@ -53,8 +60,8 @@ examples:
 
 On a terminal, what is missing is asked for.
 
-Exit code: 0 done, 1 refused or failed and nothing written, 2 wrong use of this command, 130
-ended by Ctrl-C, 143 ended by SIGTERM.
+Exit code: 0 done, 1 refused or failed and nothing written, 2 wrong use of this command, 129
+ended with its terminal, 130 by Ctrl-C, 143 by SIGTERM.
 """
 
 
@@ -146,6 +153,10 @@ def check_name(kind: str, name: str) -> None:
         )
     if kind == "handler" and TEST.fullmatch(name):
         raise Refused(f"{kind} {name!r}: Pants takes {name}.py for a test; rename it")
+    if kind == "handler" and name in SHADOWED:
+        raise Refused(
+            f"{kind} {name!r}: a module that handlers import is called so; rename it"
+        )
 
 
 class Repository:
@@ -159,8 +170,8 @@ class Repository:
         self.root = root
         for path in root.glob(f"{STAGE}*"):
             raise Refused(
-                f"{path.name}: left by a run that was killed, or one is at work; see "
-                "`git status` for what it wrote, and delete both"
+                f"{path.name}: left by a run that was killed, or one is at work; put back "
+                "what is called .old in it, delete what `git status` shows as new, then it"
             )
         try:
             self.pants_toml = (root / PANTS_TOML).read_text()
@@ -170,6 +181,12 @@ class Repository:
         self.resolves = lock.read_resolves(root / PANTS_TOML)
         self.domains = _assigned(self.macros, "DOMAINS")[1]
         self.spark_domains = _assigned(self.macros, "SPARK_DOMAINS")[1]
+
+    def check_unchanged(self) -> None:
+        """Raise Refused if somebody has edited what a new domain edits."""
+        for path, read in ((PANTS_TOML, self.pants_toml), (MACROS, self.macros)):
+            if (self.root / path).read_text() != read:
+                raise Refused(f"{path} was changed meanwhile; run this again")
 
     def check_free(self, *names: str) -> None:
         """Raise Refused if one of the trees has a folder of these names."""
@@ -239,6 +256,8 @@ def _assigned(macros: str, name: str) -> tuple[str, tuple[str, ...]]:
 def add_to_macros(macros: str, name: str, domain: str) -> str:
     """Return the macros with the domain in that tuple, sorted."""
     written, domains = _assigned(macros, name)
+    if "#" in written:
+        raise Refused(f"{MACROS}: a comment in {name} would be lost; move it above")
     new = black.format_str(
         f"{name} = {tuple(sorted({*domains, domain}))}", mode=black.Mode()
     ).rstrip()
@@ -308,19 +327,18 @@ def place(stage: Path, root: Path) -> None:
     """Move all that the stage holds to where it belongs; on an error, move it back."""
     undo: list[Callable[[], object]] = []
     # The moves take no time, so a signal can wait for their end.
-    signals = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         _place(stage, root, undo)
         # All is done, and to say so does not take long either.
-        for each in signals:
+        for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
     except BaseException:
         for step in reversed(undo):
             step()
         raise
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _place(stage: Path, folder: Path, undo: list[Callable[[], object]]) -> None:
@@ -377,6 +395,7 @@ def write(root: Path, options: argparse.Namespace) -> None:
             path.write_text(black.format_str(path.read_text(), mode=black.Mode()))
         files = sorted(p.relative_to(stage) for p in stage.rglob("*") if p.is_file())
         edited = [path for path in files if (root / path).exists()]
+        to.check_unchanged()
         place(stage, root)
     _tell("written", [path for path in files if path not in edited])
     _tell("edited", edited)
@@ -404,15 +423,16 @@ def _next(options: argparse.Namespace) -> list[str]:
     ]
 
 
-def _terminated(*_: object) -> NoReturn:
-    sys.exit(128 + signal.SIGTERM)
+def _terminated(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write a domain or a usecase, and return the exit code."""
     # A shell has what it starts in the background ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _terminated)
+    for each in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(each, _terminated)
     try:
         try:
             options = complete(parser().parse_args(argv))

@@ -3,7 +3,7 @@
 Stock Pants takes either the one or the other (upstream issue 14243), and misses some changes
 that `changes` and `changed_targets` see. It offers no hook for either. This module wraps
 `calculate_specs`, the one function that turns arguments into specs. It and `parsed_build_files`
-are the only places in this repository that touch what Pants does not call public.
+are the only places in this repository that replace something of Pants.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Collection, Iterable, Mapping, Union
 
+from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.python.dependency_inference.module_mapper import (
     FirstPartyPythonModuleMapping,
 )
@@ -219,11 +220,13 @@ class ChangedDependents:
         mapping: by address, the dependents of the ordinary kind.
         launched: by the address of an image or a handler, the configs that launch it.
         gathered: the targets that only gather others, for tests that read them all.
+        images: the images.
     """
 
     mapping: Edges
     launched: Edges = field(default_factory=dict)
     gathered: frozenset[Address] = frozenset()
+    images: frozenset[Address] = frozenset()
 
 
 @rule(desc="Map targets to their dependents")
@@ -263,7 +266,10 @@ async def map_dependents(
                     "both need into maxairesources"
                 )
             edges[address].append(target.address)
-    return ChangedDependents(dependents, launched, frozenset(gathered))
+    images = {each.address for each in targets if isinstance(each, DockerImageTarget)}
+    return ChangedDependents(
+        dependents, launched, frozenset(gathered), frozenset(images)
+    )
 
 
 def _reachable(
@@ -337,12 +343,14 @@ def reach(by_file: ByFile, dependents: ChangedDependents) -> Reached:
 
     follow([*reached])
     # What is launched concerns the DAGs that launch it and their tests, and not the tests
-    # that only read all configs or DAGs.
+    # that only read all configs or DAGs. An image that changes with a handler concerns the
+    # DAGs that launch that handler; the tests that run the image depend on it themselves.
     launching = {
         config: address
         for address in [*reached]
         for config in dependents.launched.get(address, ())
         if config not in reached
+        and (address not in dependents.images or isinstance(reached[address], str))
     }
     reached.update(launching)
     follow(launching, dependents.gathered)

@@ -187,6 +187,9 @@ def dag(domain: Domain) -> Iterator[Finding]:
         read = domain.dags.get(names, Dag([], {}, False))
         if path in domain.files and names not in domain.dags:
             yield Finding(path, "is no Python", "mend it; `python -m ast` shows where")
+        elif "DAGFactory" not in domain.files.get(path, "DAGFactory"):
+            problem = "does not make its DAG with DAGFactory"
+            yield Finding(path, problem, "use it; that of another objective shows how")
         says = [each for given in read.names for each in zip(DAG_NAMES, given)]
         rights = [".".join(names), *names] * len(read.names)
         for (parameter, value), right in zip(says, rights):
@@ -289,6 +292,9 @@ def foreign_image(domain: Domain) -> Iterator[Finding]:
     Give maxai/<domain>.
     """
     for file, config in domain.configs.items():
+        if file.endswith("/spark_config.json") and "container.image" not in str(config):
+            remedy = f"give maxai/{domain.name}"
+            yield Finding(file, f"$.conf lacks {SPARK_IMAGES[0]}", remedy)
         confs = [("$.conf", get_in(config, "conf"))]
         for index, task in enumerate(as_list(get_in(config, "tasks"))):
             place, submit = f"$.tasks[{index}]", "spark_submit_conf"

@@ -14,6 +14,7 @@ from maxairesources.dagfactory import DAGFactory
 factory = DAGFactory("retail.churn.monthly", "retail", usecase="churn", obj="monthly")
 seen = set()
 seen.add("any")
+later = pendulum.now().add(days=1, hours=2)
 factory.add(task_id="score", operator="KubernetesPodOperator", parent=["root"])
 factory.add("features", "SparkSubmitOperator", ["score"])
 factory.add("branch", "BranchPythonOperator", ["score"], python_callable=print)
@@ -218,6 +219,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         "dag",
+        {f"{OBJ}/dag.py": "from airflow.sdk import DAG\ndag = DAG('x')"},
+        {},
+        (f"{OBJ}/dag.py: dag: does not make its DAG with DAGFactory; ",),
+    ),
+    (
+        "dag",
         {f"{OBJ}/dag.py": DAG.replace('usecase="churn"', 'usecase="chrun"')},
         {},
         (f"{OBJ}/dag.py: dag: usecase is 'chrun'; give 'churn'",),
@@ -310,6 +317,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
             f"{K}: foreign-image: $.tasks[0].conf.image is the image maxai/finance; ",
             "give maxai/retail",
         ),
+    ),
+    (
+        "foreign-image",
+        {S: {"conf": {"spark.a": {"b": 1}}, "tasks": SPARK["tasks"]}},
+        {},
+        (f"{S}: foreign-image: $.conf lacks spark.kubernetes.c", "give maxai/retail"),
     ),
     (
         "foreign-image",

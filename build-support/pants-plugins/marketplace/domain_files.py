@@ -27,7 +27,7 @@ LAUNCHED_FROM = {
 # The parameters of DAGFactory that repeat where its dag.py is, in their order.
 DAG_NAMES = ("dag_id", "domain_name", "usecase", "obj")
 # What imports a module by a name that only running it would show.
-IMPORTERS = ("__import__", "exec_module", "import_module", "runpy")
+IMPORTERS = ("__import__", "exec_module", "import_module", "pkgutil", "runpy")
 # What begins a block in CPython 3.11, but not in 3.9, which Pants itself runs on.
 NEWER_BLOCK = re.compile(r"^([ \t]*)(match|case|except ?\*).*:[ \t]*(#.*)?$", re.M)
 
@@ -223,15 +223,15 @@ def find_dynamic_import(text: str) -> DynamicImport | None:
 def _dag(module: ast.Module) -> Dag:
     calls = [node for node in ast.walk(module) if isinstance(node, ast.Call)]
     factories = [call for call in calls if _last(call.func) == "DAGFactory"]
-    # The `add` of a set takes a single argument.
+    # The `add` of a set takes a single argument, that of a date has other names.
     adds = [
         call
         for call in calls
         if _last(call.func) == "add"
         and (
-            len(call.args) + len(call.keywords) > 1
+            len(call.args) > 1
             or any(isinstance(each, ast.Starred) for each in call.args)
-            or any(each.arg is None for each in call.keywords)
+            or any(each.arg in ("task_id", "operator", None) for each in call.keywords)
         )
     ]
     tasks = [(_text(call, 0, "task_id"), _text(call, 1, "operator")) for call in adds]

@@ -1,7 +1,7 @@
 """Refuses an import that Pants cannot see, unless its target declares what it imports.
 
 Such an import is no edge of the graph, so a change of the module would not rebuild what uses
-it. The code of the domains is looked at; maxairesources has two such imports by design.
+it. The handlers and DAGs are looked at; maxairesources has two such imports by design.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pants.engine.unions import UnionRule
 
 from marketplace.domain_files import find_dynamic_import
 
-_TREE = "maxaiusecases/"
+_TREES = ("maxaidags/", "maxaiusecases/")
 
 
 class UndeclaredImport(Exception):
@@ -46,7 +46,7 @@ async def refuse_undeclared_imports(
     request: InferDynamicImportsRequest,
 ) -> InferredDependencies:
     path = request.field_set.source.file_path
-    if path.startswith(_TREE) and not request.field_set.dependencies.value:
+    if path.startswith(_TREES) and not request.field_set.dependencies.value:
         for file in await Get(DigestContents, PathGlobs([path])):
             if found := find_dynamic_import(file.content.decode(errors="replace")):
                 folder, _, name = path.rpartition("/")

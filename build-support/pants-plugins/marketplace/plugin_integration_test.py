@@ -71,12 +71,19 @@ python_test(name="configs", source="read_test.py", dependencies=["//maxaiconfigs
 python_test(name="dags", source="read_test.py", dependencies=["//maxaidags:all"])
 """
 READ = ("build-support:configs", "build-support:dags")
+FRAUD = "maxaiusecases/finance/fraud"
+FRAUD_DAG, FRAUD_RUN = (
+    f"maxaidags/finance/fraud/daily/{name}_test.py:tests" for name in ("dag", "run")
+)
 DAGS = '__defaults__({(python_sources, python_tests): dict(resolve="airflow")})\n'
 DAGS += 'sources_below(name="all")\n'
 
 
 def files() -> dict[str, str]:
-    """A marketplace of two domains that are alike: one usecase with two objectives each."""
+    """A marketplace of two domains that are alike: one usecase with two objectives each.
+
+    The first one has a small usecase more, which shares nothing but the image with the other.
+    """
     macros = Path("build-support/macros.py").read_text()
     pex_cli = Path("pants.toml").read_text().partition("[pex-cli]\n")[2]
     parser_lock = "3rdparty/python/dockerfile-parser.lock"
@@ -141,6 +148,23 @@ def files() -> dict[str, str]:
             result[f"{dags}/dag.py"] = "import maxairesources.dagfactory\n"
             result[f"{dags}/dag_test.py"] = ""
             result[f"{dags}/run_test.py"] = ""
+    spot = f"{FRAUD}/handlers/spot".replace("/", ".")
+    fraud = [{"conf": {"image": "maxai/finance", "arguments": [spot]}}]
+    result.update(
+        {
+            f"{FRAUD}/handlers/BUILD": "python_sources()\n",
+            f"{FRAUD}/handlers/__init__.py": "",
+            f"{FRAUD}/handlers/spot.py": "",
+            "maxaiconfigs/finance/fraud/BUILD": "launch_configs()\n",
+            "maxaiconfigs/finance/fraud/kubepod_config.json": json.dumps(
+                {"tasks": fraud}
+            ),
+            "maxaidags/finance/fraud/daily/BUILD": CODE,
+            "maxaidags/finance/fraud/daily/dag.py": "import maxairesources.dagfactory\n",
+            "maxaidags/finance/fraud/daily/dag_test.py": "",
+            "maxaidags/finance/fraud/daily/run_test.py": "",
+        }
+    )
     handler = "maxaiusecases/retail/churn/handlers/rank.py"
     result[handler] = "import maxairesources.some\n"
     return result
@@ -239,13 +263,14 @@ def handler_tests(domain: str, *handlers: str) -> set[str]:
 
 
 def image_tests(domain: str) -> set[str]:
-    """The tests that a domain's image affects: those that run it, and its DAGs'."""
-    image_test = f"maxaiusecases/{domain}/image_test.py:tests"
-    return {image_test, *dag_tests(domain, *OBJECTIVES)}
+    """The tests that a handler affects: those that run its image, and its usecase's DAG tests."""
+    runs = [f"maxaiusecases/{domain}/image_test.py:tests"]
+    runs += [FRAUD_RUN] if domain == "finance" else []
+    return {*runs, *dag_tests(domain, *OBJECTIVES)}
 
 
 def all_tests(*domains: str) -> set[str]:
-    return {*READ}.union(
+    return {*READ, FRAUD_DAG}.union(
         *(image_tests(name) | handler_tests(name, "fit", "rank") for name in domains)
     )
 
@@ -273,7 +298,7 @@ TABLE = {
         "maxairesources/all.py",
         {"finance", "retail"},
         all_tests(*DOMAINS)
-        - {*READ}
+        - {*READ, FRAUD_DAG}
         - handler_tests("finance", "rank")
         - handler_tests("retail", "rank"),
     ),
@@ -287,13 +312,14 @@ TABLE = {
         "maxairesources/dagfactory.py",
         set(),
         {READ[1]}
+        | {FRAUD_DAG, FRAUD_RUN}
         | dag_tests("finance", *OBJECTIVES)
         | dag_tests("retail", *OBJECTIVES),
     ),
     "Dockerfile": (
         "maxaiusecases/finance/Dockerfile",
         {"finance"},
-        image_tests("finance"),
+        image_tests("finance") | {FRAUD_DAG},
     ),
     "launch config": (
         f"{CONFIGS}/kubepod_config.json",
@@ -368,7 +394,9 @@ def test_a_handler_that_moves_affects_both_images(repository: Repository) -> Non
     moved = "maxaiusecases/retail/churn/handlers/moved.py"
     repository.git("mv", f"{HANDLERS}/rank.py", moved)
     repository.commit()
-    tests = image_tests("finance") | image_tests("retail")
+    # No task launches it in its new place, so no DAG is concerned there.
+    runs = {test for test in image_tests("retail") if "/dag_test" not in test}
+    tests = image_tests("finance") | runs
     assert repository.affected() == ({"finance", "retail"}, tests)
 
 
@@ -378,7 +406,7 @@ def test_a_usecase_that_is_deleted_affects_its_image(repository: Repository) -> 
     repository.git(
         "rm", "-r", "--quiet", HANDLERS, "maxaiusecases/finance/image_test.py"
     )
-    assert repository.affected() == ({"finance"}, {*READ})
+    assert repository.affected() == ({"finance"}, {*READ, FRAUD_RUN})
 
 
 def test_a_deleted_overlay_affects_the_dags(repository: Repository) -> None:
@@ -488,6 +516,7 @@ def test_a_module_that_becomes_empty_counts(repository: Repository) -> None:
 def test_defaults_in_a_build_file_affect_all_below(repository: Repository) -> None:
     repository.append("maxaidags/BUILD")
     dags = dag_tests("finance", *OBJECTIVES) | dag_tests("retail", *OBJECTIVES)
+    dags |= {FRAUD_DAG, FRAUD_RUN}
     assert repository.affected() == (set(), {READ[1]} | dags)
 
 

@@ -33,7 +33,7 @@ from pants.engine.target import Target, Targets
 from pants.engine.unions import UnionMembership
 
 _IMAGE_TEST = re.compile(r"maxaiusecases/([^/]+)/image_test\.py")
-_DAG_TEST = re.compile(r"maxaidags/([^/]+/[^/]+)/[^/]+/(?:dag|run)_test\.py")
+_RUN_TEST = re.compile(r"maxaidags/([^/]+/[^/]+)/[^/]+/run_test\.py")
 
 
 class DigestsSubsystem(GoalSubsystem):
@@ -125,7 +125,7 @@ def _images_in(config: Any, key: str = "") -> Iterator[str]:
 
 
 def _images_of(test: Target, named: set[tuple[str, str]]) -> list[str]:
-    """The repositories of the images that a test runs, or that its DAG's tasks would."""
+    """The repositories of the images that a test runs."""
     path = test.address.filename if test.address.is_file_target else ""
     declared = test[RuntimePackageDependenciesField].value or ()
     found = {
@@ -135,7 +135,7 @@ def _images_of(test: Target, named: set[tuple[str, str]]) -> list[str]:
     }
     if match := _IMAGE_TEST.fullmatch(path):
         found.add(f"maxai/{match[1]}")
-    if match := _DAG_TEST.fullmatch(path):
+    if match := _RUN_TEST.fullmatch(path):
         found |= {repository for usecase, repository in named if usecase == match[1]}
     return sorted(found)
 

@@ -103,6 +103,7 @@ class Model:
             told = self._folders.get(f"{usecase}/{names[2]}", ())
             found |= {file for file in (*launch, *told) if file.endswith(".json")}
             found |= self._closure(test.rpartition("/")[0] + "/dag.py")
+        if names[-1] == "run_test.py":
             for domain in {
                 names[0],
                 *(image for file in launch for image in self._named(file)),
