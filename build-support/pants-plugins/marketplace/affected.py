@@ -11,12 +11,7 @@ from enum import Enum
 from typing import Any, Iterable
 
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
-from pants.backend.docker.subsystems.docker_options import DockerOptions
 from pants.backend.docker.target_types import DockerImageTarget
-from pants.backend.docker.util_rules.docker_build_context import (
-    DockerBuildContext,
-    DockerBuildContextRequest,
-)
 from pants.backend.python.target_types import PythonTestTarget
 from pants.engine.addresses import Address
 from pants.engine.console import Console
@@ -39,6 +34,7 @@ from marketplace.changed_targets import (
 from marketplace.changes import read_changes
 from marketplace.domain_files import DEPLOYMENTS
 from marketplace.image_lookup import FoundImages, ImageLookup
+from marketplace.image_tags import TaggedImage
 
 _DAG = re.compile(r"maxaidags/([^/]+)/([^/]+)/([^/]+)/dag\.py")
 _OVERLAY = re.compile(rf"maxaiconfigs/.*\.({'|'.join(DEPLOYMENTS)})\.json")
@@ -71,7 +67,6 @@ async def affected(
     targets: FilteredTargets,
     changed_options: Changed,
     options: AffectedSubsystem,
-    docker_options: DockerOptions,
     console: Console,
 ) -> Affected:
     since = changed_options.since
@@ -95,36 +90,26 @@ async def affected(
         for target in sorted(targets, key=lambda target: target.address)
         if isinstance(target, DockerImageTarget)
     ]
-    contexts = await MultiGet(
-        Get(DockerBuildContext, DockerBuildContextRequest(each.address))
-        for each in field_sets
+    tagged = await MultiGet(
+        Get(TaggedImage, DockerPackageFieldSet, each) for each in field_sets
     )
-    repositories = [
-        each.format_repository(
-            docker_options.default_repository, context.interpolation_context
-        )
-        for each, context in zip(field_sets, contexts)
-    ]
-    tags = [
-        each.format_tag("{pants.hash}", context.interpolation_context)
-        for each, context in zip(field_sets, contexts)
-    ]
-    names = tuple(map("{}:{}".format, repositories, tags))
+    names = tuple(each.name for each in tagged)
     found = await Get(FoundImages, ImageLookup(names, registry))
 
     images = []
-    for index, each in enumerate(field_sets):
+    for index, each in enumerate(tagged):
+        address = each.field_set.address
         images.append(
             Image(
-                address=each.address.spec,
-                repository=repositories[index],
-                tag=tags[index],
+                address=address.spec,
+                repository=each.repository,
+                tag=each.tag,
                 state=state_of(
                     found.engine[index], found.registry[index], bool(registry)
                 ),
                 engine=found.engine[index],
                 registry=found.registry[index],
-                why=shortest_path(each.address, reached),
+                why=shortest_path(address, reached),
             )
         )
 
