@@ -87,6 +87,8 @@ def test_unknown_name(tree: Path, names: list[str], message: str) -> None:
         (["--airflow", "--date", "2017-06-01"], "serves all objectives"),
         (["retail", "one", "first", "--date", "June"], "'June' is no ISO date"),
         (["retail", "one", "first", "--date", "2999-01-01"], "is not over yet"),
+        (["retail", "one", "first", "--deployment", "pord"], "did you mean prod?"),
+        (["--airflow", "--deployment", ""], "has an overlay for a deployment ''"),
     ],
 )
 def test_wrong_use(
@@ -97,6 +99,8 @@ def test_wrong_use(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tree)
+    (tree / "maxaiconfigs/retail/one").mkdir(parents=True)
+    (tree / "maxaiconfigs/retail/one/spark_config.prod.json").touch()
     assert local.main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and message in line

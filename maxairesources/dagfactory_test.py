@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 # This module has to be the first to import Airflow.
-from maxairesources.testing.dags import load_dags, mistakes_in
+from maxairesources.testing.dags import check_dag, load_dags, mistakes_in
 
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
@@ -247,7 +247,25 @@ def test_deployment_changes_the_conf(tree: Tree) -> None:
     assert conf == {IMAGE: "maxai/qsr", "spark.executor.instances": 9}
     tree.deployment = "pord"
     told = tree.error(BOTH)
-    assert "MAXAI_DEPLOYMENT: there is no deployment 'pord'; did you mean prod?" in told
+    assert "MAXAI_DEPLOYMENT: no config has an overlay for a deployment 'pord'" in told
+    assert "did you mean prod?" in told
+
+
+def test_a_dag_is_checked_with_the_overlays_of_all_deployments(tree: Tree) -> None:
+    lines = "f = DAGFactory('qsr.customer360.obj0', 'qsr', 'customer360', 'obj0')\n"
+    tree.bag(f"{lines}{BOTH}dag = f.create_dag()")
+    test = str(tree.root / DAG_FILE.replace("dag.py", "dag_test.py"))
+    # An overlay of another usecase is no matter of this DAG.
+    tree.write("maxaiconfigs/qsr/other/spark_config.prod.json", "{")
+    tree.write(f"{CONFIGS}/spark_config.dev.json", {})
+    check_dag(test)
+    tree.write(f"{CONFIGS}/spark_config.staging_2.json", {"conf": None})
+    with pytest.raises(AssertionError, match="spark_config.staging_2.json"):
+        check_dag(test)
+    (tree.root / f"{CONFIGS}/spark_config.staging_2.json").unlink()
+    tree.write(f"{CONFIGS}/obj0/py_config.prod.json", "{")
+    with pytest.raises(AssertionError, match="py_config.prod.json"):
+        check_dag(test)
 
 
 def test_every_operator_can_be_added(tree: Tree) -> None:

@@ -21,7 +21,7 @@ from typing import NoReturn
 from local_runner.containers import Settings, build_images, count_cpus, image_of
 from local_runner.home import home, new_run, session
 from local_runner.standalone import serve
-from maxairesources.config_store.objective import DEPLOYMENTS
+from maxairesources.config_store.objective import find_deployments
 from maxairesources.errors import InputError, nearest
 
 _EPILOG = """\
@@ -55,8 +55,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("objective", nargs="?", help="such as segmentation")
     result.add_argument(
         "--deployment",
-        choices=DEPLOYMENTS,
-        help="the deployment whose overlays apply (default: none)",
+        metavar="NAME",
+        help="the deployment whose overlays apply, such as prod (default: none)",
     )
     result.add_argument(
         "--date",
@@ -101,6 +101,17 @@ def find_objective(root: Path, names: Sequence[str]) -> Path:
     return folder
 
 
+def check_deployment(root: Path, name: str) -> None:
+    """Raise an InputError if no config has an overlay for a deployment."""
+    known = {*find_deployments(root / "maxaiconfigs")}
+    if name not in known:
+        raise InputError(
+            f"no config has an overlay for a deployment {name!r}",
+            nearest(name, known),
+            "--deployment",
+        )
+
+
 def data_root(root: Path, environment: Mapping[str, str]) -> Path:
     """Return the folder that holds the data.
 
@@ -137,6 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "give domain, usecase and objective, or --airflow",
                 "arguments",
             )
+        if options.deployment is not None:
+            check_deployment(root, options.deployment)
         dags = root / "maxaidags"
         folder = dags if options.airflow else find_objective(root, names)
         date = _date(options.date)

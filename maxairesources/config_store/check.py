@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from maxairesources.config_store.objective import DEPLOYMENTS, read_objective
+from maxairesources.config_store.objective import find_deployments, read_objective
 from maxairesources.errors import InputError
 
 
@@ -23,7 +23,8 @@ def find_errors(root: Path, domains: Iterable[str]) -> list[str]:
         files = (root / "maxaiconfigs" / domain).glob("*/*/py_config.json")
         for path in sorted(files):
             usecase, objective = path.parts[-3:-1]
-            for deployment in (None, *DEPLOYMENTS):
+            deployments = {*find_deployments(path.parents[1])}
+            for deployment in (None, *sorted(deployments)):
                 try:
                     read_objective(root, domain, usecase, objective, deployment)
                 except InputError as error:

@@ -44,7 +44,7 @@ def test_each_error_is_told_once(root: Path) -> None:
     assert "did you mean name?" in error
 
 
-@pytest.mark.parametrize("deployment", ["dev", "prod"])
+@pytest.mark.parametrize("deployment", ["dev", "prod", "staging_2"])
 def test_overlays_are_checked_too(root: Path, deployment: str) -> None:
     write(root, f"weekly/py_config.{deployment}.json", {"fit": {"function": None}})
     (error,) = check.find_errors(root, ["retail"])

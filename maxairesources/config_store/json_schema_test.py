@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from maxairesources.config_store import json_schema, spark_keys
-from maxairesources.config_store.objective import merge
+from maxairesources.config_store.objective import find_deployments, merge
 from maxairesources.config_store.spark_keys import mistake_in
 
 SCHEMAS = json_schema.schemas()
@@ -76,7 +76,9 @@ def test_good_config_passes(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=str)
-@pytest.mark.parametrize("deployment", [None, "dev", "prod"])
+@pytest.mark.parametrize(
+    "deployment", [None, *sorted({*find_deployments(Path("maxaiconfigs"))})]
+)
 def test_committed_config_passes(path: Path, deployment: str | None) -> None:
     config = json.loads(path.read_text())
     overlay = path.with_suffix(f".{deployment}.json")

@@ -22,8 +22,9 @@ from maxairesources.errors import InputError, nearest
 
 Model = TypeVar("Model", bound=ConfigModel)
 
-# The deployments that may have overlays.
-DEPLOYMENTS = ("dev", "prod")
+# The name of an overlay has the deployment's in it.
+_DEPLOYMENT = r"\.([a-z][a-z0-9_]*)"
+_OVERLAY = re.compile(rf"(?:kubepod|py|spark)_config{_DEPLOYMENT}\.json")
 
 SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
 
@@ -76,6 +77,17 @@ def merge(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def find_deployments(folder: Path) -> Iterator[str]:
+    """Yield the deployment that each overlay in a folder of configs, or below, is for.
+
+    What deployments there are, only the root BUILD file knows; `lint` compares the two.
+    """
+    # Of a file with another name, `_check_names` tells.
+    for path in folder.rglob("*_config.*.json"):
+        if overlay := _OVERLAY.fullmatch(path.name):
+            yield overlay[1]
+
+
 def read_config(
     model: type[Model], root: Path, path: Path, deployment: str | None
 ) -> tuple[dict[str, Any], Model, str]:
@@ -124,15 +136,17 @@ def read_objective(
         deployment: the deployment whose overlays apply; None means no overlays.
 
     Raises:
-        InputError: a config is missing or wrong, or a task has two launches.
+        InputError: a config is missing or wrong, a task has two launches, or there is no
+            overlay for the deployment anywhere.
     """
-    if deployment is not None and deployment not in DEPLOYMENTS:
+    configs = root / "maxaiconfigs"
+    if deployment is not None and deployment not in find_deployments(configs):
         raise InputError(
-            f"there is no deployment {deployment!r}",
-            nearest(deployment, DEPLOYMENTS),
+            f"no config has an overlay for a deployment {deployment!r}",
+            nearest(deployment, {*find_deployments(configs)}),
             "MAXAI_DEPLOYMENT",
         )
-    folder = root / "maxaiconfigs" / domain / usecase
+    folder = configs / domain / usecase
     _check_names(root, folder, "spark_config", "kubepod_config")
     _check_names(root, folder / objective, "py_config")
     data, _, py_name = read_config(
@@ -242,13 +256,14 @@ def _removed_in_vain(
 
 
 def _check_names(root: Path, folder: Path, *kinds: str) -> None:
-    """Raise an InputError for a file that nothing would read, such as an overlay's typo."""
-    ends = (".json", *(f".{deployment}.json" for deployment in DEPLOYMENTS))
-    names = [f"{kind}{end}" for kind in kinds for end in ends]
+    """Raise an InputError for a file that nothing would read, such as a config's typo."""
+    known = re.compile(rf"(?:{'|'.join(kinds)})(?:{_DEPLOYMENT})?\.json")
     for path in sorted(folder.glob("*.json")):
-        if path.name not in names:
+        if not known.fullmatch(path.name):
+            deployments = {*find_deployments(root / "maxaiconfigs")}
+            ends = ("", *(f".{deployment}" for deployment in deployments))
             raise InputError(
                 "is no name of a config or an overlay",
-                nearest(path.name, names),
+                nearest(path.name, (f"{k}{end}.json" for k in kinds for end in ends)),
                 path.relative_to(root),
             )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from maxairesources.config_store.objective import (
     Launch,
+    find_deployments,
     merge,
     read_objective,
     to_argument,
@@ -313,27 +314,51 @@ def test_wrong_overlay_is_named(
     overlay: str, data: Any, expected: str, tree: Tree
 ) -> None:
     tree.write(f"{overlay}.dev.json", data)
+    tree.write(f"{KUBEPOD}.prod.json", {})
     assert expected in tree.message("dev")
     tree.read("prod")
 
 
-@pytest.mark.parametrize("name", ["pord", "Prod", "../prod", "", "*"])
-def test_unknown_deployment(name: str, tree: Tree) -> None:
-    start = f"MAXAI_DEPLOYMENT: there is no deployment {name!r}; "
-    assert tree.message(name).startswith(start)
+@pytest.mark.parametrize("name", ["pord", "Prod", "../prod", "", "*", "spark_config"])
+def test_deployment_without_an_overlay(name: str, tree: Tree) -> None:
+    start = f"MAXAI_DEPLOYMENT: no config has an overlay for a deployment {name!r}; "
+    assert tree.message(name) == f"{start}use one of: none is defined"
+    tree.write(f"{SPARK}.prod.json", {})
+    told = tree.message(name)
+    assert told.startswith(start) and "prod" in told[len(start) :]
+
+
+def test_overlay_of_any_usecase_makes_a_deployment(tree: Tree) -> None:
+    tree.write("maxaiconfigs/finance/risk/daily/py_config.staging_2.json", {})
+    assert tree.read("staging_2") == tree.read()
+    assert {*find_deployments(tree.root)} == {"staging_2"}
+
+
+def test_without_a_deployment_no_other_usecase_is_looked_at(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Path, "rglob")
+    tree.write(f"{SPARK}.dev.json", {})
+    tree.read()
 
 
 @pytest.mark.parametrize(
     ("file", "meant"),
     [
-        (f"{SPARK}.pord.json", "spark_config.prod.json"),
+        (f"{SPARK}.Prod.json", "spark_config.prod.json"),
+        (f"{SPARK}.prod.v2.json", "spark_config.prod.json"),
+        (f"{SPARK}..json", "spark_config.json"),
+        ("maxaiconfigs/retail/loyalty/spark_confg.prod.json", "spark_config.prod.json"),
+        ("maxaiconfigs/retail/loyalty/py_config.prod.json", "kubepod_config.prod.json"),
         ("maxaiconfigs/retail/loyalty/sparkconfig.json", "spark_config.json"),
         ("maxaiconfigs/retail/loyalty/kubepods_config.json", "kubepod_config.json"),
-        ("maxaiconfigs/retail/loyalty/churn/py_config.dve.json", "py_config.dev.json"),
+        ("maxaiconfigs/retail/loyalty/churn/py_config.-dev.json", "py_config.dev.json"),
         ("maxaiconfigs/retail/loyalty/churn/pyconfig.json", "py_config.json"),
     ],
 )
 def test_file_that_nothing_would_read(file: str, meant: str, tree: Tree) -> None:
+    for deployment in ("dev", "prod"):
+        tree.write(f"maxaiconfigs/other/usecase/spark_config.{deployment}.json", {})
     tree.write(file, {})
     told = tree.message()
     assert told.startswith(

@@ -40,9 +40,6 @@ from maxairesources.config_store import objective  # noqa: E402
 from maxairesources.operators import unmapped  # noqa: E402
 from maxairesources.pods import mistakes_in_pod  # noqa: E402
 
-# The deployments whose overlays every config may have; None is the config alone.
-DEPLOYMENTS = (None, *objective.DEPLOYMENTS)
-
 
 def load_dags(file: Path, deployment: str | None = None) -> DagBag:
     """Return what Airflow loads from a dag.py, import errors included.
@@ -59,7 +56,7 @@ def load_dags(file: Path, deployment: str | None = None) -> DagBag:
 
 
 def check_dag(test_file: str) -> None:
-    """Assert that the dag.py beside a test is right in every deployment.
+    """Assert that the dag.py beside a test is right, with the overlays of each deployment.
 
     It loads, has the id `<domain>.<usecase>.<objective>`, can be stored by Airflow, and
     Kubernetes would take each of its pods.
@@ -69,7 +66,8 @@ def check_dag(test_file: str) -> None:
     """
     file = Path(test_file).resolve().with_name("dag.py")
     names = file.parts[-4:-1]
-    for deployment in DEPLOYMENTS:
+    configs = Path(*file.parts[:-5], "maxaiconfigs", *names[:2])
+    for deployment in (None, *sorted({*objective.find_deployments(configs)})):
         bag = load_dags(file, deployment)
         assert not bag.import_errors, "\n".join(bag.import_errors.values())
         # Airflow passes over a file without the words airflow and dag, in silence.
