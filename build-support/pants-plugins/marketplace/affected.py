@@ -32,12 +32,12 @@ from marketplace.changed_targets import (
     reach,
 )
 from marketplace.changes import read_changes
-from marketplace.domain_files import DEPLOYMENTS
+from marketplace.deployments import Deployment, Deployments, MarketplaceDeployment
+from marketplace.domain_files import DAG_FILE, domain_of
 from marketplace.image_lookup import FoundImages, ImageLookup
 from marketplace.image_tags import TaggedImage
 
-_DAG = re.compile(r"maxaidags/([^/]+)/([^/]+)/([^/]+)/dag\.py")
-_OVERLAY = re.compile(rf"maxaiconfigs/.*\.({'|'.join(DEPLOYMENTS)})\.json")
+_OVERLAY = re.compile(r"maxaiconfigs/.*\.([a-z0-9_]+)\.json")
 
 
 class Format(Enum):
@@ -77,7 +77,8 @@ async def affected(
         )
         return Affected(exit_code=1)
     changes = read_changes(since)
-    changed, env = await MultiGet(
+    deployments, changed, env = await MultiGet(
+        Get(Deployments),
         Get(ChangedTargets, ChangedTargetsRequest(changes)),
         Get(EnvironmentVars, EnvironmentVarsRequest(("MAXAI_REGISTRY",))),
     )
@@ -117,13 +118,15 @@ async def affected(
         target.address: ".".join(names_of.groups())
         for target in targets
         if target.address in reached
-        and (names_of := _DAG.fullmatch(target.address.spec))
+        and (names_of := DAG_FILE.fullmatch(target.address.spec))
     }
-    deployed = {*dags, *(each.address for each in field_sets)}
-    deployments = find_deployments(changed.by_file, dependents, deployed)
-    if any(map(_DAG.fullmatch, changes.deleted)):
-        # A DAG that is gone is gone from every deployment.
-        deployments = DEPLOYMENTS
+    deployed = {
+        *dags,
+        *(each.address for each in field_sets),
+        *(each.address for each in targets if isinstance(each, MarketplaceDeployment)),
+    }
+    # A DAG that is gone is gone from every deployment that carries its domain.
+    gone = {name[1] for name in map(DAG_FILE.fullmatch, changes.deleted) if name}
     report = Report(
         since=since,
         base=changes.base,
@@ -137,7 +140,12 @@ async def affected(
             )
         ),
         dags=tuple(sorted(dags.values())),
-        deployments=deployments,
+        deployments=tuple(
+            each.name
+            for each in deployments
+            if any(map(each.carries, gone))
+            or is_affected(each, changed.by_file, dependents, deployed)
+        ),
         notes=found.notes,
     )
     if options.format == Format.JSON:
@@ -167,22 +175,29 @@ def shortest_path(address: Address, reached: Reached) -> tuple[str, ...]:
     return (step, *reversed(path)) if step else ()
 
 
-def find_deployments(
+def is_affected(
+    deployment: Deployment,
     by_file: ByFile,
     dependents: ChangedDependents,
-    deployed: set[Address],
-) -> tuple[str, ...]:
-    """Where the deployed DAGs and images change: an overlay changes its deployment alone."""
-    files_of: dict[str, dict[str, Iterable[Address]]] = {}
-    for path, addresses in by_file.items():
-        overlay = _OVERLAY.fullmatch(path)
-        files_of.setdefault(overlay[1] if overlay else "", {})[path] = addresses
-    changed = {
-        name
-        for name, files in files_of.items()
-        if not deployed.isdisjoint(reach(files, dependents))
+    deployed: Iterable[Address],
+) -> bool:
+    """Whether the files change what a deployment carries, or the deployment itself.
+
+    An overlay changes its deployment alone.
+    """
+
+    def is_carried(address: Address) -> bool:
+        if not address.spec_path:
+            return address.target_name == deployment.name
+        domain = domain_of(f"{address.spec_path}/")
+        return domain is None or deployment.carries(domain)
+
+    files = {
+        path: addresses
+        for path, addresses in by_file.items()
+        if not (overlay := _OVERLAY.fullmatch(path)) or overlay[1] == deployment.name
     }
-    return tuple(name for name in DEPLOYMENTS if {name, ""} & changed)
+    return not reach(files, dependents).keys().isdisjoint(filter(is_carried, deployed))
 
 
 def rules() -> Iterable[Any]:

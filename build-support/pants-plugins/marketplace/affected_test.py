@@ -6,9 +6,10 @@ from typing import Iterable
 
 import pytest
 from marketplace import image_lookup
-from marketplace.affected import find_deployments, shortest_path, state_of
+from marketplace.affected import is_affected, shortest_path, state_of
 from marketplace.affected_report import Image, Report, as_json, markdown, table
 from marketplace.changed_targets import ChangedDependents, reach
+from marketplace.deployments import Deployment
 from marketplace.image_lookup import FoundImages, ImageLookup
 from pants.core.util_rules import system_binaries
 from pants.engine.addresses import Address
@@ -69,11 +70,24 @@ def test_only_the_registry_tells_what_is_identical(
     assert state_of(engine, registry, asked) == expected
 
 
+ROOT_DEV, ROOT_PROD = (Address("", target_name=name) for name in ("dev", "prod"))
+DEPLOYMENTS = (
+    Deployment("dev", "r", "d"),
+    Deployment("prod", "r", "d", domains=("a", "b")),
+)
 OVERLAYS = {
     f"maxaiconfigs/a/b/spark_config.{name}.json": [at("overlay")]
-    for name in ("dev", "prod")
+    for name in ("dev", "prod", "gone")
 }
-DEV, PROD = OVERLAYS
+DEV, PROD, GONE = OVERLAYS
+
+
+def where(by_file: dict[str, list[Address]], *deployed: Address) -> tuple[str, ...]:
+    return tuple(
+        each.name
+        for each in DEPLOYMENTS
+        if is_affected(each, by_file, EDGES, {*deployed, ROOT_DEV, ROOT_PROD})
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,6 +97,9 @@ DEV, PROD = OVERLAYS
         ([DEV], ("dev",)),
         ([PROD], ("prod",)),
         ([PROD, DEV], ("dev", "prod")),
+        # Of a deployment that there is not, nothing changes anywhere.
+        ([GONE], ()),
+        ([GONE, PROD], ("prod",)),
         (["maxaiconfigs/a/b/spark_config.json"], ("dev", "prod")),
         ([DEV, "maxaiusecases/a/b/handlers/h.prod.json"], ("dev", "prod")),
         (["maxairesources/unused.py"], ()),
@@ -98,7 +115,21 @@ def test_an_overlay_changes_its_deployment_alone(
         "maxairesources/unused.py": [at("unused")],
     }
     by_file = {path: targets[path] for path in files}
-    assert find_deployments(by_file, EDGES, {at("dag"), at("image")}) == expected
+    assert where(by_file, at("dag"), at("image")) == expected
+
+
+def test_a_deployment_changes_with_the_domains_that_it_carries() -> None:
+    image = Address("maxaiusecases/a", target_name="image")
+    dag = Address("maxaidags/c/d/e", relative_file_path="dag.py")
+    assert where({"x": [image]}, image, dag) == ("dev", "prod")
+    assert where({"x": [dag]}, image, dag) == ("dev",)
+    # What is not among the specs is not deployed.
+    assert where({"x": [dag, image]}) == ()
+
+
+def test_a_deployment_changes_with_its_own_target() -> None:
+    assert where({"BUILD": [ROOT_PROD]}) == ("prod",)
+    assert where({"BUILD": [ROOT_DEV, ROOT_PROD]}) == ("dev", "prod")
 
 
 EMPTY = Report("origin/main", "0123456789abcdef", (), (), (), (), ())

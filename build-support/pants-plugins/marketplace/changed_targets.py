@@ -44,14 +44,14 @@ from pants.util.frozendict import FrozenDict
 from pants.vcs.changed import ChangedAddresses
 
 from marketplace.changes import Changes
+from marketplace.domain_files import CONFIGS, DAGS, domain_of
 from marketplace.launch_configs import LaunchConfigTarget
+from marketplace.release_target import MarketplaceRelease
 from marketplace.sources_below import SourcesBelow, SourcesBelowFieldSet
 
 Edges = Mapping[Address, Iterable[Address]]
 ByFile = Mapping[str, Iterable[Address]]
 Reached = Mapping[Address, Union[Address, str]]
-
-_TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
 
 
 class DomainsMixed(Exception):
@@ -127,7 +127,7 @@ async def find_changed_targets(
     }
     sources = [
         each
-        for each in _reachable(targets, map(_domain_of_path, modules.values()))
+        for each in _reachable(targets, map(domain_of, modules.values()))
         if modules and each.has_field(PythonSourceField)
     ]
     parsed = await MultiGet(
@@ -189,12 +189,14 @@ def _had(target: Target, path: str) -> bool:
         # Without its BUILD file, a folder has no sources any more.
         return "/" in below and below.endswith((".py", ".json", "/BUILD"))
     tree, _, names = path.rpartition("/")[0].partition("/")
+    if isinstance(target, MarketplaceRelease):
+        return tree in (CONFIGS, DAGS) and path.endswith((".json", "/dag.py", "/BUILD"))
     folder = f"{target.address.spec_path}/"
     return (
-        tree == "maxaiconfigs"
+        tree == CONFIGS
         and target.address.is_file_target
         and target.address.filename.endswith("/dag.py")
-        and folder.startswith(f"maxaidags/{names}/")
+        and folder.startswith(f"{DAGS}/{names}/")
     )
 
 
@@ -242,7 +244,7 @@ async def map_dependents(
     of_all = {address for address in gathered if _domain(address) is None}
     reached = {_domain(address, known) for address in changed.addresses - of_all}
     # What a deleted file leaves behind has to be asked for, and may be an error.
-    reached |= {_domain_of_path(path) for path in changed.gone}
+    reached |= {domain_of(path) for path in changed.gone}
     reachable = _reachable(targets, reached)
     dependencies = await MultiGet(
         Get(
@@ -298,7 +300,7 @@ def _domain(
         address: the address of a target.
         known: the domains whose resolves count.
     """
-    if domain := _domain_of_path(f"{address.spec_path}/"):
+    if domain := domain_of(f"{address.spec_path}/"):
         return domain
     resolve = address.parameters.get("resolve")
     return resolve if resolve in known else None
@@ -318,11 +320,6 @@ async def find_affected_addresses(
     }
     reached = reach(changed.by_file, dependents)
     return ChangedAddresses(sorted(reached.keys() - (generators - roots)))
-
-
-def _domain_of_path(path: str) -> str | None:
-    tree, *below = path.split("/")
-    return below[0] if len(below) > 1 and tree in _TREES else None
 
 
 def reach(by_file: ByFile, dependents: ChangedDependents) -> Reached:

@@ -17,7 +17,6 @@ from marketplace.domain_files import (
     CONFIGS,
     DAG_NAMES,
     DAGS,
-    DEPLOYMENTS,
     LAUNCHED_FROM,
     PY_CONFIG,
     TREES,
@@ -30,15 +29,15 @@ from marketplace.domain_files import (
     get_in,
     imports_in,
     path_of,
-    with_overlays,
 )
 from marketplace.launch_configs import IN_IMAGE, SPARK_IMAGES
 
-# The files of a folder, by its depth in a tree: those that it must have, and may have.
+# The files of a folder, by its depth in a tree: those that it must have, and may have. Where it
+# may have a config, it may have that one's overlays.
 FILES: dict[tuple[str, int], tuple[Names, Names]] = {
     (CONFIGS, 0): ((), ("BUILD",)),
-    (CONFIGS, 2): (("BUILD",), with_overlays(*LAUNCHED_FROM.values())),
-    (CONFIGS, 3): (("BUILD", PY_CONFIG), with_overlays(PY_CONFIG)),
+    (CONFIGS, 2): (("BUILD",), tuple(LAUNCHED_FROM.values())),
+    (CONFIGS, 3): (("BUILD", PY_CONFIG), (PY_CONFIG,)),
     (DAGS, 0): ((), (".airflowignore", "BUILD")),
     (DAGS, 3): (("BUILD", "dag.py", "dag_test.py", "run_test.py"), ()),
     (USECASES, 1): (
@@ -59,7 +58,7 @@ class Finding(NamedTuple):
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """A remedy that gives the valid name nearest to another."""
-    if close := difflib.get_close_matches(name, valid := sorted(valid), 1):
+    if close := difflib.get_close_matches(name, valid := sorted({*valid}), 1):
         return f"did you mean {close[0]}?"
     return f"use one of: {', '.join(valid[:9])}" if valid else "drop it"
 
@@ -100,8 +99,10 @@ def unexpected_file(domain: Domain) -> Iterator[Finding]:
     """
     for path in domain.files:
         tree, *folders, file = path.split("/")
-        files = sum(FILES.get((tree, len(folders)), ()), ())
-        expected = [each for each in files if "/" not in each]
+        must, may = FILES.get((tree, len(folders)), ((), ()))
+        expected = [each for each in (*must, *may) if "/" not in each]
+        if tree == CONFIGS:
+            expected += domain.with_overlays(*(e for e in may if e.endswith(".json")))
         if tree == USECASES and folders[2:] not in ([], ["handlers"]):
             expected = []
         if tree in TREES and not any(fnmatch.fnmatchcase(file, e) for e in expected):
@@ -211,7 +212,7 @@ def task_name(domain: Domain) -> Iterator[Finding]:
             if base not in domain.files:
                 problem = f"task {task!r} is a {operator}, but there is no {base}"
                 yield Finding(path, problem, "add that file, with the task")
-            for config in (*with_overlays(base), py_config):
+            for config in (*domain.with_overlays(base), py_config):
                 tasks = domain.tasks_in(config)
                 if tasks is not None and task not in tasks:
                     problem = f"task {task!r} is not in {config}"
@@ -350,7 +351,7 @@ def overlay(domain: Domain) -> Iterator[Finding]:
     Use the base's key, or add it to the base.
     """
     for path, patch in domain.configs.items():
-        base = re.sub(f"[.]({'|'.join(DEPLOYMENTS)})[.]json$", ".json", path)
+        base = domain.base_of(path)
         if base not in domain.files:
             yield Finding(path, f"there is no {base} to change", "add it, or drop this")
         # It is no recursion, since JSON may be nested as deeply as Python's stack.

@@ -83,6 +83,7 @@ def findings(files: Mapping[str, Any], **others: Any) -> list[str]:
     facts: dict[str, Any] = {
         "resolves": {"retail": f"{U}/requirements.lock"},
         "registered": ("retail",),
+        "deployments": ("dev", "prod"),
     }
     return check(Domain(files=texts, **{"name": "retail", **facts, **others}))
 
@@ -128,6 +129,18 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         {P.replace(".json", ".pord.json"): {}},
         {},
         ("py_config.pord.json: unexpected-file: ", "did you mean py_config.prod.json?"),
+    ),
+    (
+        "unexpected-file",
+        {S.replace(".json", ".prod.json"): {}},
+        {"deployments": ("dev", "staging_2")},
+        ("spark_config.prod.json: unexpected-file: ", "did you mean spark_config."),
+    ),
+    (
+        "overlay",
+        {f"{P[:-5]}.staging_2.json": {"scores": {}}},
+        {"deployments": ("prod", "staging_2")},
+        (f"{P[:-5]}.staging_2.json: overlay: $.scores is not", "did you mean score?"),
     ),
     (
         "unexpected-file",

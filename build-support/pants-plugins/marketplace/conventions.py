@@ -28,6 +28,7 @@ from pants.util.logging import LogLevel
 
 from marketplace.changes import MACROS, read_macros
 from marketplace.convention_rules import RULES, check
+from marketplace.deployments import Deployments
 from marketplace.domain_files import CONFIGS, TREES, Domain
 
 CHECKER = Address(
@@ -38,6 +39,7 @@ CHECKER = Address(
 REQUIREMENTS = "3rdparty/python/*.txt"
 # A change of these is one of every domain.
 OF_ALL = (
+    "BUILD",
     "pants.toml",
     MACROS,
     "3rdparty/python/build-support.lock",
@@ -64,10 +66,11 @@ class ConventionsRequest(LintFilesRequest):
 
 @dataclass(frozen=True)
 class Registered:
-    """The lock of each resolve, and the domains that the macros have."""
+    """The lock of each resolve, the domains that the macros have, and the deployments."""
 
     resolves: tuple[tuple[str, str], ...]
     domains: tuple[str, ...]
+    deployments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,14 @@ async def list_conventions(console: Console) -> ConventionsGoal:
 
 
 @rule
-async def read_registered(python_setup: PythonSetup) -> Registered:
+async def read_registered(
+    python_setup: PythonSetup, deployments: Deployments
+) -> Registered:
     macros = await Get(DigestContents, PathGlobs([MACROS]))
     lists = [read_macros(file.content.decode())[1] for file in macros]
     domains = [name for each in lists for name in sorted(each.get("DOMAINS", ()))]
-    return Registered(tuple(python_setup.resolves.items()), tuple(domains))
+    resolves = tuple(python_setup.resolves.items())
+    return Registered(resolves, tuple(domains), deployments.names)
 
 
 @rule
@@ -166,6 +172,7 @@ async def find(request: FindingsRequest, registered: Registered) -> Findings:
         files,
         dict(registered.resolves),
         registered.domains,
+        registered.deployments,
         tuple(filter(None, errors.splitlines())),
     )
     return Findings(tuple(check(domain)), stderr)

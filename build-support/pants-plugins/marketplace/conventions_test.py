@@ -10,7 +10,7 @@ from pants.core.util_rules.partitions import Partitions
 from pants.engine.environment import EnvironmentName
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
-from marketplace import conventions
+from marketplace import conventions, deployments
 from marketplace.convention_rules import RULES
 from marketplace.conventions import ConventionsRequest, Findings, FindingsRequest
 
@@ -29,6 +29,7 @@ def rule_runner() -> RuleRunner:
     rule_runner = RuleRunner(
         rules=[
             *conventions.rules(),
+            *deployments.rules(),
             *pex.rules(),
             *pex_from_targets.rules(),
             *PythonSetup.rules(),
@@ -38,6 +39,7 @@ def rule_runner() -> RuleRunner:
             QueryRule(LintResult, [ConventionsRequest.Batch, EnvironmentName]),
             QueryRule(Findings, [FindingsRequest, EnvironmentName]),
         ],
+        target_types=[deployments.MarketplaceDeployment],
     )
     resolves = {name: LOCK.format(name) for name in ("gone", "retail")}
     rule_runner.set_options(
@@ -56,6 +58,7 @@ def rule_runner() -> RuleRunner:
         (["maxaiconfigs/a/x.json", "maxaiusecases/b/x.py"], ["a", "b"]),
         (["maxaidags/BUILD"], [""]),
         (["3rdparty/python/lint.txt"], [""]),
+        (["BUILD"], ["", "finance", "gone", "retail"]),
         (["pants.toml"], ["", "finance", "gone", "retail"]),
         (["build-support/macros.py"], ["", "finance", "gone", "retail"]),
         (["3rdparty/python/build-support.lock"], ["", "finance", "gone", "retail"]),
@@ -105,6 +108,18 @@ def test_lint_tells_an_entry_without_a_folder(
     result = lint(rule_runner, domain)
     assert result.stdout.startswith(f"{file}: domain-not-registered: ")
     assert "\n" not in result.stdout
+
+
+def test_an_overlay_is_for_a_deployment_of_the_root_build_file(
+    rule_runner: RuleRunner,
+) -> None:
+    overlay = "maxaiconfigs/retail/churn/spark_config.staging.json"
+    rule_runner.write_files({overlay: "{}"})
+    told = f"{overlay}: unexpected-file: nothing of that name belongs here; "
+    assert told in lint(rule_runner, "retail").stdout
+    fields = "name='staging', registry='r', destination='d'"
+    rule_runner.write_files({"BUILD": f"marketplace_deployment({fields})"})
+    assert told not in lint(rule_runner, "retail").stdout
 
 
 def test_the_goal_lists_all_rules(rule_runner: RuleRunner) -> None:

@@ -18,8 +18,9 @@ from marketplace.launch_configs import IN_IMAGE
 Names = tuple[str, ...]
 
 CONFIGS, DAGS, USECASES = TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
-DEPLOYMENTS = ("dev", "prod")
 PY_CONFIG = "py_config.json"
+# The names of the objective are its groups.
+DAG_FILE = re.compile(f"{DAGS}/([^/]+)/([^/]+)/([^/]+)/dag[.]py")
 LAUNCHED_FROM = {
     "KubernetesPodOperator": "kubepod_config.json",
     "SparkSubmitOperator": "spark_config.json",
@@ -30,11 +31,6 @@ DAG_NAMES = ("dag_id", "domain_name", "usecase", "obj")
 IMPORTERS = ("__import__", "exec_module", "import_module", "pkgutil", "runpy")
 # What begins a block in CPython 3.11, but not in 3.9, which Pants itself runs on.
 NEWER_BLOCK = re.compile(r"^([ \t]*)(match|case|except ?\*).*:[ \t]*(#.*)?$", re.M)
-
-
-def with_overlays(*configs: str) -> Names:
-    ends = (".json", *(f".{deployment}.json" for deployment in DEPLOYMENTS))
-    return tuple(config[:-5] + end for config in configs for end in ends)
 
 
 class Launch(NamedTuple):
@@ -86,6 +82,8 @@ class Domain:
     resolves: Mapping[str, str]
     # The tuple DOMAINS of the macros.
     registered: Names
+    # The names of all deployments, which overlays are for.
+    deployments: Names = ()
     config_errors: Names = ()
 
     @cached_property
@@ -95,6 +93,15 @@ class Domain:
             for depth in range(len(names)):
                 found[tree, depth].add(tuple(names[:depth]))
         return found
+
+    def with_overlays(self, *configs: str) -> Names:
+        ends = (".json", *(f".{deployment}.json" for deployment in self.deployments))
+        return tuple(config[:-5] + end for config in configs for end in ends)
+
+    def base_of(self, path: str) -> str:
+        """The config that an overlay changes; of what is no overlay, that itself."""
+        stem, _, name = path[:-5].rpartition(".")
+        return f"{stem}.json" if name in self.deployments else path
 
     def folders(self, tree: str, depth: int) -> set[Names]:
         """The names of the folders at one depth of a tree that hold any file."""
@@ -170,6 +177,12 @@ class Domain:
         return {
             str(get_in(task, "name")) for task in as_list(config.get("tasks"))
         } or None
+
+
+def domain_of(path: str) -> str | None:
+    """The domain whose folder a path is in, if any."""
+    tree, *below = path.split("/")
+    return below[0] if len(below) > 1 and tree in TREES else None
 
 
 def path_of(tree: str, names: Iterable[str], *file: str) -> str:
