@@ -34,9 +34,11 @@ _EVERYTHING = re.compile(
 _SOURCES = ("3rdparty", "build-support", "maxai*")
 _UNSEEN = {"120000": "symbolic link", "160000": "submodule"}
 
-# Defaults and rules of dependencies hold for the folders below too; the macro sets both.
+# Defaults and rules of dependencies hold for the folders below too; a macro may set both, but
+# a target sets none.
 _INHERITED = re.compile(
-    r"__(defaults|dependencies_rules|dependents_rules)__|marketplace_"
+    r"__(defaults|dependencies_rules|dependents_rules)__"
+    r"|marketplace_(?!(deployments?|release)\b)"
 )
 
 

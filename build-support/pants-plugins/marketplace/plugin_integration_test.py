@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -34,7 +35,7 @@ enabled = false
 [changed]
 dependents = "transitive"
 [source]
-root_patterns = ["/"]
+root_patterns = ["/", "/build-support/*"]
 [docker]
 tailor = false
 [dockerfile-parser]
@@ -75,6 +76,19 @@ FRAUD = "maxaiusecases/finance/fraud"
 FRAUD_DAG, FRAUD_RUN = (
     f"maxaidags/finance/fraud/daily/{name}_test.py:tests" for name in ("dag", "run")
 )
+ROOT = """\
+marketplace_release(name="release")
+marketplace_deployment(
+    name="dev",
+    registry=env("A_REGISTRY", "127.0.0.1:1"),
+    destination="deployments/dev",
+    domains=["retail"],
+)
+marketplace_deployment(
+    name="prod", registry="127.0.0.1:1", destination="deployments/prod", after="dev"
+)
+"""
+ROOT_TARGETS = ["//:dev", "//:prod", "//:release"]
 DAGS = '__defaults__({(python_sources, python_tests): dict(resolve="airflow")})\n'
 DAGS += 'sources_below(name="all")\n'
 
@@ -91,7 +105,8 @@ def files() -> dict[str, str]:
         "pants.toml": f"{PANTS_TOML}[pex-cli]\n{pex_cli}",
         parser_lock: Path(parser_lock).read_text(),
         "pants": "",
-        ".gitignore": "/.pants.d/\n/.pids/\n",
+        ".gitignore": "/.pants.d/\n/.pids/\n/dist/\n",
+        "BUILD": ROOT,
         "3rdparty/python/airflow.lock": "",
         "3rdparty/python/lint.lock": "",
         "build-support/BUILD": READERS,
@@ -200,7 +215,7 @@ class Repository:
         self.git("commit", "--quiet", "--allow-empty", "--message", "change")
 
     def pants(
-        self, *arguments: str, cwd: str = "."
+        self, *arguments: str, cwd: str = ".", **env: str
     ) -> subprocess.CompletedProcess[str]:
         plugins = Path(__file__).parent.parent
         return subprocess.run(
@@ -212,7 +227,7 @@ class Repository:
                 *arguments,
             ],
             cwd=self.root / cwd,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **env},
             capture_output=True,
             text=True,
         )
@@ -228,6 +243,9 @@ class Repository:
         images = {name[14:-6] for name in listed if name.endswith(":image")}
         tests = {name for name in listed if name.endswith("_test.py:tests")}
         tests |= {*READ} & {*listed}
+        # A release has all DAGs, their configs, and the tags of all images.
+        is_released = images or any(test.startswith("maxaidags/") for test in tests)
+        assert ("//:release" in listed) == bool(is_released)
         return images, tests
 
 
@@ -670,12 +688,220 @@ def test_specs_narrow_what_a_change_affects(
 
 
 def test_a_target_of_the_root_is_among_the_specs(repository: Repository) -> None:
-    repository.write("BUILD", "target(name='release', dependencies=['maxaidags:all'])")
-    repository.commit()
-    repository.git("tag", "--force", "release")
     repository.append(f"{DAG}/dag.py")
-    listed = repository.list("--changed-since=release", "list", "//:release")
+    listed = repository.list("--changed-since=base", "list", "//:release")
     assert listed == ["//:release"]
+
+
+@pytest.mark.parametrize("tree", ["maxaiconfigs", "maxaidags"])
+def test_what_is_deleted_with_its_build_file_affects_the_release(
+    tree: str, repository: Repository
+) -> None:
+    repository.git("rm", "-r", "--quiet", f"{tree}/finance/fraud")
+    assert "//:release" in repository.list("--changed-since=base", "list", "::")
+
+
+def test_an_edit_of_the_root_build_file_affects_what_is_in_it(
+    repository: Repository,
+) -> None:
+    repository.append("BUILD")
+    assert repository.list("--changed-since=base", "list", "::") == ROOT_TARGETS
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"{CONFIGS}/kubepod_config.prod.json", ["prod"]),
+        # It carries another domain alone.
+        (f"{CONFIGS}/kubepod_config.dev.json", []),
+        ("maxaiconfigs/retail/churn/kubepod_config.dev.json", ["dev"]),
+        (f"{CONFIGS}/kubepod_config.json", ["prod"]),
+        (f"{DAG}/dag.py", ["prod"]),
+        ("maxairesources/dagfactory.py", ["dev", "prod"]),
+        ("BUILD", ["dev", "prod"]),
+    ],
+)
+def test_affected_tells_the_deployments(
+    path: str, expected: list[str], repository: Repository
+) -> None:
+    repository.append(path, "\n")
+    result = repository.pants("--changed-since=base", "affected", "--format=json")
+    assert json.loads(result.stdout)["deployments"] == expected
+
+
+def test_a_deleted_dag_is_gone_from_the_deployments_that_carry_it(
+    repository: Repository,
+) -> None:
+    repository.git("rm", "-r", "--quiet", "maxaidags/finance/fraud")
+    result = repository.pants("--changed-since=base", "affected", "--format=json")
+    assert json.loads(result.stdout)["deployments"] == ["prod"]
+
+
+# In place of the deployment tool: it tells what it was given.
+TOOL = """\
+import importlib.resources
+import json
+import os
+import sys
+from pathlib import Path
+
+text = importlib.resources.files("deployer").joinpath("deployments.json").read_text()
+release = Path(sys.argv[-1])
+print(
+    json.dumps(
+        {
+            "arguments": sys.argv[1:-1],
+            "cwd": os.getcwd(),
+            "deployments": json.loads(text),
+            "environment": os.environ["A_REGISTRY"],
+            "manifest": (release / "manifest.json").read_text(),
+            "release": release.name,
+        }
+    )
+)
+"""
+# In place of Docker: the registry lacks one of the images.
+DOCKER = """\
+#!/bin/sh
+echo "$*" >> {folder}/calls
+case "$*" in
+  "manifest inspect"*/maxai/retail:*) echo "no such manifest: x" >&2; exit 1 ;;
+  version*) echo 20.10 ;;
+  build*) echo "Successfully built 0123456789ab" ;;
+esac
+"""
+
+
+def make_buildable(repository: Repository) -> None:
+    """Images that need no packages, so that nothing has to be installed for them."""
+    for domain, usecase in DOMAINS.items():
+        code = f"maxaiusecases/{domain}"
+        repository.write(f"{code}/Dockerfile", "ARG base=debian:12\nFROM $base\n")
+        repository.write(f"{code}/requirements.txt", "")
+        repository.write(f"{code}/{usecase}/handlers/fit.py", "import maxairesources.all\n")
+    tool = "build-support/deployments"
+    repository.write(f"{tool}/BUILD", "python_sources()\n")
+    repository.write(f"{tool}/deploy.py", f"import deployer\n{TOOL}")
+    repository.write(
+        f"{tool}/deployer/BUILD",
+        "python_sources(dependencies=[':targets'])\n"
+        "marketplace_deployments(name='targets')\n",
+    )
+    repository.write(f"{tool}/deployer/__init__.py", "")
+    repository.commit()
+
+
+def digests_below(folder: Path) -> dict[str, tuple[str, int]]:
+    """The content and mode of each file in a folder."""
+    return {
+        str(path.relative_to(folder)): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mode,
+        )
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_two_clones_package_the_same_release(
+    repository: Repository, tmp_path: Path
+) -> None:
+    make_buildable(repository)
+    clone = tmp_path / "elsewhere/clone"
+    repository.git("clone", "--quiet", ".", str(clone))
+    other = Repository.__new__(Repository)
+    other.root = clone
+    for each in (repository, other):
+        # One daemon is enough; nothing that it has kept counts for a clone.
+        daemon = [] if each is repository else ["--no-pantsd", "--no-local-cache"]
+        result = each.pants(*daemon, "package", "//:release")
+        assert result.returncode == 0, result.stderr
+    ours, theirs = (
+        digests_below(each.root / "dist/release") for each in (repository, other)
+    )
+    assert ours == theirs
+    (manifest,) = (path for path in ours if path.endswith("/manifest.json"))
+    told = json.loads((clone / "dist/release" / manifest).read_text())
+    assert told["images"].keys() == {*DOMAINS}
+    folder = manifest.partition("/")[0]
+    assert {path[17:]: sha for path, (sha, _) in ours.items() if path != manifest} == (
+        told["files"]
+    )
+    assert folder == ours[manifest][0][:16]
+
+    def release() -> str:
+        result = repository.pants("package", "//:release")
+        return re.findall("Wrote dist/release/(.*)", result.stderr)[0]
+
+    # No more than a test or a README, and no less than a handler, makes another one.
+    assert release() == folder
+    for path in (f"{HANDLERS}/rank_test.py", "maxaiusecases/finance/README.md"):
+        repository.append(path)
+    assert release() == folder
+    repository.append(f"{HANDLERS}/rank.py")
+    assert release() != folder
+
+
+def test_deploy_builds_what_is_missing_and_hands_over_the_release(
+    repository: Repository, tmp_path: Path
+) -> None:
+    make_buildable(repository)
+    (tmp_path / "docker").write_text(DOCKER.format(folder=tmp_path))
+    (tmp_path / "docker").chmod(0o755)
+    env = {
+        "A_REGISTRY": "127.0.0.1:2/b",
+        "PATH": os.pathsep.join([str(tmp_path), os.environ["PATH"]]),
+    }
+    result = repository.pants("experimental-deploy", "//:prod", **env)
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["arguments"] == ["deploy", "prod", "--release"]
+    assert Path(told["cwd"]) == repository.root.resolve()
+    assert told["environment"] == "127.0.0.1:2/b"
+    assert told["deployments"]["dev"]["registry"] == "127.0.0.1:2/b"
+    assert told["deployments"]["prod"]["after"] == "dev"
+    manifest = told["manifest"].encode()
+    assert told["release"] == hashlib.sha256(manifest).hexdigest()[:16]
+    tags = json.loads(manifest)["images"]
+    calls = (tmp_path / "calls").read_text().splitlines()
+    asked = {call.split()[-1] for call in calls if call.startswith("manifest")}
+    assert asked == {f"127.0.0.1:1/maxai/{name}:{tag}" for name, tag in tags.items()}
+    (built,) = (call for call in calls if call.startswith("build"))
+    assert f"--tag maxai/retail:{tags['retail']}" in built
+
+    (tmp_path / "calls").unlink()
+    result = repository.pants("experimental-deploy", "//:dev", **env)
+    assert result.returncode == 0, result.stderr
+    calls = (tmp_path / "calls").read_text().splitlines()
+    asked = {call.split()[-1] for call in calls if call.startswith("manifest")}
+    assert asked == {f"127.0.0.1:2/b/maxai/retail:{tags['retail']}"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            'after="dev"',
+            'after="dve"',
+            "BUILD: marketplace_deployment(name=\"prod\"): after='dve' is no deployment; "
+            "did you mean dev?",
+        ),
+        (
+            '"retail"',
+            '"retial"',
+            "BUILD: marketplace_deployment(name=\"dev\"): there is no domain 'retial'; did "
+            "you mean retail?",
+        ),
+    ],
+)
+def test_a_typo_in_a_deployment_is_told(
+    old: str, new: str, expected: str, repository: Repository
+) -> None:
+    repository.write("BUILD", ROOT.replace(old, new))
+    result = repository.pants("experimental-deploy", "//:dev")
+    assert result.returncode == 1
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_without_specs_the_folder_narrows_nothing(repository: Repository) -> None:
