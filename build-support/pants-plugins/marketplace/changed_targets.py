@@ -269,6 +269,12 @@ async def map_dependents(
                 )
             edges[address].append(target.address)
     images = {each.address for each in targets if isinstance(each, DockerImageTarget)}
+    # A release has the tags of the images, whichever of their handlers a change is in.
+    releases = [
+        each.address for each in targets if isinstance(each, MarketplaceRelease)
+    ]
+    for image in images & launched.keys():
+        dependents[image].extend(releases)
     return ChangedDependents(
         dependents, launched, frozenset(gathered), frozenset(images)
     )

@@ -122,7 +122,9 @@ def test_a_build_file_that_folders_below_inherit_from_is_told(root: Path) -> Non
     write(root, "a/BUILD", "files(sources=['*'])")
     (root / "b/BUILD").unlink()
     write(root, "c/BUILD", "python_sources()")
-    write(root, "BUILD", "marketplace_release(name='release')\nmarketplace_deployment()")
+    write(
+        root, "BUILD", "marketplace_release(name='release')\nmarketplace_deployment()"
+    )
     write(root, "d/BUILD", "marketplace_deployments()")
     assert read_changes("with").inherited == ("a/BUILD", "b/BUILD")
 

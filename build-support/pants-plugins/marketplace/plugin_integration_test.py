@@ -693,6 +693,16 @@ def test_a_target_of_the_root_is_among_the_specs(repository: Repository) -> None
     assert listed == ["//:release"]
 
 
+def test_a_handler_that_no_task_launches_affects_the_release(
+    repository: Repository,
+) -> None:
+    repository.write(f"{HANDLERS}/unused.py", "")
+    runs = {test for test in image_tests("finance") if "/dag_test" not in test}
+    assert repository.affected() == ({"finance"}, runs)
+    listed = repository.list("--changed-since=base", "list", "//:")
+    assert listed == ["//:release"]
+
+
 @pytest.mark.parametrize("tree", ["maxaiconfigs", "maxaidags"])
 def test_what_is_deleted_with_its_build_file_affects_the_release(
     tree: str, repository: Repository
@@ -778,7 +788,9 @@ def make_buildable(repository: Repository) -> None:
         code = f"maxaiusecases/{domain}"
         repository.write(f"{code}/Dockerfile", "ARG base=debian:12\nFROM $base\n")
         repository.write(f"{code}/requirements.txt", "")
-        repository.write(f"{code}/{usecase}/handlers/fit.py", "import maxairesources.all\n")
+        repository.write(
+            f"{code}/{usecase}/handlers/fit.py", "import maxairesources.all\n"
+        )
     tool = "build-support/deployments"
     repository.write(f"{tool}/BUILD", "python_sources()\n")
     repository.write(f"{tool}/deploy.py", f"import deployer\n{TOOL}")
