@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from maxairesources.config_store.document import Wrong, json_path
+from maxairesources.config_store.document import Wrong, json_path, parse
 from maxairesources.config_store.objective import (
     KUBEPOD,
     SPARK,
@@ -37,7 +37,8 @@ class DAGFactory:
 
     The configs are those of maxaiconfigs beside the folder maxaidags that the dag.py is
     in, with the overlays of the deployment that the environment variable
-    MAXAI_DEPLOYMENT names, if it is set.
+    MAXAI_DEPLOYMENT names, if it is set. In a deployment, the overlays are merged in
+    already, and maxaiconfigs/deployment.json says what holds for all DAGs.
 
     Attributes:
         dag: Airflow's DAG, for what has no call here: a `TaskGroup(..., dag=factory.dag)`
@@ -83,9 +84,13 @@ class DAGFactory:
             )
         self._file = str(path.relative_to(root))
         self._usecase_configs = f"maxaiconfigs/{domain_name}/{usecase}"
-        self._configs: ObjectiveConfigs = read_objective(
-            root, *names, os.environ.get("MAXAI_DEPLOYMENT") or None
-        )
+        deployed = root / "maxaiconfigs" / "deployment.json"
+        deployment = os.environ.get("MAXAI_DEPLOYMENT") or None
+        if deployed.exists():
+            deployment = None
+            paused = parse(deployed.read_text(), deployed.relative_to(root))["paused"]
+            dag_kwargs.setdefault("is_paused_upon_creation", paused)
+        self._configs: ObjectiveConfigs = read_objective(root, *names, deployment)
         self._parents: dict[str, list[str]] = {}
         self._operators: dict[str, Any] = {}
         self._launched: set[str] = set()

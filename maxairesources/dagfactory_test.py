@@ -238,6 +238,20 @@ def test_volumes_of_a_config_become_those_of_the_pod(tmp_path: Path) -> None:
     assert pod["spec"]["containers"][0]["volumeMounts"] == mounts
 
 
+@pytest.mark.parametrize("paused", [True, False])
+def test_in_a_deployment_its_record_says_what_holds(tree: Tree, paused: bool) -> None:
+    tree.configs(pods=[pod_task(1, "a")])
+    told = {"deployment": "dev", "paused": paused}
+    tree.write("maxaiconfigs/deployment.json", told)
+    # The overlays are merged in already, whatever Airflow's environment says.
+    tree.deployment = "prod"
+    line = "f.add(task_id='a', operator='KubernetesPodOperator', parent=['root'])"
+    assert tree.dag(line).is_paused_upon_creation is paused
+    # A DAG may know better.
+    dag = tree.dag(line, f"is_paused_upon_creation={not paused}")
+    assert dag.is_paused_upon_creation is not paused
+
+
 def test_deployment_changes_the_conf(tree: Tree) -> None:
     overlay = {"conf": {"spark.executor.instances": 9}}
     tree.write(f"{CONFIGS}/spark_config.prod.json", overlay)

@@ -28,7 +28,7 @@ current-context: none
 
 # Airflow serves the logs of workers on all addresses of the machine, unless it is told
 # not to; here they are on the disk of the server that shows them.
-_AIRFLOW = """\
+AIRFLOW_COMMAND = """\
 #!/bin/sh
 case $1 in scheduler | triggerer) set -- "$@" --skip-serve-logs ;; esac
 exec "{python}" -m airflow "$@"
@@ -58,7 +58,10 @@ def home(
         (folder / "kubeconfig").write_text(_KUBECONFIG)
         commands = folder / "bin"
         commands.mkdir()
-        for command, text in (("airflow", _AIRFLOW), ("spark-submit", _SPARK_SUBMIT)):
+        for command, text in (
+            ("airflow", AIRFLOW_COMMAND),
+            ("spark-submit", _SPARK_SUBMIT),
+        ):
             (commands / command).write_text(text.format(python=sys.executable))
             (commands / command).chmod(0o755)
         # Settings of the person's own Airflow are not meant for this one; connections

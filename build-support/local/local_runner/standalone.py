@@ -1,5 +1,6 @@
 """A whole Airflow on this machine, for its pages in the browser."""
 
+import contextlib
 import json
 import secrets
 import socket
@@ -7,7 +8,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,52 @@ def serve(folder: Path, environment: Mapping[str, str], run: str) -> int:
 
     Args:
         folder: Airflow's home.
+        environment: the environment for its processes.
+        run: the id of the run.
+
+    Raises:
+        InputError: Airflow does not come up.
+    """
+    print(f"Airflow starts in {folder}", flush=True)
+    with started(folder, environment, run) as airflow:
+        dags = Path(environment["AIRFLOW__CORE__DAGS_FOLDER"])
+        files = {str(path.relative_to(dags)) for path in dags.glob("*/*/*/dag.py")}
+        print(
+            f"\naddress   {airflow.url}\nuser      {USER}\n"
+            f"password  {airflow.password}\n\n"
+            + _told_dags(Api(airflow.url, airflow.password), files)
+            + "\nA DAG runs once it is unpaused. Ctrl-C ends everything.",
+            flush=True,
+        )
+        code = airflow.process.wait()
+        raise InputError(f"ended with exit code {code}", _tail(airflow.log), "Airflow")
+
+
+@dataclass(frozen=True)
+class Airflow:
+    """A running Airflow.
+
+    Attributes:
+        url: the address of its pages and its REST interface.
+        password: of the user `USER`.
+        process: its first process.
+        log: what all of them print.
+    """
+
+    url: str
+    password: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+
+@contextlib.contextmanager
+def started(
+    folder: Path, environment: Mapping[str, str], run: str
+) -> Iterator[Airflow]:
+    """Start all parts of Airflow and yield it when they answer; at the end, end them.
+
+    Args:
+        folder: Airflow's home, which has the command bin/airflow.
         environment: the environment for its processes.
         run: the id of the run.
 
@@ -50,28 +98,13 @@ def serve(folder: Path, environment: Mapping[str, str], run: str) -> int:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
     }
-    print(f"Airflow starts in {folder}", flush=True)
     # The one by which standalone starts its parts, too.
     command = [str(folder / "bin" / "airflow"), "standalone"]
     log = folder / "standalone.log"
     with log.open("wb") as output:
         with session(command, {**environment, **settings}, run, output) as process:
             _wait(url, process, log)
-            api = Api(url, password)
-            files = {
-                str(path.relative_to(environment["AIRFLOW__CORE__DAGS_FOLDER"]))
-                for path in Path(environment["AIRFLOW__CORE__DAGS_FOLDER"]).glob(
-                    "*/*/*/dag.py"
-                )
-            }
-            print(
-                f"\naddress   {url}\nuser      {USER}\npassword  {password}\n\n"
-                + _told_dags(api, files)
-                + "\nA DAG runs once it is unpaused. Ctrl-C ends everything.",
-                flush=True,
-            )
-            code = process.wait()
-            raise InputError(f"ended with exit code {code}", _tail(log), "Airflow")
+            yield Airflow(url, password, process, log)
 
 
 class Api:

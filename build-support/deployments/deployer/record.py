@@ -1,0 +1,151 @@
+"""The records of a deployment: what was current in it, one after the other."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from release_bundle import layout
+from release_bundle.layout import DestinationError, Reader
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedImage:
+    """An image of a record.
+
+    Attributes:
+        registry: where it is.
+        repository: its repository there.
+        tag: its content tag.
+        digest: what it is run by.
+        commit: the commit that this content was deployed from first.
+    """
+
+    registry: str
+    repository: str
+    tag: str
+    digest: str
+    commit: str
+
+    @property
+    def reference(self) -> str:
+        """What names it for Kubernetes: registry/repository@digest."""
+        return f"{self.registry}/{self.repository}@{self.digest}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A release in a deployment: all that depends on both.
+
+    Attributes:
+        number: its place in the history, from 1.
+        previous: the name of the record before it, None for the first one.
+        deployment: the deployment's name.
+        action: what made it: deploy, promote or rollback.
+        origin: the record that was promoted or rolled back to, if any.
+        release: the release's name.
+        manifest: the sha256 of the release's manifest.
+        commit: the commit that it was deployed from.
+        dirty: whether there was anything that was not committed.
+        who: who deployed it.
+        when: the time in UTC, as ISO 8601 has it.
+        reason: why, if that was told.
+        overridden: the rules of the policy that --force passed over.
+        domains: the domains that the deployment carries.
+        images: the image of each domain.
+        files: the sha256 of each file of the record, rendered configs and SBOMs.
+        configs: the hash of all rendered configs.
+    """
+
+    number: int
+    previous: str | None
+    deployment: str
+    action: str
+    origin: str | None
+    release: str
+    manifest: str
+    commit: str
+    dirty: bool
+    who: str
+    when: str
+    reason: str | None
+    overridden: list[str]
+    domains: list[str]
+    images: dict[str, RecordedImage]
+    files: dict[str, str]
+    configs: str
+
+    def to_json(self) -> bytes:
+        """Return the content of record.json."""
+        return layout.to_json(dataclasses.asdict(self))
+
+    @property
+    def name(self) -> str:
+        """The record's name, which holds the hash of its content."""
+        return layout.record_name(self.number, self.to_json())
+
+    @property
+    def folder(self) -> str:
+        """Where it is at the destination."""
+        return f"records/{self.name}"
+
+
+def parse(told: dict[str, Any]) -> Record:
+    """Return the record that a record.json tells."""
+    images = {name: RecordedImage(**each) for name, each in told["images"].items()}
+    return Record(**{**told, "images": images})
+
+
+def read_current(reader: Reader) -> Record | None:
+    """Return the current record, None if nothing was deployed yet.
+
+    Raises:
+        DestinationError: it is missing or was changed.
+    """
+    name = layout.read_pointer(reader)
+    return parse(layout.read_record(reader, name)) if name else None
+
+
+def read_history(reader: Reader) -> Iterator[Record]:
+    """Yield the records from the current one back to the first.
+
+    Raises:
+        DestinationError: one of them is missing or was changed.
+    """
+    record = read_current(reader)
+    while record:
+        yield record
+        if not record.previous:
+            return
+        record = parse(layout.read_record(reader, record.previous))
+
+
+def hash_configs(files: dict[str, str]) -> str:
+    """Return the hash of all rendered configs, from the sha256 of each file of a record."""
+    configs = {p: value for p, value in files.items() if p.startswith("maxaiconfigs/")}
+    return layout.digest(layout.to_json(configs))
+
+
+def find_drift(reader: Reader, record: Record) -> list[str]:
+    """Return a line for each file of a record and its release that is not what it was."""
+    drift = []
+    folders = [(record.folder, record.files, layout.RECORD)]
+    try:
+        manifest = layout.read_manifest(reader, dataclasses.asdict(record))
+        folders.append(
+            (f"releases/{record.release}", manifest["files"], layout.MANIFEST)
+        )
+    except DestinationError as error:
+        drift.append(str(error))
+    for folder, hashes, index in folders:
+        there = reader.names(folder) - {index}
+        for name in sorted(there - {*hashes}):
+            drift.append(f"{reader.shown(folder)}/{name} was not deployed")
+        for name in sorted({*hashes} - there):
+            drift.append(f"{reader.shown(folder)}/{name} is missing")
+        contents = reader.read_all(folder, there & {*hashes})
+        for name, content in contents.items():
+            if layout.digest(content) != hashes[name]:
+                drift.append(f"{reader.shown(folder)}/{name} was changed")
+    if hash_configs(record.files) != record.configs:
+        drift.append(f"{reader.shown(record.folder)}: the configs have another hash")
+    return drift
