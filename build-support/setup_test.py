@@ -17,7 +17,10 @@ import pytest
 
 SETUP = Path(__file__).resolve().parent / "setup"
 BASIC = "bash cat cp dirname env grep head mktemp rm sed setsid sleep tail touch"
-COMPLETE = {"git", "python3.9", "python3.11", "docker", "mmdebstrap", "java"}
+COMPLETE = {
+    *("git", "python3.9", "python3.11", "docker", "mmdebstrap", "java"),
+    *("docker-registry", "skopeo"),
+}
 BASES = ("maxai/python:abc", "maxai/spark:abc")
 
 STUBS = {
@@ -45,6 +48,8 @@ case $1 in
     pull) [ -e "$MACHINE/registry" ] || { echo manifest unknown >&2; exit 1; } ;;
     tag) echo false > "$MACHINE/images/$name" ;;
 esac""",
+    "docker-registry": "exit 1",
+    "skopeo": "exit 1",
     "dockerd": 'touch "$MACHINE/engine"; sleep 2',
     "mmdebstrap": "exit 1",
     "java": """echo 'openjdk version "17.0.15" 2025-04-15' >&2""",
@@ -68,10 +73,12 @@ esac""",
 }
 PACKAGES = {
     "default-jre-headless": ("java",),
+    "docker-registry": ("docker-registry",),
     "docker.io": ("docker", "dockerd"),
     "git": ("git",),
     "mmdebstrap": ("mmdebstrap",),
     "python3.11": ("python3.11",),
+    "skopeo": ("skopeo",),
 }
 CHANGES = ("apt-get -y", "docker pull", "docker tag", "dockerd", "build ", "systemctl")
 
@@ -187,7 +194,7 @@ def test_a_complete_machine_is_left_alone(tmp_path: Path) -> None:
     here = machine(tmp_path)
     code, output = here.run("--check")
     assert code == 0
-    assert output.count("ok ") == 7 == len(output.splitlines())
+    assert output.count("ok ") == 8 == len(output.splitlines())
     code, output = here.run()
     assert (code, here.changes()) == (0, [])
     assert f'export PATH="{tmp_path}/repo:$PATH"' in output
@@ -212,6 +219,8 @@ def test_no_hint_when_pants_is_on_the_path(tmp_path: Path) -> None:
         ("engine", "Docker engine: setup installs docker.io iptables and starts dock"),
         ("images", "base image spark: setup builds maxai/spark:abc"),
         ("java", "Java 17 or newer: setup installs default-jre-headless"),
+        ("docker-registry", "registry tools: setup installs docker-registry"),
+        ("skopeo", "registry tools: setup installs skopeo"),
     ],
 )
 def test_check_tells_what_is_missing(tmp_path: Path, lacks: str, message: str) -> None:
@@ -226,7 +235,10 @@ def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
     code, output = here.run()
     assert code == 0, output
     changes = "\n".join(here.changes())
-    for package in ("git", "python3.11", "docker.io iptables", "mmdebstrap", "default"):
+    for package in (
+        *("git", "python3.11", "docker.io iptables", "mmdebstrap", "default"),
+        "docker-registry skopeo",
+    ):
         assert f"--no-install-recommends {package}" in changes
     assert "dockerd --storage-driver overlay2" in changes
     assert f"to stop it: kill $(cat {tmp_path}/var/run/docker.pid)" in output
@@ -243,6 +255,7 @@ def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
         ("docker", "ID=ubuntu\nID_LIKE=debian\n", 0, "install and start a Docker engi"),
         ("git", DEBIAN, 1000, "install git"),
         ("java", DEBIAN, 1000, "install Java 17 or newer (java is no Java)"),
+        ("skopeo", "ID=fedora\n", 0, "install skopeo"),
         ("python3.9", DEBIAN, 0, "run `pyenv install 3.9`, or set PANTS_PYTHON"),
         ("python3.11", DEBIAN, 1000, "install python3.11 and python3.11-venv"),
         ("python3.11", DEBIAN_13, 0, "run `pyenv install 3.11`"),
@@ -354,6 +367,17 @@ def test_a_service_manager_starts_the_engine(tmp_path: Path) -> None:
     assert here.changes()[0] == "systemctl start docker"
     assert "journalctl -u docker;" in output
     assert "to stop it: systemctl stop docker docker.socket\n" in output
+
+
+def test_no_registry_is_served_by_the_service_manager(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"docker-registry"})
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    here.stub("systemctl")
+    code, output = here.run()
+    assert code == 0, output
+    first, second = here.changes()
+    assert first == "systemctl mask docker-registry"
+    assert second.endswith("docker-registry skopeo")
 
 
 def test_bases_are_pulled_from_the_registry(tmp_path: Path) -> None:

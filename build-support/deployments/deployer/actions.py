@@ -144,9 +144,8 @@ def rollback(of: Deployment, to: str | None, options: Options) -> Record | None:
         if options.dry_run:
             return None
         files = layout.read_files(destination, folder, target.files)
+        # What was live, every byte of it, needs no new check of its DAGs.
         release = read_deployed(destination, dataclasses.asdict(target))
-        with _staged(release) as root:
-            _check_staged(root, release, record, files)
         return _swap(destination, release, record, files)
 
 
@@ -247,16 +246,16 @@ def _make_current(
                 files=hashes,
                 configs=hash_configs(hashes),
             )
-            _check_staged(root, release, record, files)
+        if before and _is_same(before, record):
+            _say(f"{to.name}: release {release.name} is current already: {before.name}")
+            return before
+        _check_staged(release, record, files)
         if options.dry_run:
             _say(f"{to.name}: nothing was changed; it would get")
             old = report.read_state(destination, before) if before else report.NOTHING
             new = report.state_of(release.name, recorded, release.manifest, files)
             print("\n".join(report.compare(old, new)))
             return None
-        if before and _is_same(before, record):
-            _say(f"{to.name}: release {release.name} is current already: {before.name}")
-            return before
         return _swap(destination, release, record, files)
 
 
@@ -373,9 +372,7 @@ def _check_sources(release: Release) -> None:
             raise InputError(problem, remedy, f"release {release.name}")
 
 
-def _check_staged(
-    root: Path, release: Release, record: Record, files: Mapping[str, bytes]
-) -> None:
+def _check_staged(release: Release, record: Record, files: Mapping[str, bytes]) -> None:
     """Load all DAGs and validate their pods, from the very folder that Airflow would see.
 
     Raises:

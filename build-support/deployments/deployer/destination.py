@@ -71,14 +71,6 @@ class Destination(Reader):
         """Remove a folder, `last` first, so that it is not taken for complete meanwhile."""
         raise NotImplementedError
 
-    def folders(self, folder: str) -> list[str]:
-        """Return the names of the folders in a folder, in their order."""
-        try:
-            found = self.filesystem.ls(f"{self.root}/{folder}", detail=False)
-        except FileNotFoundError:
-            return []
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
-
     def has(self, name: str) -> bool:
         """Return whether a file is there."""
         return bool(self.filesystem.exists(f"{self.root}/{name}"))

@@ -7,6 +7,9 @@ from typing import Any
 from release_bundle import layout
 from release_bundle.layout import DestinationError, Reader
 
+# How many records are read at the same time.
+_AT_ONCE = 100
+
 
 @dataclasses.dataclass(frozen=True)
 class RecordedImage:
@@ -111,12 +114,22 @@ def read_history(reader: Reader) -> Iterator[Record]:
     Raises:
         DestinationError: one of them is missing or was changed.
     """
-    record = read_current(reader)
-    while record:
+    name = layout.read_pointer(reader)
+    there = reader.folders("records")
+    contents: dict[str, bytes] = {}
+    while name:
+        file = f"{layout.checked_record_name(name)}/{layout.RECORD}"
+        if file not in contents:
+            # They are read many at a time, since a history can be long.
+            before = [each for each in there if each < name][-_AT_ONCE:]
+            files = [f"{each}/{layout.RECORD}" for each in before]
+            contents = reader.read_those_there("records", [file, *files])
+        where = reader.shown(f"records/{file}")
+        if file not in contents:
+            raise DestinationError(f"{where} is missing")
+        record = parse(layout.parse_record(name, contents[file], where))
         yield record
-        if not record.previous:
-            return
-        record = parse(layout.read_record(reader, record.previous))
+        name = record.previous
 
 
 def hash_configs(files: dict[str, str]) -> str:

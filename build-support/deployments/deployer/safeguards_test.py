@@ -225,14 +225,15 @@ def test_what_airflow_could_not_run_does_not_go_live(
 
 
 def test_the_code_of_a_release_sees_no_credentials(
-    local: Marketplace, monkeypatch: pytest.MonkeyPatch
+    local: Marketplace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("HOME", str(tmp_path))
     path = local.root / "maxaidags/lab/probe/first/dag.py"
     path.write_text(
         path.read_text()
         + "import os\nassert 'AWS_SECRET_ACCESS_KEY' not in os.environ\n"
-        + f"assert os.environ['HOME'] != {os.environ['HOME']!r}\n"
+        + f"assert os.environ['HOME'] != {str(tmp_path)!r}\n"
     )
     local.commit("nosy")
     local.package()

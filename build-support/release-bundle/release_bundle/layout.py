@@ -69,19 +69,34 @@ class Reader:
         Raises:
             DestinationError: one of them is missing.
         """
-        paths = {f"{self.root}/{folder}/{name}": name for name in sorted(names)}
-        if not paths:
-            return {}
-        found = self.filesystem.cat(list(paths), on_error="return")
-        contents = {}
-        for path, name in paths.items():
-            content = found.get(path)
-            if isinstance(content, FileNotFoundError) or content is None:
+        wanted = sorted(names)
+        contents = self.read_those_there(folder, wanted)
+        for name in wanted:
+            if name not in contents:
                 raise DestinationError(f"{self.shown(folder)}: {name} is missing")
-            if isinstance(content, Exception):
-                raise content
-            contents[name] = content
         return contents
+
+    def read_those_there(self, folder: str, names: Iterable[str]) -> dict[str, bytes]:
+        """Return the content of those files in a folder that are there, by name."""
+        paths = {f"{self.root}/{folder}/{name}": name for name in names}
+        found = self.filesystem.cat([*paths], on_error="return") if paths else {}
+        for content in found.values():
+            if isinstance(content, Exception):
+                if not isinstance(content, FileNotFoundError):
+                    raise content
+        return {
+            name: found[path]
+            for path, name in paths.items()
+            if isinstance(found.get(path), bytes)
+        }
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder, in their order."""
+        try:
+            found = self.filesystem.ls(f"{self.root}/{folder}", detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
 
     def names(self, folder: str) -> set[str]:
         """Return the names of all files below a folder, relative to it."""
@@ -155,10 +170,28 @@ def read_record(reader: Reader, name: str) -> dict[str, Any]:
     Raises:
         DestinationError: it is missing, or is another one than its name says.
     """
+    checked_record_name(name)
+    content = _read_file(reader, f"records/{name}/{RECORD}")
+    return parse_record(name, content, reader.shown(f"records/{name}/{RECORD}"))
+
+
+def checked_record_name(name: str) -> str:
+    """Return the name of a record.
+
+    Raises:
+        DestinationError: it is none.
+    """
     if not _RECORD.fullmatch(name):
         raise DestinationError(f"{name[:60]!r} is no name of a record")
-    content = _read_file(reader, f"records/{name}/{RECORD}")
-    where = reader.shown(f"records/{name}/{RECORD}")
+    return name
+
+
+def parse_record(name: str, content: bytes, where: str) -> dict[str, Any]:
+    """Return what the content of a record.json says.
+
+    Raises:
+        DestinationError: it is that of another record than the name says.
+    """
     record: dict[str, Any] = {}
     if name.endswith(f"-{digest(content)[:_DIGITS]}"):
         record = json.loads(content)
