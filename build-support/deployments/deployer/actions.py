@@ -308,25 +308,24 @@ def _provide_images(
             images.copy(other.reference, target)
             found[domain] = other.digest
             del missing[domain]
-    pushed: Mapping[str, images.Pushed] = {}
     if missing and not options.dry_run:
-        names = ", ".join(f"{image.repository}" for image in missing.values())
+        names = ", ".join(image.repository for image in missing.values())
         _say(f"{to.registry}: pushing {names}")
-        pushed = images.push(to.registry, missing)
+        for domain, pushed in images.push(to.registry, missing):
+            found[domain] = pushed.digest
+            _say(f"{wanted[domain].repository} pushed, {pushed.size / 1000:,.1f} kB")
     recorded = {}
     for domain, image in wanted.items():
-        if domain in pushed:
-            found[domain], size = pushed[domain].digest, pushed[domain].size
-            state = f"pushed, {size / 1000:,.1f} kB"
-        else:
-            state = "is there" if found[domain] else "would be pushed"
+        if domain not in missing:
+            _say(f"{image.repository}:{image.tag[:12]} is there")
+        elif options.dry_run:
+            _say(f"{image.repository}:{image.tag[:12]} would be pushed")
         # A dry run has no digest for what it does not push.
         digest = found[domain] or "sha256:" + "0" * 64
         first = earlier[domain].commit if domain in earlier else candidate.commit.sha
         recorded[domain] = RecordedImage(
             to.registry, image.repository, image.tag, digest, first
         )
-        _say(f"{image.repository}:{image.tag[:12]} {state}")
     if candidate.action == "promote" and origin:
         for domain, now in recorded.items():
             if found[domain] and now.digest != origin.images[domain].digest:

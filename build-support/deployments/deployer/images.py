@@ -8,8 +8,8 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from deployer.release import Image
@@ -104,21 +104,25 @@ def missing(references: list[str]) -> list[str]:
         ]
 
 
-def push(registry: str, images: Mapping[str, Image]) -> dict[str, Pushed]:
+def push(registry: str, images: Mapping[str, Image]) -> Iterator[tuple[str, Pushed]]:
     """Push images from the engine to a registry, several at a time.
-
-    Returns when each can be read by its digest.
 
     Args:
         registry: the registry.
         images: the image of each domain.
 
+    Yields:
+        Each domain with its image, as soon as that can be read by its digest.
+
     Raises:
         InputError: the engine lacks one, or the registry refuses it.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        done = pool.map(lambda image: _push(registry, image), images.values())
-        return dict(zip(images, done))
+        pushes = {
+            pool.submit(_push, registry, image): name for name, image in images.items()
+        }
+        for done in as_completed(pushes):
+            yield pushes[done], done.result()
 
 
 def copy(source: str, target: str) -> None:

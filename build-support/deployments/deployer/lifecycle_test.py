@@ -71,7 +71,7 @@ def test_from_an_edited_line_to_prod_and_back(
     commit = place.commit("a better handler")
     second = place.package().name
     told = place.done("deploy", "dev")
-    assert f"maxai/lab:{place.tag[:12]} pushed, 0.2 kB" in told
+    assert "maxai/lab pushed, 0.2 kB" in told
     assert f"-> {place.tag[:12]}" in place.done("diff", "dev", "prod")
     assert place.current().images["lab"].commit == commit
     place.done("promote", "dev", "prod")
