@@ -68,6 +68,12 @@ def parser() -> argparse.ArgumentParser:
     promote = command(
         "promote", _promote, "deploy what is current elsewhere", "source", "to"
     )
+    promote.add_argument(
+        "--record",
+        metavar="ID",
+        help="a record of the source, or how its name begins (default: the current one); "
+        "who has looked at a diff names what that was of",
+    )
     rollback = command(
         "rollback", _rollback, "make an earlier record current again", "deployment"
     )
@@ -189,7 +195,7 @@ def _deploy(told: argparse.Namespace) -> int:
 
 
 def _promote(told: argparse.Namespace) -> int:
-    actions.promote(find(told.source), find(told.to), _options(told))
+    actions.promote(find(told.source), find(told.to), told.record, _options(told))
     return 0
 
 

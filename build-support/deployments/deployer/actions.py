@@ -89,8 +89,17 @@ def deploy(to: Deployment, release: Release, options: Options) -> Record | None:
     return _make_current(to, candidate, options)
 
 
-def promote(source: Deployment, to: Deployment, options: Options) -> Record | None:
+def promote(
+    source: Deployment, to: Deployment, record: str | None, options: Options
+) -> Record | None:
     """Deploy what is current in one deployment to another: the same release and images.
+
+    Args:
+        source: where it is current.
+        to: where it is deployed to.
+        record: which record of the source, by the beginning of its name; None means the
+            current one.
+        options: how.
 
     Returns:
         The record that is current now, None after a dry run.
@@ -101,6 +110,13 @@ def promote(source: Deployment, to: Deployment, options: Options) -> Record | No
     """
     reader = open_destination(source.destination)
     origin = current(source, reader)
+    if record:
+        history = read_history(reader)
+        found = next((each for each in history if each.name.startswith(record)), None)
+        if found is None:
+            remedy = f"see which there are: history {source.name}"
+            raise InputError(f"there is no record {record!r}", remedy, source.name)
+        origin = found
     release = read_deployed(reader, dataclasses.asdict(origin))
     of = Commit(origin.commit, origin.dirty)
     return _make_current(
@@ -142,6 +158,9 @@ def rollback(of: Deployment, to: str | None, options: Options) -> Record | None:
         )
         _say(f"{of.name}: back to {target.name}, release {target.release}")
         if options.dry_run:
+            _say(f"{of.name}: nothing was changed; it would get")
+            states = [report.read_state(destination, r) for r in (history[0], target)]
+            print("\n".join(report.compare(*states)))
             return None
         files = layout.read_files(destination, folder, target.files)
         # What was live, every byte of it, needs no new check of its DAGs.

@@ -148,9 +148,15 @@ def copy(source: str, target: str) -> None:
 def _push(registry: str, image: Image) -> Pushed:
     local = f"{image.repository}:{image.tag}"
     reference = f"{registry}/{local}"
-    if _docker("image", "inspect", local, timeout=60).returncode:
+    label = '{{index .Config.Labels "maxai.base.drifted"}}'
+    done = _docker("image", "inspect", "--format", label, local, timeout=60)
+    if done.returncode:
         remedy = "build it: ./pants package maxaiusecases/<domain>:image"
         raise InputError("neither the registry nor the engine has it", remedy, local)
+    if done.stdout.strip() == "true":
+        problem = "is made from a base that has drifted from the record of its packages"
+        remedy = "see build-support/docker/base-image --help"
+        raise InputError(problem, remedy, local)
     for arguments in (("tag", local, reference), ("push", reference)):
         done = _docker(*arguments, timeout=1800)
         if done.returncode:

@@ -57,7 +57,10 @@ def test_from_an_edited_line_to_prod_and_back(
     assert place.current() == record
 
     # prod gets the very same, with its own overlay.
-    assert "+ $.measure.function.args.n: 2" in place.done("diff", "dev", "prod")
+    told = place.done("diff", "dev", "prod")
+    assert "+ $.measure.function.args.n: 2" in told
+    # The workflow reads this line.
+    assert told.splitlines()[0] == f"prod would get {record.name} of dev"
     place.done("promote", "dev", "prod")
     promoted = place.current("prod")
     assert (promoted.release, promoted.images) == (first, record.images)
@@ -75,6 +78,8 @@ def test_from_an_edited_line_to_prod_and_back(
     assert f"-> {place.tag[:12]}" in place.done("diff", "dev", "prod")
     assert place.current().images["lab"].commit == commit
     place.done("promote", "dev", "prod")
+    told = place.done("rollback", "prod", "--dry-run")
+    assert f"maxai/lab:{place.tag[:12]} ->" in told
     place.done("rollback", "prod", "--reason", "scores are off")
     back = place.current("prod")
     assert (back.release, back.images, back.files) == (

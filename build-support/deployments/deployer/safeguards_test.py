@@ -166,6 +166,34 @@ def test_another_registry_gets_the_very_same_image(
         local.done("verify", "prod")
 
 
+def test_what_is_made_from_a_drifted_base_is_not_pushed(local: Marketplace) -> None:
+    local.build_image("drifted", drifted=True)
+    local.package()
+    told = local.refused("deploy", "dev")
+    assert f"maxai/lab:{local.tag}: is made from a base that has drifted" in told
+    assert not local.reader().names("records")
+
+
+def test_an_image_that_nobody_has_is_told(local: Marketplace) -> None:
+    local.tag = "f00"
+    local.package()
+    told = (
+        "maxai/lab:f00: neither the registry nor the engine has it; build it: ./pants"
+    )
+    assert told in local.refused("deploy", "dev")
+
+
+def test_what_was_looked_at_is_what_is_promoted(local: Marketplace) -> None:
+    first = local.deploy(3)
+    seen = local.current().name
+    local.deploy(4)
+    told = "dev: there is no record '000009'; see which there are: history dev"
+    assert told in local.refused("promote", "dev", "prod", "--record", "000009")
+    local.done("promote", "dev", "prod", "--record", seen)
+    assert local.current("prod").release == first
+    assert local.current("prod").origin == seen
+
+
 def test_a_moved_tag_moves_no_deployment(local: Marketplace) -> None:
     local.package()
     local.done("deploy", "dev")

@@ -152,8 +152,10 @@ class Marketplace:
         config["measure"]["function"]["args"]["n"] = n
         self.write(PY_CONFIG, config)
 
-    def build_image(self, content: str) -> None:
+    def build_image(self, content: str, drifted: bool = False) -> None:
         """Build the domain's image with a content, under the tag that names it.
+
+        Its label says whether its base has drifted, whatever this machine's has.
 
         The same content is another one in another clone, so that a registry which two of
         them use has not both.
@@ -171,6 +173,7 @@ class Marketplace:
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "Dockerfile").write_text(
                 f"FROM {base}\nCOPY content /opt/content\n"
+                f"LABEL maxai.base.drifted={str(drifted).lower()}\n"
             )
             Path(folder, "content").write_text(content)
             name = f"maxai/{DOMAIN}:{self.tag}"

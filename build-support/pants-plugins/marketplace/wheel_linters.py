@@ -81,7 +81,7 @@ LINTERS = (
             ".ci/run",
             "build-support/setup",
             "build-support/ci/new-tree",
-            "build-support/ci/push",
+            "build-support/ci/push-bases",
             "build-support/bench/rebuild",
             "build-support/bench/start-up",
             "build-support/docker/spark-entrypoint",
