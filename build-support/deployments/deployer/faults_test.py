@@ -121,11 +121,9 @@ def test_a_full_disk_and_a_read_only_one_change_nothing(
     trial.recover(release, before)
 
 
-def test_a_registry_that_stops_in_the_middle_changes_nothing(
-    destinations: str, tmp_path: Path
-) -> None:
+def test_a_registry_that_stops_in_the_middle_changes_nothing(tmp_path: Path) -> None:
     with registry(tmp_path / "registry") as running:
-        place = Marketplace(tmp_path / "clone", running.address, destinations)
+        place = Marketplace(tmp_path / "clone", running.address, str(tmp_path / "to"))
         trial = Trial(place)
         trial.prepare(push=True)
         process = place.start("deploy", "dev")

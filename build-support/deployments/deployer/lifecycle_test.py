@@ -102,24 +102,24 @@ def test_from_an_edited_line_to_prod_and_back(
     assert not os.listdir(place.root / "tmp")
 
 
-def test_a_dry_run_changes_nothing(place: Marketplace) -> None:
-    place.package()
-    told = place.done("deploy", "dev", "--dry-run")
+def test_a_dry_run_changes_nothing(local: Marketplace) -> None:
+    local.package()
+    told = local.done("deploy", "dev", "--dry-run")
     assert "+ lab.probe.first" in told
-    assert not place.reader().names("")
-    place.done("deploy", "dev")
-    before = {name: place.reader().read(name) for name in place.reader().names("")}
-    place.build_image("another")
-    place.set_n(7)
-    place.commit("seven")
-    place.package()
-    told = place.done("deploy", "dev", "--dry-run")
+    assert not local.reader().names("")
+    local.done("deploy", "dev")
+    before = {name: local.reader().read(name) for name in local.reader().names("")}
+    local.build_image("another")
+    local.set_n(7)
+    local.commit("seven")
+    local.package()
+    told = local.done("deploy", "dev", "--dry-run")
     assert "would be pushed" in told and "args.n: 1 -> 7" in told
-    place.done("promote", "dev", "prod", "--dry-run")
-    place.done("prune", "dev", "--keep", "1", "--dry-run")
-    assert not place.reader("prod").names("")
+    local.done("promote", "dev", "prod", "--dry-run")
+    local.done("prune", "dev", "--keep", "1", "--dry-run")
+    assert not local.reader("prod").names("")
     assert before == {
-        name: place.reader().read(name) for name in place.reader().names("")
+        name: local.reader().read(name) for name in local.reader().names("")
     }
 
 

@@ -6,6 +6,7 @@ domains in them; moto's server stands for S3. All of them are on this machine al
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -367,6 +368,8 @@ def registry(folder: Path, htpasswd: str | None = None) -> Iterator[Registry]:
 @contextlib.contextmanager
 def object_store() -> Iterator[str]:
     """Yield the address of a bucket; the environment says where its server is."""
+    # It tells each request, which are thousands.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
