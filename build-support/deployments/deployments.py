@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deployer import actions, report
 from deployer.deployment import find, read_deployments
-from deployer.destination import open_destination
+from deployer.destination import ERRORS, open_destination
 from deployer.record import read_current, read_history
 from deployer.release import newest_packaged, read_packaged
 from maxairesources.errors import InputError
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DestinationError as error:
         remedy = "see what is wrong with verify, and roll back to what is whole"
         print(f"error: {error}; {remedy}", file=sys.stderr)
-    except OSError as error:
+    except ERRORS as error:
         # Reading is done by fsspec, whose errors name the address.
         remedy = "see that the destination exists and lets you read"
         print(f"error: {error}; {remedy}", file=sys.stderr)

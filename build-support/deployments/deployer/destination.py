@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from maxairesources.errors import InputError
 from release_bundle.layout import POINTER, Reader
+
+# What the file system or S3 refuses; without an answer S3's client has errors of its own.
+ERRORS = (OSError, BotoCoreError)
 
 _LOCK = "lock"
 _STAGING = "staging"
@@ -159,7 +162,7 @@ class Bucket(Destination):
             ended.set()
             renewal.join()
             # If that fails, the lease ends by itself, or with this process.
-            with contextlib.suppress(OSError, InputError):
+            with contextlib.suppress(*ERRORS, InputError):
                 self._renew_lease(0)
 
     def put_tree(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
@@ -214,7 +217,7 @@ class Bucket(Destination):
     def _keep_lease(self, ended: threading.Event) -> None:
         while not ended.wait(_LEASE / 3):
             # What matters is asked for anew before each write that does.
-            with contextlib.suppress(OSError, InputError):
+            with contextlib.suppress(*ERRORS, InputError):
                 self._renew_lease(_LEASE)
 
     def _renew_lease(self, seconds: int) -> None:
@@ -317,8 +320,8 @@ def _told(destination: str) -> Iterator[None]:
     """Tell what the system refuses as an error that a person can mend."""
     try:
         yield
-    except OSError as error:
-        problem = f"cannot be written ({error.strerror or error})"
+    except ERRORS as error:
+        problem = f"cannot be written ({getattr(error, 'strerror', None) or error})"
         remedy = "see that it exists, has room, and lets you write"
         raise InputError(problem, remedy, destination) from error
 

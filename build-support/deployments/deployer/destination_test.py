@@ -224,6 +224,16 @@ def test_what_cannot_be_written_is_told(bucket: str, tmp_path: Path) -> None:
                 pass
 
 
+def test_a_store_that_does_not_answer_is_told(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(InputError, match="cannot be written .Could not connect to the"):
+        with open_destination(bucket).lock("me"):
+            pass
+
+
 def test_a_destination_is_a_reader_too(place: str) -> None:
     opened: Destination = open_destination(place)
     with pytest.raises(FileNotFoundError):

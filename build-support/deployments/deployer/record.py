@@ -93,9 +93,17 @@ class Record:
 
 
 def parse(told: dict[str, Any]) -> Record:
-    """Return the record that a record.json tells."""
-    images = {name: RecordedImage(**each) for name, each in told["images"].items()}
-    return Record(**{**told, "images": images})
+    """Return the record that a record.json tells.
+
+    Raises:
+        DestinationError: it tells other things than this tool knows.
+    """
+    try:
+        images = {name: RecordedImage(**each) for name, each in told["images"].items()}
+        return Record(**{**told, "images": images})
+    except (AttributeError, KeyError, TypeError) as error:
+        problem = f"a record is of another version of this tool ({error})"
+        raise DestinationError(problem) from None
 
 
 def read_current(reader: Reader) -> Record | None:

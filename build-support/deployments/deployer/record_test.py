@@ -102,6 +102,14 @@ def test_a_record_that_is_gone_or_changed_is_told(
         [*read_history(Reader(str(tmp_path)))]
 
 
+@pytest.mark.parametrize("change", [{"images": None}, {"release": ...}, {"more": 1}])
+def test_a_record_of_another_version_is_told(change: dict[str, Any]) -> None:
+    told = {**TOLD, "number": 1, **change}
+    told = {key: value for key, value in told.items() if value is not ...}
+    with pytest.raises(DestinationError, match="another version of this tool"):
+        parse(told)
+
+
 def test_no_pointer_leads_out_of_the_records(tmp_path: Path) -> None:
     write(tmp_path, 1, "../../elsewhere")
     with pytest.raises(DestinationError, match="is no name of a record"):

@@ -116,7 +116,10 @@ def _release(
         tree, _, below = name.partition("/")
         if tree not in _TREES if below else not name.startswith("."):
             raise DestinationError(f"{where}: {name} has no place in a release")
-    dags: dict[str, str] = told.get("dags", {})
+    for key in ("dags", "images"):
+        if not isinstance(told.get(key), dict):
+            raise DestinationError(f"{where}: the manifest has no {key}")
+    dags: dict[str, str] = told["dags"]
     for objective, dag in dags.items():
         if (
             not re.fullmatch(rf"{_DOMAIN}/\w+/\w+", objective)
@@ -126,15 +129,19 @@ def _release(
         if dag != objective.replace("/", "."):
             raise DestinationError(f"{where}: {objective!r} has the DAG {dag!r}")
     images: dict[str, Image] = {}
-    for domain, tag in told.get("images", {}).items():
+    for domain, tag in told["images"].items():
         place = f"maxaiusecases/{domain}/image.json"
         if not re.fullmatch(_DOMAIN, domain) or place not in files:
             raise DestinationError(f"{where}: there is no {place}")
-        image = json.loads(files[place])
-        if image.get("tag") != tag or not _TAG.fullmatch(tag):
+        try:
+            image = json.loads(files[place])
+            repository, same = str(image["repository"]), image["tag"] == tag
+        except (KeyError, TypeError, ValueError) as error:
+            problem = f"{place} names no image ({error})"
+            raise DestinationError(f"{where}: {problem}") from None
+        if not same or not _TAG.fullmatch(tag):
             raise DestinationError(f"{where}: {place} and the manifest do not agree")
-        if not _REPOSITORY.fullmatch(image.get("repository") or ""):
-            problem = f"{image.get('repository')!r} is no repository"
-            raise DestinationError(f"{where}: {place}: {problem}")
-        images[domain] = Image(image["repository"], tag)
+        if not _REPOSITORY.fullmatch(repository):
+            raise DestinationError(f"{where}: {place}: {repository!r} is no repository")
+        images[domain] = Image(repository, tag)
     return Release(layout.release_name(manifest), manifest, files, images, dags)

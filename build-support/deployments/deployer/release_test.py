@@ -115,6 +115,8 @@ def test_a_release_that_was_tampered_with_is_refused(
         ({}, {"dags": {"lab/../first": "x"}}, "'lab/../first' is no objective"),
         ({}, {"dags": {"/etc/x/y": "x"}}, "'/etc/x/y' is no objective"),
         ({}, {"dags": {"lab/probe/first": "x"}}, "'lab/probe/first' has the DAG 'x'"),
+        ({}, {"dags": []}, "the manifest has no dags"),
+        ({}, {"images": None}, "the manifest has no images"),
         ({}, {"images": {"../lab": "f00"}}, "there is no maxaiusecases/../lab/image"),
         ({}, {"images": {"shop": "f00"}}, "there is no maxaiusecases/shop/image.json"),
         ({}, {"images": {"lab": "bad"}}, "do not agree"),
@@ -130,8 +132,15 @@ def test_a_release_that_was_tampered_with_is_refused(
                 "maxai/lab@sha256:0",
                 "../lab",
                 "-x/lab",
-                None,
             )
+        ),
+        *(
+            (
+                {"maxaiusecases/lab/image.json": text},
+                {},
+                "maxaiusecases/lab/image.json names no image",
+            )
+            for text in (b"", b"[]", b"{}", b"\xff", b'"maxai/lab"')
         ),
         (
             {"maxaiusecases/lab/image.json": image(tag="a b")},

@@ -322,6 +322,18 @@ def test_an_unknown_deployment_is_told(local: Marketplace) -> None:
     assert local.refused("history", "pord") == told
 
 
+def test_a_bucket_without_credentials_is_told(
+    local: Marketplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.deployments["dev"]["destination"] = "s3://deployments/dev"
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(local.root / "none"))
+    told = "error: Unable to locate credentials; see that the destination exists"
+    assert local.refused("history", "dev").startswith(told)
+
+
 def test_nothing_to_deploy_is_told(local: Marketplace) -> None:
     told = "dist/release: there is no release; package one: ./pants package //:release"
     assert local.refused("deploy", "dev") == f"error: {told}"
