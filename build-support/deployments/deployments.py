@@ -121,7 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
     except DestinationError as error:
-        remedy = "see what is wrong with verify, and roll back to what is whole"
+        remedy = (
+            "restore it, or write the name of a record that is whole into `current`"
+        )
         print(f"error: {error}; {remedy}", file=sys.stderr)
     except ERRORS as error:
         # Reading is done by fsspec, whose errors name the address.

@@ -5,6 +5,7 @@ registry, render the configs, check what Airflow will see, write release and rec
 others, and swap the pointer. Until that last step nothing of it shows.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -20,7 +21,7 @@ from pathlib import Path
 from deployer import commit, images, policy, render, report, sbom
 from deployer.commit import Commit
 from deployer.deployment import Deployment, find
-from deployer.destination import Destination, open_destination
+from deployer.destination import Destination, open_destination, write_files
 from deployer.record import (
     Record,
     RecordedImage,
@@ -32,7 +33,7 @@ from deployer.record import (
 from deployer.release import Release, read_deployed
 from maxairesources.errors import InputError
 from release_bundle import layout
-from release_bundle.layout import Reader
+from release_bundle.layout import DestinationError, Reader
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,14 +80,17 @@ def deploy(to: Deployment, release: Release, options: Options) -> Record | None:
         InputError: the policy, the registry, a check or the destination refuses it.
     """
     _check_sources(release)
+    of = commit.read_commit()
     origin = reader = None
     if to.after:
-        # What it has to have been current in knows the digests of its images.
+        # What was live there is known by its own commit and digests.
         reader = open_destination(find(to.after).destination)
-        history = read_history(reader)
-        origin = next((each for each in history if each.release == release.name), None)
-    candidate = _Candidate("deploy", release, commit.read_commit(), origin, reader)
-    return _make_current(to, candidate, options)
+        records = [r for r in read_history(reader) if r.release == release.name]
+        fit = [r for r in records if not policy.breaches_of_commit(to, r)]
+        origin = next(iter(fit or records), None)
+        if origin:
+            of = Commit(origin.commit, origin.dirty)
+    return _make_current(to, _Candidate("deploy", release, of, origin, reader), options)
 
 
 def promote(
@@ -110,13 +114,8 @@ def promote(
     """
     reader = open_destination(source.destination)
     origin = current(source, reader)
-    if record:
-        history = read_history(reader)
-        found = next((each for each in history if each.name.startswith(record)), None)
-        if found is None:
-            remedy = f"see which there are: history {source.name}"
-            raise InputError(f"there is no record {record!r}", remedy, source.name)
-        origin = found
+    if record is not None:
+        origin = _pick(source, [*read_history(reader)], record)
     release = read_deployed(reader, dataclasses.asdict(origin))
     of = Commit(origin.commit, origin.dirty)
     return _make_current(
@@ -138,8 +137,9 @@ def rollback(of: Deployment, to: str | None, options: Options) -> Record | None:
         DestinationError: the record or its release is not what was deployed.
     """
     destination = open_destination(of.destination)
-    with _held(destination, of, "rollback", options):
-        history = [*read_history(destination)]
+    with _held(destination, of, "rollback", options) as history:
+        if not history:
+            raise InputError("nothing was deployed there yet", "deploy first", of.name)
         target = _find_earlier(of, history, to)
         drift = find_all_drift(destination, target)
         if drift:
@@ -180,13 +180,18 @@ def prune(of: Deployment, keep: int, options: Options) -> list[str]:
         The names of the releases that were, or would be, removed.
     """
     destination = open_destination(of.destination)
-    with _held(destination, of, "prune", options):
-        kept = dict.fromkeys(each.release for each in read_history(destination))
+    with _held(destination, of, "prune", options) as history:
+        kept = dict.fromkeys(each.release for each in history)
         stay = {*list(kept)[:keep]}
-        gone = [name for name in destination.folders("releases") if name not in stay]
+        there = destination.folders("releases")
+        gone = [
+            name
+            for name in there
+            if name not in stay and layout.is_name(f"releases/{name}")
+        ]
         for name in gone:
             if not options.dry_run:
-                destination.remove_tree(f"releases/{name}", layout.MANIFEST)
+                destination.remove_tree(f"releases/{name}")
         return gone
 
 
@@ -211,6 +216,7 @@ def current(of: Deployment, reader: Reader) -> Record:
     if record is None:
         remedy = f"deploy to it: ./pants experimental-deploy //:{of.name}"
         raise InputError("nothing is deployed there yet", remedy, of.name)
+    _check_owner(of, record)
     return record
 
 
@@ -221,13 +227,16 @@ def preview(source: Deployment, to: Deployment) -> tuple[Record, report.State]:
     release = read_deployed(reader, dataclasses.asdict(origin))
     with _staged(release) as root:
         domains = render.carried(release, to)
+        _check_domains(origin, domains, to)
         moved = {
             domain: dataclasses.replace(origin.images[domain], registry=to.registry)
             for domain in domains
+            if domain in release.images
         }
         references = {domain: image.reference for domain, image in moved.items()}
-        configs = render.render(release, root, to, references)
-    return origin, report.state_of(release.name, moved, release.manifest, configs)
+        configs = render.render(release, root, to, domains, references)
+    manifest = json.loads(release.manifest)
+    return origin, report.state_of(release.name, domains, moved, manifest, configs)
 
 
 def _make_current(
@@ -235,14 +244,16 @@ def _make_current(
 ) -> Record | None:
     release, origin = candidate.release, candidate.origin
     destination = open_destination(to.destination)
-    with _held(destination, to, candidate.action, options):
-        before = read_current(destination)
-        overridden = _check_policy(to, candidate, options)
+    with _held(destination, to, candidate.action, options) as history:
+        before = history[0] if history else None
         domains = render.carried(release, to)
-        recorded = _provide_images(to, domains, candidate, before, options)
+        if candidate.action == "promote" and origin:
+            _check_domains(origin, domains, to)
+        overridden = _check_policy(to, candidate, domains, options)
+        recorded = _provide_images(to, domains, candidate, history, options)
         with _staged(release) as root:
             references = {name: image.reference for name, image in recorded.items()}
-            files = render.render(release, root, to, references)
+            files = render.render(release, root, to, domains, references)
             if not options.dry_run:
                 files.update(_find_sboms(recorded, candidate, before, destination))
             hashes = {path: layout.digest(files[path]) for path in sorted(files)}
@@ -272,25 +283,40 @@ def _make_current(
         if options.dry_run:
             _say(f"{to.name}: nothing was changed; it would get")
             old = report.read_state(destination, before) if before else report.NOTHING
-            new = report.state_of(release.name, recorded, release.manifest, files)
+            manifest = json.loads(release.manifest)
+            new = report.state_of(release.name, domains, recorded, manifest, files)
             print("\n".join(report.compare(old, new)))
             return None
         return _swap(destination, release, record, files)
 
 
-def _check_policy(to: Deployment, candidate: _Candidate, options: Options) -> list[str]:
-    history: Iterator[Record] = iter(())
-    reader = None
+def _check_policy(
+    to: Deployment, candidate: _Candidate, domains: list[str], options: Options
+) -> list[str]:
+    origin = candidate.origin
+    live = None
+    found = policy.breaches_of_commit(to, candidate.commit)
     if to.after:
+        # What goes live has to be the very same that was live there, images and all.
         reader = open_destination(find(to.after).destination)
-        history = read_history(reader)
-    found = policy.breaches(
-        to,
-        candidate.release.name,
-        candidate.commit,
-        history,
-        lambda record: find_all_drift(reader, record) if reader else [],
-    )
+        live = next(
+            (
+                each
+                for each in read_history(reader)
+                if origin
+                and each.release == origin.release
+                and _digests(each, domains) == _digests(origin, domains)
+            ),
+            None,
+        )
+        if live is None:
+            name = candidate.release.name
+            found.insert(0, f"{name} has not been current in {to.after}")
+        else:
+            missing = [domain for domain in domains if domain not in live.domains]
+            found += [f"{to.after} does not carry {domain}" for domain in missing]
+            drift = find_all_drift(reader, live)
+            found += [f"in {to.after}, {line}" for line in drift]
     if found and not options.force:
         remedy = "or override it, which is kept: --force --reason '...'"
         raise InputError("; ".join(found), remedy, f"policy of {to.name}")
@@ -299,26 +325,48 @@ def _check_policy(to: Deployment, candidate: _Candidate, options: Options) -> li
     return found
 
 
+def _digests(record: Record, domains: list[str]) -> dict[str, str]:
+    return {name: i.digest for name, i in record.images.items() if name in domains}
+
+
+def _check_domains(origin: Record, domains: list[str], to: Deployment) -> None:
+    for domain in domains:
+        if domain not in origin.domains:
+            problem = (
+                f"{origin.deployment} does not carry {domain}, and so has no image"
+            )
+            remedy = f"name the domains of //:{to.name} in BUILD"
+            raise InputError(problem, remedy, origin.deployment)
+
+
+def _check_owner(of: Deployment, record: Record) -> None:
+    if record.deployment != of.name:
+        problem = f"is the destination of {record.deployment}, too"
+        remedy = f"give {of.name} one of its own in BUILD"
+        raise InputError(problem, remedy, of.destination)
+
+
 def _provide_images(
     to: Deployment,
     domains: list[str],
     candidate: _Candidate,
-    before: Record | None,
+    history: list[Record],
     options: Options,
 ) -> dict[str, RecordedImage]:
     """Have the images in the deployment's registry, and return how they are recorded."""
-    wanted = {domain: candidate.release.images[domain] for domain in domains}
+    images_of = candidate.release.images
+    wanted = {name: image for name, image in images_of.items() if name in domains}
     origin = candidate.origin
+    # The newest record that has a tag comes last, and what is promoted after all.
     earlier = {
         domain: image
-        for record in (before, origin)
-        if record
+        for record in (*reversed(history), *filter(None, [origin]))
         for domain, image in record.images.items()
         if domain in wanted and image.tag == wanted[domain].tag
     }
     known = {domain: image.digest for domain, image in earlier.items()}
     found = images.find_digests(to.registry, wanted, known)
-    missing = {domain: wanted[domain] for domain in domains if not found[domain]}
+    missing = {name: image for name, image in wanted.items() if not found[name]}
     for domain in [*missing]:
         other = origin.images.get(domain) if origin else None
         if other and other.registry != to.registry and not options.dry_run:
@@ -345,12 +393,14 @@ def _provide_images(
         recorded[domain] = RecordedImage(
             to.registry, image.repository, image.tag, digest, first
         )
-    if candidate.action == "promote" and origin:
-        for domain, now in recorded.items():
-            if found[domain] and now.digest != origin.images[domain].digest:
-                problem = f"has another digest than in {origin.deployment}"
-                remedy = "push what was deployed there, or deploy it anew"
-                raise InputError(problem, remedy, now.reference)
+    for domain, now in recorded.items():
+        then = origin.images.get(domain) if origin else None
+        if then and found[domain] and now.digest != then.digest:
+            problem = (
+                f"has another digest than in {origin.deployment if origin else ''}"
+            )
+            remedy = "push what was deployed there, or deploy it anew"
+            raise InputError(problem, remedy, now.reference)
     return recorded
 
 
@@ -380,14 +430,19 @@ def _find_sboms(
 
 def _check_sources(release: Release) -> None:
     """Raise an InputError if a release was packaged from other files than these."""
+    remedy = "package it again: ./pants package //:release"
+    where = f"release {release.name}"
     for path, content in release.files.items():
         source = Path(path)
         if path.startswith("maxaiusecases/") or path.startswith("."):
             continue
         if not source.is_file() or source.read_bytes() != content:
-            remedy = "package it again: ./pants package //:release"
             problem = f"was packaged from another {path} than there is now"
-            raise InputError(problem, remedy, f"release {release.name}")
+            raise InputError(problem, remedy, where)
+    for pattern in ("maxaidags/*/*/*/dag.py", "maxaiconfigs/**/*.json"):
+        for source in sorted(Path().glob(pattern)):
+            if source.as_posix() not in release.files:
+                raise InputError(f"was packaged without {source}", remedy, where)
 
 
 def _check_staged(release: Release, record: Record, files: Mapping[str, bytes]) -> None:
@@ -399,17 +454,10 @@ def _check_staged(release: Release, record: Record, files: Mapping[str, bytes]) 
     _say("checking all DAGs as Airflow will see them")
     with tempfile.TemporaryDirectory(prefix="maxai-staged-") as name:
         stage = Path(name, "stage")
-        for folder, contents in (
-            (f"releases/{release.name}", release.files),
-            (record.folder, files),
-        ):
-            for path, content in contents.items():
-                target = stage / folder / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-        manifest = stage / f"releases/{release.name}/{layout.MANIFEST}"
-        manifest.write_bytes(release.manifest)
-        (stage / record.folder / layout.RECORD).write_bytes(record.to_json())
+        content = {**release.files, layout.MANIFEST: release.manifest}
+        write_files(stage / "releases" / release.name, content)
+        content = {**files, layout.RECORD: record.to_json()}
+        write_files(stage / record.folder, content)
         seen = Path(name, "seen")
         layout.compose(Reader(str(stage)), record.name, seen)
         expected = [
@@ -448,16 +496,19 @@ def _swap(
 ) -> Record:
     """Write the release and the record, and make the record the current one."""
     folder = f"releases/{release.name}"
-    if destination.has(f"{folder}/{layout.MANIFEST}"):
-        # Raises an error if it is another one under the same name, or was changed.
-        read_deployed(destination, dataclasses.asdict(record))
+    if destination.is_complete(folder):
+        try:
+            # It may be another one under the same name, or have been changed.
+            read_deployed(destination, dataclasses.asdict(record))
+        except DestinationError as error:
+            remedy = f"remove {destination.shown(folder)}, and deploy again"
+            raise InputError(str(error), remedy, record.deployment) from None
     else:
         _say(f"{destination.destination}: writing {len(release.files)} files")
-        contents = {**release.files, layout.MANIFEST: release.manifest}
-        destination.put_tree(folder, contents, layout.MANIFEST)
-    contents = {**files, layout.RECORD: record.to_json()}
-    destination.put_tree(record.folder, contents, layout.RECORD)
-    destination.swap_pointer(record.previous, record.name)
+        content = {**release.files, layout.MANIFEST: release.manifest}
+        destination.put_tree(folder, content)
+    destination.put_tree(record.folder, {**files, layout.RECORD: record.to_json()})
+    destination.swap_pointer(record.name)
     _say(f"{record.deployment}: live: {record.name}, release {record.release}")
     return record
 
@@ -465,49 +516,61 @@ def _swap(
 @contextmanager
 def _held(
     destination: Destination, of: Deployment, action: str, options: Options
-) -> Iterator[None]:
-    """Hold the destination, and remove what a deploy that was killed has left there."""
-    if options.dry_run:
-        yield
-        return
-    with destination.lock(f"{action} by {commit.who()}, since {_now()}"):
+) -> Iterator[list[Record]]:
+    """Hold the destination, and yield its history.
+
+    What a deploy that was killed has left there is removed, but in a dry run.
+    """
+    with contextlib.ExitStack() as held:
+        if not options.dry_run:
+            who = f"{action} by {commit.who()}, since {_now()}"
+            held.enter_context(destination.lock(who))
         history = [*read_history(destination)]
-        known = {each.name for each in history}
-        for name in destination.folders("records"):
-            if name not in known:
-                destination.remove_tree(f"records/{name}", layout.RECORD)
-        used = {each.release for each in history}
-        for name in destination.folders("releases"):
-            complete = destination.has(f"releases/{name}/{layout.MANIFEST}")
-            if name not in used or not complete:
-                destination.remove_tree(f"releases/{name}", layout.MANIFEST)
-        yield
+        if history:
+            _check_owner(of, history[0])
+        if not options.dry_run:
+            _tidy(destination, history)
+        yield history
+
+
+def _tidy(destination: Destination, history: list[Record]) -> None:
+    """Remove what a deploy that was killed has left: all that never was live."""
+    newest = history[0].number if history else 0
+    records = [f"records/{name}" for name in destination.folders("records")]
+    left = [
+        folder
+        for folder in filter(layout.is_name, records)
+        # The killed one was to be the next.
+        if int(folder.partition("/")[2][:6]) > newest
+    ]
+    if not history and any(not folder.startswith("records/000001-") for folder in left):
+        problem = f"{layout.POINTER} is gone, but there are records"
+        remedy = f"write the name of the last one into {layout.POINTER}"
+        raise InputError(problem, remedy, destination.destination)
+    used = {each.release for each in history}
+    releases = [f"releases/{name}" for name in destination.folders("releases")]
+    for folder in filter(layout.is_name, releases):
+        unused = folder.partition("/")[2] not in used
+        # One that was pruned is only as gone as the prune came.
+        pruned = not history or folder != f"releases/{history[0].release}"
+        if unused or (pruned and not destination.is_complete(folder)):
+            left.append(folder)
+    for folder in left:
+        destination.remove_tree(folder)
 
 
 @contextmanager
 def _staged(release: Release) -> Iterator[Path]:
     """Yield a folder with the files of a release."""
     with tempfile.TemporaryDirectory(prefix="maxai-release-") as name:
-        for path, content in release.files.items():
-            target = Path(name, path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+        write_files(Path(name), release.files)
         yield Path(name)
 
 
 def _find_earlier(of: Deployment, history: list[Record], to: str | None) -> Record:
-    if not history:
-        raise InputError("nothing was deployed there yet", "deploy first", of.name)
-    now, earlier = history[0], history[1:]
-    if to:
-        matching = [r for r in earlier if r.name.startswith(to) or r.release == to]
-        matching = matching or [r for r in earlier if r.release.startswith(to)]
-        if matching:
-            return matching[0]
-        remedy = f"see which there are: history {of.name}"
-        raise InputError(
-            f"there is no earlier record or release {to!r}", remedy, of.name
-        )
+    if to is not None:
+        return _pick(of, history[1:], to)
+    now = history[0]
     # After a rollback, the next one goes further back, and not forth again.
     names = [record.name for record in history]
     position = names.index(now.origin) if now.action == "rollback" and now.origin else 0
@@ -517,11 +580,37 @@ def _find_earlier(of: Deployment, history: list[Record], to: str | None) -> Reco
     raise InputError("nothing else was current before", "deploy anew", of.name)
 
 
+def _pick(of: Deployment, history: list[Record], told: str) -> Record:
+    """Return the newest record that is told by its number, or by its name or release.
+
+    Raises:
+        InputError: there is none, or there are several with such a name or release.
+    """
+    remedy = f"see which there are: history {of.name}"
+    if told.isdecimal() and len(told) <= 6:
+        found = [each for each in history if each.number == int(told)]
+    else:
+        found = [
+            each
+            for each in history
+            if told and (each.name.startswith(told) or each.release.startswith(told))
+        ]
+    if not found:
+        raise InputError(
+            f"there is no such record or release, {told!r}", remedy, of.name
+        )
+    if len({each.release for each in found}) > 1:
+        problem = f"{told!r} is how several records or releases begin"
+        raise InputError(problem, remedy, of.name)
+    return found[0]
+
+
 def _is_same(before: Record, record: Record) -> bool:
     """Return whether a new record would tell nothing that matters."""
     return (
         before.release == record.release
-        and before.files == record.files
+        and before.configs == record.configs
+        and before.images == record.images
         and before.domains == record.domains
         and not before.dirty
         and not before.overridden

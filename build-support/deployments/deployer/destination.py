@@ -11,18 +11,17 @@ import datetime
 import fcntl
 import json
 import os
+import secrets
 import shutil
-import socket
 import threading
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
 from maxairesources.errors import InputError
-from release_bundle.layout import POINTER, Reader
+from release_bundle.layout import MANIFEST, POINTER, RECORD, Reader, pointer_in
 
 # What the file system or S3 refuses; without an answer S3's client has errors of its own.
 ERRORS = (OSError, BotoCoreError)
@@ -48,35 +47,39 @@ class Destination(Reader):
         """
         raise NotImplementedError
 
-    def put_tree(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
-        """Write a folder of files.
+    def put_tree(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Write a release or a record, whose index says that all the rest is there.
 
         Args:
             folder: where; nothing that is complete may be there.
-            files: the content of each by its name in there.
-            last: the name of the one that says that the others are there.
+            files: the content of each file by its name in there.
         """
         raise NotImplementedError
 
-    def swap_pointer(self, old: str | None, new: str) -> None:
+    def swap_pointer(self, name: str) -> None:
         """Make another record the current one.
 
-        Args:
-            old: the record that has to be the current one still.
-            new: the one that is to be.
-
         Raises:
-            InputError: meanwhile another one is.
+            InputError: somebody else held the destination meanwhile.
         """
         raise NotImplementedError
 
-    def remove_tree(self, folder: str, last: str) -> None:
-        """Remove a folder, `last` first, so that it is not taken for complete meanwhile."""
+    def remove_tree(self, folder: str) -> None:
+        """Remove a release or a record, its index first."""
         raise NotImplementedError
 
-    def has(self, name: str) -> bool:
-        """Return whether a file is there."""
-        return bool(self.filesystem.exists(f"{self.root}/{name}"))
+    def is_complete(self, folder: str) -> bool:
+        """Return whether a release or a record is there with its index."""
+        try:
+            self.read(f"{folder}/{index_of(folder)}")
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def index_of(folder: str) -> str:
+    """Return the name of the file that lists the others in a release or a record."""
+    return RECORD if folder.startswith("records/") else MANIFEST
 
 
 def open_destination(destination: str) -> Destination:
@@ -109,42 +112,46 @@ class Folder(Destination):
             # A lock file that was removed could be held by two: it stays.
             os.close(handle)
 
-    def put_tree(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
-        """See `Destination.put_tree`; `last` needs no care, since the folder is renamed."""
+    def put_tree(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """See `Destination.put_tree`; all of it appears at once."""
         with _told(self.destination):
-            staging = Path(self.root, _STAGING)
-            for name, content in files.items():
-                _write(staging / name, content)
-            target = Path(self.root, folder)
+            staging, target = Path(self.root, _STAGING), Path(self.root, folder)
+            write_files(staging, files, sync=True)
             target.parent.mkdir(parents=True, exist_ok=True)
-            _sync_folder(staging)
             staging.rename(target)
             _sync_folder(target.parent)
 
-    def swap_pointer(self, old: str | None, new: str) -> None:
+    def swap_pointer(self, name: str) -> None:
         """See `Destination.swap_pointer`; nobody else can, for want of the lock."""
         with _told(self.destination):
             staging = Path(self.root, _STAGING)
-            _write(staging / POINTER, f"{new}\n".encode())
+            write_files(staging, {POINTER: f"{name}\n".encode()}, sync=True)
             (staging / POINTER).rename(Path(self.root, POINTER))
+        # From here on it is live, whatever the system says to the rest.
+        with contextlib.suppress(OSError):
             _sync_folder(Path(self.root))
             staging.rmdir()
 
-    def remove_tree(self, folder: str, last: str) -> None:
+    def remove_tree(self, folder: str) -> None:
         """See `Destination.remove_tree`."""
         with _told(self.destination):
-            Path(self.root, folder, last).unlink(missing_ok=True)
+            Path(self.root, folder, index_of(folder)).unlink(missing_ok=True)
             shutil.rmtree(Path(self.root, folder))
 
 
 class Bucket(Destination):
-    """A prefix in a bucket of S3, or of what has S3's conditional writes."""
+    """A prefix in a bucket of S3, or of what has S3's conditional writes.
+
+    Whoever takes the lock writes the pointer anew, with a token of its own below the record's
+    name. So one who was asleep for longer than its lease cannot swap it any more.
+    """
 
     def __init__(self, destination: str) -> None:
         super().__init__(destination)
         self._bucket, _, self._prefix = self.root.partition("/")
         self._who = ""
         self._lease: str | None = None
+        self._pointer: str | None = None
         self._renewing = threading.Lock()
 
     @contextlib.contextmanager
@@ -153,6 +160,9 @@ class Bucket(Destination):
         self._who = who
         with _told(self.destination):
             self._lease = self._take_lease()
+            found = self._get(POINTER)
+            name = pointer_in(found[0], self.shown(POINTER)) if found else None
+            self._pointer = self._write_pointer(name or "", found and found[1])
         ended = threading.Event()
         renewal = threading.Thread(target=self._keep_lease, args=(ended,), daemon=True)
         renewal.start()
@@ -165,10 +175,11 @@ class Bucket(Destination):
             with contextlib.suppress(*ERRORS, InputError):
                 self._renew_lease(0)
 
-    def put_tree(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
+    def put_tree(self, folder: str, files: Mapping[str, bytes]) -> None:
         """See `Destination.put_tree`."""
         with _told(self.destination):
             self._renew_lease(_LEASE)
+            last = index_of(folder)
             paths = {
                 f"{self.root}/{folder}/{name}": content
                 for name, content in files.items()
@@ -178,29 +189,35 @@ class Bucket(Destination):
             self._renew_lease(_LEASE)
             self._put(f"{folder}/{last}", files[last])
 
-    def swap_pointer(self, old: str | None, new: str) -> None:
+    def swap_pointer(self, name: str) -> None:
         """See `Destination.swap_pointer`."""
         with _told(self.destination):
             self._renew_lease(_LEASE)
-            found = self._get(POINTER)
-            told, tag = found if found else (b"", None)
-            if told.decode().strip() != (old or ""):
-                raise _overtaken(self.destination)
-            if not self._put_over(POINTER, tag, f"{new}\n".encode()):
-                raise _overtaken(self.destination)
+            self._pointer = self._write_pointer(name, self._pointer)
 
-    def remove_tree(self, folder: str, last: str) -> None:
+    def remove_tree(self, folder: str) -> None:
         """See `Destination.remove_tree`."""
         with _told(self.destination):
             self._renew_lease(_LEASE)
-            paths = [f"{self.root}/{folder}/{name}" for name in self.names(folder)]
-            first = f"{self.root}/{folder}/{last}"
+            first = f"{self.root}/{folder}/{index_of(folder)}"
+            paths = {f"{self.root}/{folder}/{name}" for name in self.names(folder)}
             if first in paths:
                 self.filesystem.rm_file(first)
-                paths.remove(first)
-            for start in range(0, len(paths), 1000):
+            if rest := sorted(paths - {first}):
                 self._renew_lease(_LEASE)
-                self.filesystem.rm(paths[start : start + 1000])
+                self.filesystem.rm(rest)
+
+    def _write_pointer(self, name: str, tag: str | None) -> str:
+        """Write the pointer over the version with a tag, and return the new one's.
+
+        Raises:
+            InputError: meanwhile there is another version.
+        """
+        content = f"{name}\n{secrets.token_hex(8)}\n".encode()
+        written = self._put_over(POINTER, tag, content)
+        if not written:
+            raise _overtaken(self.destination)
+        return written
 
     def _take_lease(self) -> str:
         found = self._get(_LOCK)
@@ -239,8 +256,8 @@ class Bucket(Destination):
         told = {
             "who": self._who,
             "until": (now + datetime.timedelta(seconds=seconds)).isoformat(),
-            "host": socket.gethostname(),
-            "process": [os.getpid(), psutil.Process().create_time()],
+            "machine": _machine(),
+            "process": [os.getpid(), _started(os.getpid())],
         }
         return json.dumps(told).encode()
 
@@ -287,13 +304,24 @@ def _is_over(holder: dict[str, Any]) -> bool:
     until = datetime.datetime.fromisoformat(holder["until"])
     if until <= datetime.datetime.now(datetime.timezone.utc):
         return True
-    if holder["host"] != socket.gethostname():
-        return False
     number, started = holder["process"]
+    return bool(holder["machine"] == _machine() and started != _started(number))
+
+
+def _machine() -> str:
+    """Return what names this run of this machine, and the processes that it knows of."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+
+
+def _started(process: int) -> str | None:
+    """Return when a process has started, in the kernel's ticks; None if there is none."""
     try:
-        return bool(psutil.Process(number).create_time() != started)
-    except psutil.NoSuchProcess:
-        return True
+        text = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return None
+    # Its name, in parentheses, may hold anything.
+    return text.rpartition(")")[2].split()[19]
 
 
 def _is_refused(error: OSError) -> bool:
@@ -326,12 +354,25 @@ def _told(destination: str) -> Iterator[None]:
         raise InputError(problem, remedy, destination) from error
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def write_files(folder: Path, files: Mapping[str, bytes], sync: bool = False) -> None:
+    """Write files below a folder, by their names in there.
+
+    Args:
+        folder: the folder; it need not exist.
+        files: the content of each file.
+        sync: return only when they would outlast a power failure.
+    """
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+    if sync:
+        for up in {up for name in files for up in PurePosixPath(name).parents}:
+            _sync_folder(folder / up)
 
 
 def _sync_folder(path: Path) -> None:

@@ -17,6 +17,9 @@ from deployer import destination as module
 from deployer.destination import Bucket, Destination, Folder, open_destination
 from deployer.testing import object_store
 from maxairesources.errors import InputError
+from release_bundle.layout import read_pointer
+
+ONE, TWO = (f"{number:06}-{'0' * 16}" for number in (1, 2))
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +43,16 @@ def test_the_kind_is_told_by_the_address(place: str) -> None:
 
 def test_a_tree_is_written_as_a_whole(place: str) -> None:
     opened = open_destination(place)
-    files = {"a/b/c": b"1", "a/d": b"2", "index": b"3"}
+    files = {"a/b/c": b"1", "a/d": b"2", "manifest.json": b"3"}
     with opened.lock("me"):
-        opened.put_tree("releases/x", files, "index")
+        opened.put_tree("releases/x", files)
     assert opened.folders("releases") == ["x"]
     assert opened.folders("records") == []
     assert opened.names("releases/x") == {*files}
     assert opened.read_all("releases/x", files) == files
-    assert opened.has("releases/x/index") and not opened.has("releases/y/index")
+    assert opened.is_complete("releases/x") and not opened.is_complete("releases/y")
     with opened.lock("me"):
-        opened.remove_tree("releases/x", "index")
+        opened.remove_tree("releases/x")
     assert opened.folders("releases") == []
 
 
@@ -111,17 +114,28 @@ def test_a_lock_ends_with_its_process(place: str) -> None:
         pass
 
 
-def test_the_pointer_is_swapped_only_if_nobody_else_did(place: str) -> None:
+def test_the_pointer_is_swapped(place: str) -> None:
     opened = open_destination(place)
     with opened.lock("me"):
-        opened.swap_pointer(None, "one")
-        assert opened.read("current") == b"one\n"
-        opened.swap_pointer("one", "two")
-        if isinstance(opened, Bucket):
-            for old in (None, "one"):
-                with pytest.raises(InputError, match="another deployment went first"):
-                    opened.swap_pointer(old, "three")
-        assert opened.read("current") == b"two\n"
+        assert read_pointer(opened) is None
+        opened.swap_pointer(ONE)
+        assert read_pointer(opened) == ONE
+        opened.swap_pointer(TWO)
+    with opened.lock("me"):
+        assert read_pointer(opened) == TWO
+
+
+def test_a_pointer_that_somebody_else_wrote_is_not_swapped(
+    bucket: str, tmp_path: Path
+) -> None:
+    opened = Bucket(f"{bucket}/{tmp_path.name}")
+    with opened.lock("me"):
+        opened.swap_pointer(ONE)
+        # As one who has the lock by then: the record is the same one.
+        opened._put("current", f"{ONE}\nanother token\n".encode())
+        with pytest.raises(InputError, match="another deployment went first"):
+            opened.swap_pointer(TWO)
+    assert read_pointer(opened) == ONE
 
 
 def test_what_a_killed_deploy_staged_is_removed(tmp_path: Path) -> None:
@@ -139,29 +153,47 @@ def test_a_lease_that_ran_out_is_taken_over(
 ) -> None:
     place = f"{bucket}/{tmp_path.name}"
     slow, quick = Bucket(place), Bucket(place)
-    monkeypatch.setattr(module.socket, "gethostname", lambda: "elsewhere")
+    index = {"manifest.json": b"1"}
+    monkeypatch.setattr(module, "_machine", lambda: "elsewhere")
     with slow.lock("slow"):
-        monkeypatch.setattr(module.socket, "gethostname", lambda: "here")
+        monkeypatch.setattr(module, "_machine", lambda: "here")
         with pytest.raises(InputError, match=r"under way \(slow\)"):
             with quick.lock("quick"):
                 pass
         # As if it had been asleep for longer than its lease.
         text = json.dumps({**lease(place), "until": "2020-01-01T00:00:00+00:00"})
-        slow._lease = slow._put("lock", text.encode())
+        held = slow._lease = slow._put("lock", text.encode())
         with quick.lock("quick"):
-            quick.put_tree("releases/x", {"index": b"1"}, "index")
+            quick.put_tree("releases/x", index)
+            # It may even have renewed its lease just before.
+            monkeypatch.setattr(slow, "_renew_lease", lambda seconds: None)
+            with pytest.raises(InputError, match="another deployment went first"):
+                slow.swap_pointer(ONE)
+            monkeypatch.undo()
             for act in (
-                lambda: slow.put_tree("releases/y", {"index": b"1"}, "index"),
-                lambda: slow.remove_tree("releases/x", "index"),
-                lambda: slow.swap_pointer(None, "one"),
+                lambda: slow.put_tree("releases/y", index),
+                lambda: slow.remove_tree("releases/x"),
+                lambda: slow.swap_pointer(ONE),
             ):
+                slow._lease = held
                 with pytest.raises(InputError, match="another deployment went first"):
                     act()
-            quick.swap_pointer(None, "two")
+            quick.swap_pointer(TWO)
     reader = open_destination(place)
-    assert reader.read("current") == b"two\n"
+    assert read_pointer(reader) == TWO
     assert reader.folders("releases") == ["x"]
     assert lease(place)["who"] == "quick"
+
+
+def test_the_number_of_a_process_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    until = "2999-01-01T00:00:00+00:00"
+    started = module._started(module.os.getpid())
+    mine = {"machine": module._machine(), "process": [module.os.getpid(), started]}
+    assert not module._is_over({"until": until, **mine})
+    other = {**mine, "process": [module.os.getpid(), "1"]}
+    assert module._is_over({"until": until, **other})
+    # What has that number on another machine, or in another container, is nobody's.
+    assert not module._is_over({"until": until, **other, "machine": "elsewhere"})
 
 
 def test_a_lease_is_renewed_while_it_is_held(
@@ -199,9 +231,9 @@ def test_an_answer_that_was_lost_is_no_refusal(
 
     with opened.lock("me"):
         monkeypatch.setattr(Bucket, "_put", put_twice)
-        opened.swap_pointer(None, "one")
-        opened.swap_pointer("one", "two")
-    assert opened.read("current") == b"two\n"
+        opened.swap_pointer(ONE)
+        opened.swap_pointer(TWO)
+    assert read_pointer(opened) == TWO
 
 
 def test_other_errors_of_s3_are_no_refusals() -> None:

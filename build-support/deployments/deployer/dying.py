@@ -2,7 +2,7 @@
 
     python -m deployer.dying N REPORT ARGUMENT...
 
-A moment is just before each change of the destination, in a folder by what the interpreter
+A moment is just before each write, rename or removal there, in a folder by what the interpreter
 tells its audit hooks, in a bucket before each request that writes and again before its
 answer counts; and just before and in the middle of each push. The file REPORT gets a line for
 each moment that was reached, so that a run which survives tells how many there are.
@@ -59,8 +59,14 @@ def main(number: int, report: Path, arguments: list[str]) -> int:
             path, _, flags = details
             if flags & _WRITES and str(path).startswith(destination):
                 moment(f"open {Path(path).relative_to(destination)}")
-        elif event in _EVENTS and str(details[0]).startswith(destination):
-            moment(f"{event} {details[0]}")
+        elif event in _EVENTS:
+            # A folder is removed from within, by names relative to an open one.
+            *_, within = details
+            path = str(details[0])
+            if event in ("os.remove", "os.rmdir") and within != -1:
+                path = f"{os.readlink(f'/proc/self/fd/{within}')}/{path}"
+            if path.startswith(destination):
+                moment(f"{event} {path}")
 
     sys.addaudithook(watch)
     stock: Callable[..., Any] = aiobotocore.httpsession.AIOHTTPSession.send

@@ -66,6 +66,10 @@ def look_up(reference: str) -> Found | None:
         remedy = "see that the registry answers, and log in: docker login HOST"
         raise InputError(_last_line(done), remedy, reference)
     told = json.loads(done.stdout)
+    if isinstance(told, list):
+        problem = "is an index of several images"
+        remedy = "push one image, built for linux/amd64 alone and without attestations"
+        raise InputError(problem, remedy, reference)
     manifest = told.get("SchemaV2Manifest") or told.get("OCIManifest") or {}
     layers = {each["digest"]: each["size"] for each in manifest.get("layers", [])}
     return Found(told["Descriptor"]["digest"], layers)
@@ -143,6 +147,7 @@ def copy(source: str, target: str) -> None:
     done = _run(command, timeout=1800)
     if done.returncode:
         raise InputError(_last_line(done), "see that both registries answer", source)
+    _wait_for(f"{target.rpartition(':')[0]}@{source.rpartition('@')[2]}")
 
 
 def _push(registry: str, image: Image) -> Pushed:
@@ -166,12 +171,18 @@ def _push(registry: str, image: Image) -> Pushed:
     if not told:
         raise InputError("docker push told no digest", "push it again", reference)
     by_digest = f"{registry}/{image.repository}@{told[1]}"
-    limit = time.monotonic() + _PATIENCE
-    while not (found := look_up(by_digest)):
-        if time.monotonic() > limit:
-            raise InputError("was pushed, but cannot be read", "try again", by_digest)
-        time.sleep(0.5)
+    found = _wait_for(by_digest)
     return Pushed(told[1], _pushed_size(found, done.stdout))
+
+
+def _wait_for(reference: str) -> Found:
+    """Return what a registry has under a reference, as soon as it can be read."""
+    limit = time.monotonic() + _PATIENCE
+    while not (found := look_up(reference)):
+        if time.monotonic() > limit:
+            raise InputError("was pushed, but cannot be read", "try again", reference)
+        time.sleep(0.5)
+    return found
 
 
 def _pushed_size(found: Found, output: str) -> int:

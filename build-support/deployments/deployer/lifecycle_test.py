@@ -50,7 +50,8 @@ def test_from_an_edited_line_to_prod_and_back(
     # That is what Airflow sees.
     layout.compose(place.reader(), record.name, tmp_path / "seen")
     found = {path.name for path in (tmp_path / "seen").iterdir()}
-    assert found == {"maxaidags", "maxaiconfigs", "maxairesources", ".airflowignore"}
+    trees = {"maxaidags", "maxaiconfigs", "maxairesources"}
+    assert found == {*trees, ".airflowignore", ".composed.json"}
 
     # The same once more is nothing new.
     assert "is current already" in place.done("deploy", "dev")

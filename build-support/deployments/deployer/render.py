@@ -1,7 +1,8 @@
 """Makes the configs of a deployment from a release: overlays merged in, images by digest."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ _MODELS: dict[str, type[ConfigModel]] = {
     "py_config.json": PyConfig,
     "spark_config.json": SparkConfig,
 }
+
+# The keys of Kubernetes, of Airflow's operator and of Spark.
+_IMAGE_KEY = re.compile(
+    r"image|pod_template_file"
+    r"|spark\.kubernetes\.([a-z]+\.)?(container\.image|podTemplateFile)"
+)
 
 # What `DAGFactory` reads of the deployment.
 DEPLOYMENT = "maxaiconfigs/deployment.json"
@@ -46,6 +53,7 @@ def render(
     release: Release,
     root: Path,
     deployment: Deployment,
+    domains: Collection[str],
     references: Mapping[str, str],
 ) -> dict[str, bytes]:
     """Return the configs of a deployment by their paths.
@@ -54,6 +62,7 @@ def render(
         release: the release.
         root: a folder with the release's files.
         deployment: the deployment.
+        domains: the domains that it carries.
         references: what stands for the image of each domain: registry/repository@digest.
 
     Raises:
@@ -67,21 +76,25 @@ def render(
     }
     for path in sorted(release.files):
         tree, *names = path.split("/")
-        if tree != "maxaiconfigs" or names[0] not in references:
+        if tree != "maxaiconfigs" or names[0] not in domains:
             continue
         model = _MODELS.get(names[-1])
         if model is None:
             continue
         data, _, shown = read_config(model, root, root / path, deployment.name)
         if model is not PyConfig:
-            image = release.images[names[0]].repository
+            domain = names[0]
+            image = release.images[domain].repository if domain in references else None
             for place, holder, key in _images(data, ()):
+                if key.lower().replace("_", "").endswith("podtemplatefile"):
+                    problem = f"{json_path(place)}: a template may name any image"
+                    raise InputError(problem, "say in the config what it says", shown)
                 if holder[key] != image:
                     problem = f"{json_path(place)} is {holder[key]!r}"
                     raise InputError(problem, f"use {image}, the domain's", shown)
-                holder[key] = references[names[0]]
+                holder[key] = references[domain]
             if deployment.data_root:
-                _set_data_root(data, deployment.data_root)
+                _set_data_root(data, deployment.data_root, shown)
         # In the order of the file, which people have given it.
         rendered[path] = (json.dumps(data, indent=2) + "\n").encode()
     return rendered
@@ -90,31 +103,39 @@ def render(
 def _images(
     value: Any, path: tuple[Any, ...]
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any], str]]:
-    """Yield each place in a launch config that names an image, wherever it stands."""
+    """Yield each place in a launch config that names an image, or a file that may.
+
+    Names that people give, such as those of environment variables, are none.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
-            is_image = key == "image" or (
-                key.startswith("spark.kubernetes.") and key.endswith("container.image")
-            )
-            if is_image:
+            if _IMAGE_KEY.fullmatch(key):
                 yield (*path, key), value, key
-            else:
+            elif key not in ("annotations", "env_vars", "labels"):
                 yield from _images(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _images(item, (*path, index))
 
 
-def _set_data_root(config: dict[str, Any], data_root: str) -> None:
+def _set_data_root(config: dict[str, Any], data_root: str, shown: str) -> None:
     """Hand the data root to all tasks of a launch config that do not name another."""
     if "conf" in config:
         for key in (f"driverEnv.{_DATA_ROOT}", f"executorEnv.{_DATA_ROOT}"):
             prefix = "spark.kubernetes." if key.startswith("driver") else "spark."
             config["conf"].setdefault(prefix + key, data_root)
         return
-    for task in config["tasks"]:
-        variables = task["conf"].setdefault("env_vars", {})
+    added = {"name": _DATA_ROOT, "value": data_root}
+    for index, task in enumerate(config["tasks"]):
+        conf = task["conf"]
+        variables = conf.get("env_vars") or {}
         if isinstance(variables, dict):
-            variables.setdefault(_DATA_ROOT, data_root)
-        elif not any(each.get("name") == _DATA_ROOT for each in variables):
-            variables.append({"name": _DATA_ROOT, "value": data_root})
+            conf["env_vars"] = {_DATA_ROOT: data_root, **variables}
+        elif isinstance(variables, list) and all(
+            isinstance(each, dict) for each in variables
+        ):
+            if not any(each.get("name") == _DATA_ROOT for each in variables):
+                conf["env_vars"] = [*variables, added]
+        else:
+            problem = f"$.tasks[{index}].conf.env_vars is {variables!r}"
+            raise InputError(problem, "give an object of names and values", shown)

@@ -63,7 +63,7 @@ class Tree:
             (self.root / name).write_bytes(content)
         domains = carried(self.release, self.to)
         references = {domain: REFERENCES[domain] for domain in domains}
-        found = render(self.release, self.root, self.to, references)
+        found = render(self.release, self.root, self.to, domains, references)
         return {name: json.loads(content) for name, content in found.items()}
 
     def error(self) -> str:
@@ -143,6 +143,38 @@ def test_an_image_deep_in_a_config_is_refused_too(tree: Tree) -> None:
     )
     place = "$.tasks[0].conf.init_containers[0].image is 'evil.example/x'"
     assert place in tree.error()
+
+
+def test_a_pod_template_is_refused(tree: Tree) -> None:
+    tree.files[f"{LAB}/kubepod_config.json"] = pods(pod_template_file="s3://x/y")
+    told = "$.tasks[0].conf.pod_template_file: a template may name any image"
+    assert told in tree.error()
+    tree.files[f"{LAB}/kubepod_config.json"] = pods()
+    key = "spark.kubernetes.driver.podTemplateFile"
+    tree.files[f"{SHOP}/spark_config.json"] = spark(**{key: "s3a://x/y"})
+    assert f"$.conf['{key}']: a template may name any image" in tree.error()
+
+
+def test_an_environment_variable_may_be_called_image(tree: Tree) -> None:
+    conf = pods(env_vars={"image": "x"}, labels={"image": "x"})
+    tree.files[f"{LAB}/kubepod_config.json"] = conf
+    (task,) = tree.rendered()[f"{LAB}/kubepod_config.json"]["tasks"]
+    assert task["conf"]["env_vars"] == task["conf"]["labels"] == {"image": "x"}
+
+
+@pytest.mark.parametrize("variables", ["{{ x }}", ["x"], 1])
+def test_variables_of_another_form_are_told(tree: Tree, variables: Any) -> None:
+    tree.deployment = {"data_root": "s3://data/prod"}
+    tree.files[f"{LAB}/kubepod_config.json"] = pods(env_vars=variables)
+    told = f"$.tasks[0].conf.env_vars is {variables!r}; give an object"
+    assert told in tree.error()
+
+
+def test_no_variables_are_as_good_as_none(tree: Tree) -> None:
+    tree.deployment = {"data_root": "s3://data/prod"}
+    tree.files[f"{LAB}/kubepod_config.json"] = pods(env_vars=None)
+    (task,) = tree.rendered()[f"{LAB}/kubepod_config.json"]["tasks"]
+    assert task["conf"]["env_vars"] == {"MAXAI_DATA_ROOT": "s3://data/prod"}
 
 
 def test_overlays_are_those_of_the_deployment(tree: Tree) -> None:

@@ -43,24 +43,24 @@ def read_state(reader: Reader, record: Record) -> State:
     hashes = {p: h for p, h in record.files.items() if p.startswith("maxaiconfigs/")}
     configs = layout.read_files(reader, record.folder, hashes)
     manifest = layout.read_manifest(reader, dataclasses.asdict(record))
-    return state_of(record.release, record.images, layout.to_json(manifest), configs)
+    return state_of(record.release, record.domains, record.images, manifest, configs)
 
 
 def state_of(
     release: str,
+    domains: Sequence[str],
     images: Mapping[str, RecordedImage],
-    manifest: bytes,
+    manifest: Mapping[str, Any],
     configs: Mapping[str, bytes],
 ) -> State:
-    """Return what a release is with the images and configs of a deployment."""
-    told = json.loads(manifest)
+    """Return what a release is in a deployment of these domains."""
     dags = {
         objective: dag
-        for objective, dag in told["dags"].items()
-        if objective.split("/")[0] in images
+        for objective, dag in manifest["dags"].items()
+        if objective.split("/")[0] in domains
     }
     shown = {p: each for p, each in configs.items() if p.startswith("maxaiconfigs/")}
-    return State(release, images, told["files"], dags, shown)
+    return State(release, images, manifest["files"], dags, shown)
 
 
 def compare(old: State, new: State) -> Iterator[str]:

@@ -71,6 +71,62 @@ def test_prod_takes_only_what_its_policy_allows(local: Marketplace) -> None:
     assert ".airflowignore was changed" in local.refused("promote", "dev", "prod")
 
 
+def test_what_was_dirty_in_dev_is_dirty_in_prod(local: Marketplace) -> None:
+    local.write("notes", "not committed")
+    local.package()
+    local.done("deploy", "dev")
+    # A clean tree of the same commit makes no other release of it.
+    (local.root / "notes").unlink()
+    told = local.refused("deploy", "prod")
+    assert "it was deployed with changes that are not committed" in told
+    local.done("deploy", "dev")
+    local.done("deploy", "prod")
+    assert not local.current("prod").dirty
+
+
+def test_prod_takes_no_domain_that_dev_does_not_carry(local: Marketplace) -> None:
+    path = "maxaidags/shop/sales/daily/dag.py"
+    dag = (local.root / "maxaidags/lab/probe/first/dag.py").read_text()
+    for old, new in (("lab", "shop"), ("probe", "sales"), ("first", "daily")):
+        dag = dag.replace(old, new)
+    dag = dag.replace("KubernetesPodOperator", "DummyOperator")
+    local.write(path, dag)
+    local.commit("a second domain")
+    local.deployments["dev"]["domains"] = ["lab"]
+    local.package(dags={"shop/sales/daily": "shop.sales.daily"})
+    local.done("deploy", "dev")
+    for arguments in (("diff", "dev", "prod"), ("promote", "dev", "prod")):
+        assert "error: dev: dev does not carry shop" in local.refused(*arguments)
+    assert "dev does not carry shop" in local.refused("deploy", "prod")
+
+
+def test_two_deployments_do_not_share_a_destination(local: Marketplace) -> None:
+    local.package()
+    local.done("deploy", "dev")
+    local.deployments["prod"]["destination"] = local.deployments["dev"]["destination"]
+    told = "is the destination of dev, too; give prod one of its own in BUILD"
+    for arguments in (("promote", "dev", "prod"), ("verify", "prod")):
+        assert told in local.refused(*arguments)
+
+
+def test_a_lost_pointer_loses_nothing_else(local: Marketplace) -> None:
+    for n in (3, 4):
+        local.deploy(n)
+    root, name = Path(local.reader().root), local.current().name
+    (root / "current").unlink()
+    (root / "releases" / "notes").mkdir()
+    there = local.reader().names("")
+    told = "current is gone, but there are records; write the name of the last one into"
+    assert told in local.refused("deploy", "dev")
+    assert local.reader().names("") == there
+    (root / "current").write_text(name)
+    # A release that lost its manifest is not removed while it is live.
+    (root / "releases" / local.current().release / "manifest.json").unlink()
+    there = local.reader().names("")
+    local.refused("rollback", "dev", "--to", "9")
+    assert local.reader().names("") == there and (root / "releases/notes").is_dir()
+
+
 def test_the_remote_says_what_main_is(local: Marketplace) -> None:
     base = local.git("rev-parse", "HEAD")
     local.git("update-ref", "refs/remotes/origin/main", base)
@@ -187,8 +243,13 @@ def test_what_was_looked_at_is_what_is_promoted(local: Marketplace) -> None:
     first = local.deploy(3)
     seen = local.current().name
     local.deploy(4)
-    told = "dev: there is no record '000009'; see which there are: history dev"
-    assert told in local.refused("promote", "dev", "prod", "--record", "000009")
+    told = "dev: there is no such record or release, '9'; see which there are"
+    assert told in local.refused("promote", "dev", "prod", "--record", "9")
+    assert told.replace("9", "") in local.refused(
+        "promote", "dev", "prod", "--record", ""
+    )
+    told = "'00000' is how several records or releases begin"
+    assert told in local.refused("promote", "dev", "prod", "--record", "00000")[:200]
     local.done("promote", "dev", "prod", "--record", seen)
     assert local.current("prod").release == first
     assert local.current("prod").origin == seen
@@ -267,6 +328,10 @@ def test_the_code_of_a_release_sees_no_credentials(
 
 def test_a_release_of_other_files_is_refused(local: Marketplace) -> None:
     release = local.package().name
+    more = local.write("maxaidags/lab/probe/second/dag.py", "")
+    told = local.refused("deploy", "dev")
+    assert f"{release}: was packaged without maxaidags/lab/probe/second/dag.py" in told
+    more.unlink()
     local.set_n(8)
     local.commit("eight")
     told = local.refused("deploy", "dev")

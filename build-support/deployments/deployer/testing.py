@@ -181,8 +181,11 @@ class Marketplace:
             command = ["docker", "build", "--quiet", "--tag", name, folder]
             subprocess.run(command, check=True, capture_output=True)
 
-    def package(self) -> Path:
+    def package(self, dags: dict[str, str] | None = None) -> Path:
         """Make a release of the clone, as `./pants package //:release` would.
+
+        Args:
+            dags: further DAGs of it.
 
         Returns:
             Its folder.
@@ -196,10 +199,11 @@ class Marketplace:
             for path in (self.root / tree).rglob("*"):
                 if path.is_file() and "__pycache__" not in path.parts:
                     files[path.relative_to(self.root).as_posix()] = path.read_bytes()
-        dags = {"/".join(NAMES): DAG}
-        return write_release(
-            self.root / PACKAGED, files, dags=dags, images={DOMAIN: self.tag}
-        )
+        told = {
+            "dags": {"/".join(NAMES): DAG, **(dags or {})},
+            "images": {DOMAIN: self.tag},
+        }
+        return write_release(self.root / PACKAGED, files, **told)
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the tool's processes."""

@@ -178,6 +178,13 @@ def find_mistakes(
         for domain in sorted({*(deployment.domains or ())} - {*domains}):
             remedy = nearest(domain, domains)
             yield f"{deployment.place}: there is no domain {domain!r}; {remedy}"
+        for other in all_of.values():
+            same = other.destination == deployment.destination != ""
+            if other.name < name and same:
+                yield (
+                    f"{deployment.place}: {other.name} has the same destination; give each "
+                    "its own"
+                )
         after = deployment.after
         if after and after not in all_of:
             remedy = nearest(after, {*all_of} - {name})

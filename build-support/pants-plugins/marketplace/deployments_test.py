@@ -92,7 +92,7 @@ def test_without_a_build_file_there_is_none(rule_runner: RuleRunner) -> None:
 
 
 def test_a_new_target_is_all_that_a_deployment_takes(rule_runner: RuleRunner) -> None:
-    staging = DEV.replace('"dev"', '"staging_2"')
+    staging = DEV.replace("dev", "staging_2")
     rule_runner.write_files({"BUILD": DEV + PROD + staging})
     (found,) = files(rule_runner).values()
     assert [*found] == ["dev", "prod", "staging_2"]
@@ -152,13 +152,15 @@ def test_a_variable_that_is_set_to_nothing_is_told_where_it_matters(
         ("prod", {"after": "x"}, "after='x' is no deployment; use one of: dev"),
         ("prod", {"after": "prod"}, "it comes after itself, so that it takes no "),
         ("prod", {"domains": ("retial",)}, "no domain 'retial'; did you mean retail?"),
+        ("prod", {"destination": "d"}, "dev has the same destination; give each its"),
         ("prod", {"domains": ()}, "domains is empty; drop it to carry all domains"),
     ],
 )
 def test_a_mistake_is_told_in_a_line_with_the_target(
     name: str, fields: dict[str, Any], expected: str
 ) -> None:
-    given = [Deployment("dev", "r", "d"), Deployment(name, "r", "d", **fields)]
+    told = {"destination": "p", **fields}
+    given = [Deployment("dev", "r", "d"), Deployment(name, "r", **told)]
     (line,) = find_mistakes(given, ["finance", "retail"])
     assert line.startswith(f'BUILD: marketplace_deployment(name="{name}"): ')
     assert expected in line and "\n" not in line
@@ -166,7 +168,7 @@ def test_a_mistake_is_told_in_a_line_with_the_target(
 
 def test_deployments_that_wait_for_each_other_are_told() -> None:
     chain = {"a": "b", "b": "c", "c": "b"}
-    given = [Deployment(name, "r", "d", after=after) for name, after in chain.items()]
+    given = [Deployment(name, "r", name, after=after) for name, after in chain.items()]
     lines = [*find_mistakes(given, [])]
     assert ['name="b"' in lines[0], 'name="c"' in lines[1]] == [True, True]
     assert len(lines) == 2

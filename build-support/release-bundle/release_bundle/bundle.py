@@ -12,7 +12,7 @@ from airflow.dag_processing.bundles.base import (
     BundleVersionLock,
 )
 
-from release_bundle.layout import Reader, compose, read_pointer
+from release_bundle.layout import Reader, compose, is_whole, read_pointer
 
 
 class ReleaseBundle(BaseDagBundle):
@@ -54,14 +54,7 @@ class ReleaseBundle(BaseDagBundle):
             self.path.mkdir(parents=True, exist_ok=True)
             return
         self._fetch(current)
-        if current == self._current:
-            return
-        # Airflow removes versions that nobody holds and that have not been used for long.
-        use = BundleVersionLock(self.name, current)
-        use.acquire()
-        if self._use:
-            self._use.release()
-        self._current, self._use = current, use
+        self._current = current
 
     def get_current_version(self) -> BundleVersion | None:
         """Return the version whose files `path` leads to."""
@@ -77,12 +70,17 @@ class ReleaseBundle(BaseDagBundle):
     def _fetch(self, name: str) -> None:
         folder = self.versions_dir / name
         with self.lock():
-            if folder.exists():
-                return
-            # Whoever finds the folder finds all of it. What is there under the other name
-            # is of a process that was killed.
-            part = self.base_dir / "part"
-            shutil.rmtree(part, ignore_errors=True)
-            compose(Reader(self._destination), name, part)
-            self.versions_dir.mkdir(parents=True, exist_ok=True)
-            part.rename(folder)
+            # Airflow removes versions that nobody holds and that have not been used for
+            # long. It may be ended while it does, so what is there is looked at.
+            use = BundleVersionLock(self.name, name)
+            use.acquire()
+            if not is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                part = self.base_dir / "part"
+                shutil.rmtree(part, ignore_errors=True)
+                compose(Reader(self._destination), name, part)
+                self.versions_dir.mkdir(parents=True, exist_ok=True)
+                part.rename(folder)
+        if self._use:
+            self._use.release()
+        self._use = use

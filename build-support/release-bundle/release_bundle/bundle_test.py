@@ -153,7 +153,18 @@ def test_what_a_killed_process_left_is_done_anew(place: Place, name: str) -> Non
     (made.base_dir / "part").mkdir(parents=True)
     (made.base_dir / "part" / "rubbish").touch()
     made.initialize()
-    assert [path.name for path in made.path.iterdir()] == ["maxaidags"]
+    found = {path.name for path in made.path.iterdir()}
+    assert found == {"maxaidags", ".composed.json"}
+
+
+def test_what_a_killed_clean_up_left_is_done_anew(place: Place, name: str) -> None:
+    first = place.deploy("one")
+    made = make(place, name, first)
+    made.initialize()
+    (made.path / DAG).unlink()
+    again = make(place, name, first)
+    again.initialize()
+    assert (again.path / DAG).read_text() == "one"
 
 
 def test_airflow_tidies_up_what_nobody_uses(

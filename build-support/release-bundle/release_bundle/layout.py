@@ -29,6 +29,9 @@ POINTER = "current"
 RECORD = "record.json"
 MANIFEST = "manifest.json"
 
+# What `compose` lists the files in that it writes.
+_COMPOSED = ".composed.json"
+
 # How many hex digits of a sha256 a name holds.
 _DIGITS = 16
 _RELEASE = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
@@ -156,12 +159,26 @@ def read_pointer(reader: Reader) -> str | None:
         DestinationError: the pointer does not hold a name.
     """
     try:
-        text = reader.read(POINTER).decode(errors="replace").strip()
+        content = reader.read(POINTER)
     except FileNotFoundError:
         return None
-    if not _RECORD.fullmatch(text):
-        raise DestinationError(f"{reader.shown(POINTER)}: {text[:60]!r} is no record")
-    return text
+    return pointer_in(content, reader.shown(POINTER))
+
+
+def pointer_in(content: bytes, where: str) -> str | None:
+    """Return the record that the content of a pointer names, in its first line.
+
+    A second one is the token of whoever wrote it; with it the first one may be empty.
+
+    Raises:
+        DestinationError: it does not hold a name.
+    """
+    name, _, token = content.decode(errors="replace").partition("\n")
+    if not name and token:
+        return None
+    if not _RECORD.fullmatch(name):
+        raise DestinationError(f"{where}: {name[:60]!r} is no record")
+    return name
 
 
 def read_record(reader: Reader, name: str) -> dict[str, Any]:
@@ -173,6 +190,13 @@ def read_record(reader: Reader, name: str) -> dict[str, Any]:
     checked_record_name(name)
     content = _read_file(reader, f"records/{name}/{RECORD}")
     return parse_record(name, content, reader.shown(f"records/{name}/{RECORD}"))
+
+
+def is_name(folder: str) -> bool:
+    """Return whether a folder of a destination can be that of a release or a record."""
+    tree, _, name = folder.partition("/")
+    pattern = _RECORD if tree == "records" else _RELEASE
+    return bool(pattern.fullmatch(name))
 
 
 def checked_record_name(name: str) -> str:
@@ -296,10 +320,23 @@ def compose(reader: Reader, name: str, folder: Path) -> None:
     }
     contents = read_files(reader, f"releases/{record['release']}", seen)
     contents.update(read_files(reader, f"records/{name}", configs))
+    contents[_COMPOSED] = to_json({p: digest(each) for p, each in contents.items()})
     for path, content in contents.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+
+
+def is_whole(folder: Path) -> bool:
+    """Return whether a folder has all that `compose` wrote to it, as it was then."""
+    try:
+        hashes = json.loads((folder / _COMPOSED).read_bytes())
+        return all(
+            digest((folder / path).read_bytes()) == value
+            for path, value in hashes.items()
+        )
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _read_file(reader: Reader, name: str) -> bytes:

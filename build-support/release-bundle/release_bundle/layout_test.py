@@ -70,7 +70,7 @@ class Place:
         return {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in folder.rglob("*")
-            if path.is_file()
+            if path.is_file() and path.name != ".composed.json"
         }
 
 
@@ -89,6 +89,24 @@ def test_airflow_sees_the_domains_dags_the_library_and_the_records_configs(
         "maxaiconfigs/finance/a/kubepod_config.json": b'{"rendered": true}',
         "maxairesources/__init__.py": b"",
     }
+
+
+def test_what_was_composed_is_whole_until_something_is_gone(
+    place: Place, tmp_path: Path
+) -> None:
+    assert not layout.is_whole(tmp_path / "seen")
+    files = place.compose(tmp_path / "seen")
+    (tmp_path / "seen/maxaidags/__pycache__").mkdir()
+    assert layout.is_whole(tmp_path / "seen")
+    for name, content in files.items():
+        (tmp_path / "seen" / name).unlink()
+        assert not layout.is_whole(tmp_path / "seen")
+        (tmp_path / "seen" / name).write_bytes(content + b" ")
+        assert not layout.is_whole(tmp_path / "seen")
+        (tmp_path / "seen" / name).write_bytes(content)
+        assert layout.is_whole(tmp_path / "seen")
+    (tmp_path / "seen/.composed.json").unlink()
+    assert not layout.is_whole(tmp_path / "seen")
 
 
 @pytest.mark.parametrize(
@@ -183,6 +201,11 @@ def test_a_pointer_names_a_record(place: Place) -> None:
     assert layout.read_pointer(place.reader) is None
     place.write("current", f"{place.record}\n".encode())
     assert layout.read_pointer(place.reader) == place.record
+    # Whoever holds a bucket leaves a token there.
+    place.write("current", f"{place.record}\ntoken\n".encode())
+    assert layout.read_pointer(place.reader) == place.record
+    place.write("current", b"\ntoken\n")
+    assert layout.read_pointer(place.reader) is None
 
 
 @pytest.mark.parametrize("name", ["..", "000001-00", "a/../b"])
