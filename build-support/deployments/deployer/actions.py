@@ -27,6 +27,7 @@ from deployer.record import (
     RecordedImage,
     find_drift,
     hash_configs,
+    pick,
     read_current,
     read_history,
 )
@@ -115,7 +116,7 @@ def promote(
     reader = open_destination(source.destination)
     origin = current(source, reader)
     if record is not None:
-        origin = _pick(source, [*read_history(reader)], record)
+        origin = pick(source.name, [*read_history(reader)], record)
     release = read_deployed(reader, dataclasses.asdict(origin))
     of = Commit(origin.commit, origin.dirty)
     return _make_current(
@@ -569,7 +570,7 @@ def _staged(release: Release) -> Iterator[Path]:
 
 def _find_earlier(of: Deployment, history: list[Record], to: str | None) -> Record:
     if to is not None:
-        return _pick(of, history[1:], to)
+        return pick(of.name, history[1:], to)
     now = history[0]
     # After a rollback, the next one goes further back, and not forth again.
     names = [record.name for record in history]
@@ -578,31 +579,6 @@ def _find_earlier(of: Deployment, history: list[Record], to: str | None) -> Reco
         if (record.release, record.configs) != (now.release, now.configs):
             return record
     raise InputError("nothing else was current before", "deploy anew", of.name)
-
-
-def _pick(of: Deployment, history: list[Record], told: str) -> Record:
-    """Return the newest record that is told by its number, or by its name or release.
-
-    Raises:
-        InputError: there is none, or there are several with such a name or release.
-    """
-    remedy = f"see which there are: history {of.name}"
-    if told.isdecimal() and len(told) <= 6:
-        found = [each for each in history if each.number == int(told)]
-    else:
-        found = [
-            each
-            for each in history
-            if told and (each.name.startswith(told) or each.release.startswith(told))
-        ]
-    if not found:
-        raise InputError(
-            f"there is no such record or release, {told!r}", remedy, of.name
-        )
-    if len({each.release for each in found}) > 1:
-        problem = f"{told!r} is how several records or releases begin"
-        raise InputError(problem, remedy, of.name)
-    return found[0]
 
 
 def _is_same(before: Record, record: Record) -> bool:

@@ -95,7 +95,8 @@ def test_from_an_edited_line_to_prod_and_back(
     assert "reason: scores are off" in told and commit[:12] in told
     # There is nothing before the first, and a rollback does not go forth again.
     assert "nothing else was current before" in place.refused("rollback", "prod")
-    assert "there is no earlier" in place.refused("rollback", "prod", "--to", "f00f")
+    told = place.refused("rollback", "prod", "--to", "f00f")
+    assert "there is no such record or release" in told
     place.done("rollback", "prod", "--to", second)
     assert place.current("prod").release == second
     for name in ("dev", "prod"):

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from maxairesources.errors import InputError
 from release_bundle import layout
 from release_bundle.layout import DestinationError, Reader
 
@@ -138,6 +139,31 @@ def read_history(reader: Reader) -> Iterator[Record]:
         record = parse(layout.parse_record(name, contents[file], where))
         yield record
         name = record.previous
+
+
+def pick(deployment: str, history: list[Record], told: str) -> Record:
+    """Return the newest record that is told by its number, or by its name or release.
+
+    Raises:
+        InputError: there is none, or there are several with such a name or release.
+    """
+    remedy = f"see which there are: history {deployment}"
+    if told.isdecimal() and len(told) <= 6:
+        found = [each for each in history if each.number == int(told)]
+    else:
+        found = [
+            each
+            for each in history
+            if told and (each.name.startswith(told) or each.release.startswith(told))
+        ]
+    if not found:
+        raise InputError(
+            f"there is no such record or release, {told!r}", remedy, deployment
+        )
+    if len({each.release for each in found}) > 1:
+        problem = f"{told!r} is how several records or releases begin"
+        raise InputError(problem, remedy, deployment)
+    return found[0]
 
 
 def hash_configs(files: dict[str, str]) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from deployer import record as module
-from deployer.record import Record, parse, read_current, read_history
+from deployer.record import Record, parse, pick, read_current, read_history
+from maxairesources.errors import InputError
 from release_bundle import layout
 from release_bundle.layout import DestinationError, Reader
 
@@ -114,3 +115,29 @@ def test_no_pointer_leads_out_of_the_records(tmp_path: Path) -> None:
     write(tmp_path, 1, "../../elsewhere")
     with pytest.raises(DestinationError, match="is no name of a record"):
         [*read_history(Reader(str(tmp_path)))]
+
+
+def test_a_record_is_told_by_its_number_name_or_release(chain: list[Record]) -> None:
+    history = [*reversed(chain)]
+    for told in ("3", "000003", chain[2].name, chain[2].name[:12]):
+        assert pick("dev", history, told) == chain[2]
+    # All of them have the same release, of which the newest is meant.
+    assert pick("dev", history, TOLD["release"]) == chain[-1]
+    for told in ("", "8", "xyz", "00000009"):
+        with pytest.raises(
+            InputError, match="no such record or release, .*history dev"
+        ):
+            pick("dev", history, told)
+
+
+def test_what_several_begin_with_is_told(chain: list[Record]) -> None:
+    releases = ("abc0" * 4, "abc1" * 4)
+    history = [
+        dataclasses.replace(record, release=release)
+        for record, release in zip(chain, releases)
+    ]
+    assert pick("dev", history, "abc1") == history[1]
+    with pytest.raises(
+        InputError, match="'abc' is how several records or releases beg"
+    ):
+        pick("dev", history, "abc")

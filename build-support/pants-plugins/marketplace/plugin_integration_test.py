@@ -725,8 +725,6 @@ def test_an_edit_of_the_root_build_file_affects_what_is_in_it(
         # It carries another domain alone.
         (f"{CONFIGS}/kubepod_config.dev.json", []),
         ("maxaiconfigs/retail/churn/kubepod_config.dev.json", ["dev"]),
-        (f"{CONFIGS}/kubepod_config.json", ["prod"]),
-        (f"{DAG}/dag.py", ["prod"]),
         ("maxairesources/dagfactory.py", ["dev", "prod"]),
         ("BUILD", ["dev", "prod"]),
     ],
@@ -887,33 +885,6 @@ def test_deploy_builds_what_is_missing_and_hands_over_the_release(
     calls = (tmp_path / "calls").read_text().splitlines()
     asked = {call.split()[-1] for call in calls if call.startswith("manifest")}
     assert asked == {f"127.0.0.1:2/b/maxai/retail:{tags['retail']}"}
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        (
-            'after="dev"',
-            'after="dve"',
-            "BUILD: marketplace_deployment(name=\"prod\"): after='dve' is no deployment; "
-            "did you mean dev?",
-        ),
-        (
-            '"retail"',
-            '"retial"',
-            "BUILD: marketplace_deployment(name=\"dev\"): there is no domain 'retial'; did "
-            "you mean retail?",
-        ),
-    ],
-)
-def test_a_typo_in_a_deployment_is_told(
-    old: str, new: str, expected: str, repository: Repository
-) -> None:
-    repository.write("BUILD", ROOT.replace(old, new))
-    result = repository.pants("experimental-deploy", "//:dev")
-    assert result.returncode == 1
-    assert expected in result.stderr
-    assert "Traceback" not in result.stderr
 
 
 def test_without_specs_the_folder_narrows_nothing(repository: Repository) -> None:
