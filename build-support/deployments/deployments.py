@@ -55,7 +55,8 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     command("status", _status, "what is current in each deployment")
-    command("history", _history, "what was: which release, by whom, when", "deployment")
+    history = command("history", _history, "what was: which release, by whom, when")
+    history.add_argument("deployment", nargs="?", help="(default: all of them)")
     command("diff", _diff, "what one deployment would get from another", "source", "to")
     command("verify", _verify, "whether all is as it was deployed", "deployment")
     deploy = command("deploy", _deploy, "deploy a packaged release", "deployment")
@@ -152,9 +153,12 @@ def _status(told: argparse.Namespace) -> int:
 
 
 def _history(told: argparse.Namespace) -> int:
-    reader = open_destination(find(told.deployment).destination)
-    for line in report.tell_history([*read_history(reader)]):
-        print(line)
+    for name in [told.deployment] if told.deployment else read_deployments():
+        reader = open_destination(find(name).destination)
+        if not told.deployment:
+            print(name)
+        for line in report.tell_history([*read_history(reader)]):
+            print(line)
     return 0
 
 

@@ -91,6 +91,9 @@ def test_from_an_edited_line_to_prod_and_back(
     history = [*read_history(place.reader("prod"))]
     assert [each.release for each in history] == [first, second, first]
     assert [each.action for each in history] == ["rollback", "promote", "promote"]
+    lines = place.done("history").splitlines()
+    assert lines.index("dev") < lines.index("prod")
+    assert sum(line.startswith("000001-") for line in lines) == 2
     told = place.done("history", "prod")
     assert "reason: scores are off" in told and commit[:12] in told
     # There is nothing before the first, and a rollback does not go forth again.
