@@ -63,22 +63,32 @@ class Trial:
         Returns:
             Whether the deploy got as far as that moment.
         """
+        release = self.end_without_recovery(number, push)
+        if release:
+            self.recover(release, self.check_whole())
+        return bool(release)
+
+    def end_without_recovery(self, number: int, push: bool) -> str | None:
+        """End a deploy at a moment, and check what is there.
+
+        Returns:
+            The release; None if the deploy did not get as far as that moment.
+        """
         before = [*read_history(self.reader)]
         release = self.prepare(push)
         killed, _ = self._deploy(number)
         if not killed:
-            return False
+            return None
         self.counts.moments += 1
         history = self.check_whole()
         more = len(history) - len(before)
         assert history[more:] == before and more in (0, 1), "a release is lost"
-        if history == before:
-            self.counts.old += 1
-        else:
+        if more:
             self.counts.new += 1
             assert history[0].release == release
-        self.recover(release, history)
-        return True
+        else:
+            self.counts.old += 1
+        return release
 
     def recover(self, release: str, before: list[Record]) -> None:
         """Deploy what was ended, and check that nothing is left over."""
