@@ -30,6 +30,7 @@ STUBS = {
     "python3.11": """
 case $2 in
     tag) echo "maxai/$3:abc" ;;
+    verify) [ ! -e "$MACHINE/evil" ] || { echo not the recorded one >&2; exit 1; } ;;
     build)
         if [ -e "$MACHINE/build-fails" ]; then echo no mirror >&2; exit 3; fi
         echo "maxai/$3: installing"
@@ -391,6 +392,15 @@ def test_bases_are_pulled_from_the_registry(tmp_path: Path) -> None:
         there = f"registry.invalid:5000/team/{base}"
         expected += [f"docker pull {there}", f"docker tag {there} {base}"]
     assert here.changes() == expected
+
+
+def test_a_pulled_base_must_be_the_recorded_one(tmp_path: Path) -> None:
+    here = machine(tmp_path, lacks={"images"})
+    here.has("registry", "evil")
+    here.env["MAXAI_REGISTRY"] = "registry.invalid"
+    code, output = here.run()
+    assert code == 1 and "not the recorded one" in output
+    assert not [line for line in here.changes() if "docker tag" in line]
 
 
 def test_bases_that_the_registry_lacks_are_built(tmp_path: Path) -> None:

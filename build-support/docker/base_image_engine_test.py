@@ -92,3 +92,12 @@ def test_the_label_tells_whether_the_image_has_drifted(name: str) -> None:
         assert (done.returncode, "has drifted" in done.stderr) == (1, True)
     else:
         assert f"{reference(name)} has drifted" not in done.stderr
+
+
+def test_an_image_is_known_by_its_recorded_id() -> None:
+    for name, code in (("python", 0), ("spark", 1)):
+        command = [sys.executable, str(BASE_IMAGE), "verify", "python", reference(name)]
+        done = subprocess.run(command, text=True, capture_output=True)
+        assert done.returncode == code, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "which python.id records; do not use it" in line

@@ -217,6 +217,7 @@ def test_record_accepts_what_was_found(checkout: Checkout) -> None:
     python, spark = checkout.tag("python"), checkout.tag("spark")
     assert path.read_text() == f"FROM {python} AS deps\nRUN true\nFROM {spark}\n"
     assert (checkout.docker / "spark.packages").read_text() == "tool=1.0\n"
+    assert (checkout.docker / "spark.id").read_text().startswith("sha256:")
     assert checkout.loaded() == [{"maxai.base.drifted": "false"}] * 2
     assert "maxaiusecases/retail/Dockerfile: FROM rewritten" in output
     checkout.package("1.1")
