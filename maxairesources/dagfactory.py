@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from maxairesources.config_store.document import Wrong, json_path, parse
+from maxairesources.config_store.document import Wrong, parse
 from maxairesources.config_store.objective import (
     KUBEPOD,
     SPARK,
@@ -19,7 +19,7 @@ from maxairesources.config_store.objective import (
     read_objective,
     to_argument,
 )
-from maxairesources.errors import InputError, nearest
+from maxairesources.errors import InputError, json_path, nearest
 from maxairesources.operators import (
     OPERATORS,
     mistake_in_template,

@@ -1,11 +1,13 @@
-"""The one exception for what a person can mend: a file, a config, an argument."""
+"""The one exception for input that a person can fix, and the parts of its message."""
 
 import difflib
+import re
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(Exception):
-    """Input that cannot be used, told in one line.
+    """Input that cannot be used; the message is one line.
 
     Args:
         problem: what is wrong, naming the column, key or value.
@@ -40,3 +42,16 @@ def nearest(name: str, valid: Iterable[str], otherwise: str | None = None) -> st
     if otherwise is not None:
         return otherwise
     return f"use one of: {', '.join(names) or 'none is defined'}"
+
+
+def json_path(path: Iterable[Any]) -> str:
+    """Return a path of keys and indexes as RFC 9535 writes it, such as $.tasks[0].id."""
+    parts = ["$"]
+    for key in path:
+        if isinstance(key, int):
+            parts.append(f"[{key}]")
+        elif re.fullmatch(r"[A-Za-z_]\w*", key):
+            parts.append(f".{key}")
+        else:
+            parts.append(f"[{key!r}]")
+    return "".join(parts)

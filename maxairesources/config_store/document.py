@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from maxairesources.errors import InputError, nearest
+from maxairesources.errors import InputError, json_path, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -141,19 +141,6 @@ def validate(
         if others:
             problem += f" (and {len(others)} more)"
         raise InputError(problem, remedy, subject) from None
-
-
-def json_path(path: Iterable[Any]) -> str:
-    """Return a path of keys and indexes as RFC 9535 writes it, such as $.tasks[0].id."""
-    parts = ["$"]
-    for key in path:
-        if isinstance(key, int):
-            parts.append(f"[{key}]")
-        elif re.fullmatch(r"[A-Za-z_]\w*", key):
-            parts.append(f".{key}")
-        else:
-            parts.append(f"[{key!r}]")
-    return "".join(parts)
 
 
 def _explain(
