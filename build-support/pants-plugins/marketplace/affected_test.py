@@ -72,8 +72,8 @@ def test_only_the_registry_tells_what_is_identical(
 
 ROOT_DEV, ROOT_PROD = (Address("", target_name=name) for name in ("dev", "prod"))
 DEPLOYMENTS = (
-    Deployment("dev", "r", "d"),
-    Deployment("prod", "r", "d", domains=("a", "b")),
+    Deployment("dev"),
+    Deployment("prod", domains=("a", "b")),
 )
 OVERLAYS = {
     f"maxaiconfigs/a/b/spark_config.{name}.json": [at("overlay")]
@@ -208,11 +208,11 @@ def test_json_has_the_documented_fields() -> None:
 
 
 def look_up(folder: Path, script: str | None, registry: str = "") -> FoundImages:
-    """Looks two images up with a stub of the docker command, or with none."""
-    if script is not None:
-        docker = folder / "docker"
-        docker.write_text(f'#!/bin/sh\necho "$*" >> {folder}/calls\n{script}\n')
-        docker.chmod(0o755)
+    """Looks two images up with a stub of docker and skopeo, or with none."""
+    for name in ("docker", "skopeo") if script is not None else ():
+        stub = folder / name
+        stub.write_text(f'#!/bin/sh\necho "$*" >> {folder}/calls\n{script}\n')
+        stub.chmod(0o755)
     rule_runner = RuleRunner(
         rules=[
             *image_lookup.rules(),
@@ -229,29 +229,28 @@ HAS_A = """\
 case "$*" in
   "image ls"*) echo "a:1"; echo "127.0.0.1:5/x/b:2" ;;
   *a:1) ;;
-  *) echo "no such manifest: b" >&2; exit 1 ;;
+  *) echo "fatal: manifest unknown: b" >&2; exit 1 ;;
 esac
 """
 
 
 def test_without_a_registry_the_engine_alone_is_asked(tmp_path: Path) -> None:
     assert look_up(tmp_path, HAS_A) == FoundImages((True, False), (None, None), ())
-    assert "manifest" not in (tmp_path / "calls").read_text()
+    assert "inspect" not in (tmp_path / "calls").read_text()
 
 
 def test_the_registry_is_asked_for_each_image(tmp_path: Path) -> None:
     found = look_up(tmp_path, HAS_A, "127.0.0.1:5/x")
     # The engine knows an image that was pushed by that name too.
     assert found == FoundImages((True, True), (True, False), ())
-    assert (
-        "manifest inspect --insecure 127.0.0.1:5/x/a:1"
-        in (tmp_path / "calls").read_text()
-    )
+    command = "inspect --raw --tls-verify=false docker://127.0.0.1:5/x/a:1"
+    assert command in (tmp_path / "calls").read_text()
 
 
 def test_plain_http_is_for_this_machine_alone(tmp_path: Path) -> None:
     look_up(tmp_path, HAS_A, "127.example.org/x")
-    assert "manifest inspect 127.example.org/x/a:1" in (tmp_path / "calls").read_text()
+    command = "inspect --raw docker://127.example.org/x/a:1"
+    assert command in (tmp_path / "calls").read_text()
 
 
 def test_who_does_not_answer_knows_nothing(tmp_path: Path) -> None:
@@ -266,4 +265,4 @@ def test_who_does_not_answer_knows_nothing(tmp_path: Path) -> None:
 def test_without_docker_nothing_is_known(tmp_path: Path) -> None:
     found = look_up(tmp_path, None, "registry.test")
     assert found.engine == found.registry == (None, None)
-    assert found.notes == ("there is no docker command on the PATH",)
+    assert found.notes == ("docker is not on the PATH", "skopeo is not on the PATH")

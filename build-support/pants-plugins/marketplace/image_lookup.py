@@ -1,6 +1,7 @@
 """Asks the Docker engine and a registry which images they have.
 
-Both answers come from the docker command, so that its credentials and proxies count.
+The engine is asked by docker, the registry by skopeo: it tells a missing image from a registry
+that refuses to answer. Both find the credentials that `docker login` stored.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 
-# What the docker command finds its engine, credentials and proxies by.
+# What the two commands find the engine, credentials and proxies by.
 _ENVIRONMENT = (
     *("HOME", "PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST"),
     *("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
 )
+_MISSING = re.compile(rb"manifest unknown|name unknown|artifact .* not found")
 
 
 @dataclass(frozen=True)
@@ -47,62 +49,63 @@ async def look_up_images(
     if not names:
         return FoundImages((), (), ())
     unknown = (None,) * len(names)
-    env, binaries = await MultiGet(
+    path = docker_environment.executable_search_path
+    env, docker, skopeo = await MultiGet(
         Get(
             EnvironmentVars,
             EnvironmentVarsRequest((*_ENVIRONMENT, *docker_environment.env_vars)),
         ),
         # Not a `DockerBinary`: to have none is an error there.
-        Get(
-            BinaryPaths,
-            BinaryPathRequest(
-                binary_name="docker",
-                search_path=docker_environment.executable_search_path,
-            ),
-        ),
+        Get(BinaryPaths, BinaryPathRequest(binary_name="docker", search_path=path)),
+        Get(BinaryPaths, BinaryPathRequest(binary_name="skopeo", search_path=path)),
     )
-    if not binaries.first_path:
-        return FoundImages(
-            unknown, unknown, ("there is no docker command on the PATH",)
-        )
-    # The engine itself takes plain HTTP from this machine, and from no other.
-    local = re.match(r"(localhost|127(\.\d+){3})(:|/|$)", registry)
-    ask_registry = ("manifest", "inspect", *(("--insecure",) if local else ()))
-    listed, *inspected = await MultiGet(
+    notes = [
+        f"{name} is not on the PATH"
+        for name, found in (("docker", docker), ("skopeo", skopeo))
+        if not found.first_path and (name == "docker" or registry)
+    ]
+    commands = []
+    if docker.first_path:
+        listing = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
+        commands.append((docker.first_path.path, *listing))
+    if skopeo.first_path and registry:
+        # The engine itself accepts plain HTTP from this machine, and from no other.
+        local = re.match(r"(localhost|127(\.\d+){3})(:|/|$)", registry)
+        flags = ("--raw", *(("--tls-verify=false",) if local else ()))
+        commands += [
+            (skopeo.first_path.path, "inspect", *flags, f"docker://{registry}/{name}")
+            for name in names
+        ]
+    results = await MultiGet(
         Get(
             FallibleProcessResult,
             Process(
-                (binaries.first_path.path, *arguments),
+                command,
                 env=env,
-                description=f"Run docker {' '.join(arguments[:2])}.",
+                description=f"Run {' '.join(command[:2])}.",
                 cache_scope=ProcessCacheScope.PER_SESSION,
                 timeout_seconds=30,
             ),
         )
-        for arguments in (
-            ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}"),
-            *((*ask_registry, f"{registry}/{name}") for name in names if registry),
-        )
+        for command in commands
     )
 
     def reason(of: str, result: FallibleProcessResult) -> str:
-        said = result.stderr.decode(errors="replace").strip().splitlines()
-        return f"{of} could not be asked: {said[-1] if said else 'docker failed'}"
+        lines = result.stderr.decode(errors="replace").strip().splitlines()
+        return f"{of} could not be asked: {lines[-1] if lines else 'no reason given'}"
 
-    notes = []
+    listed = results[:1] if docker.first_path else ()
     in_engine: tuple[bool | None, ...] = unknown
-    if listed.exit_code:
-        notes.append(reason("the engine", listed))
-    else:
-        local_names = set(listed.stdout.decode().split())
+    if listed and listed[0].exit_code:
+        notes.append(reason("the engine", listed[0]))
+    elif listed:
+        local_names = set(listed[0].stdout.decode().split())
         in_engine = tuple(
             not local_names.isdisjoint((name, f"{registry}/{name}")) for name in names
         )
     in_registry: list[bool | None] = []
-    for result in inspected:
-        # Docker says this when the registry has told so. All else, such as a missing
-        # permission, tells nothing about the image.
-        missing = result.exit_code and b"no such manifest" in result.stderr
+    for result in results[len(listed) :]:
+        missing = result.exit_code and _MISSING.search(result.stderr)
         in_registry.append(not result.exit_code or (False if missing else None))
         if in_registry[-1] is None:
             notes.append(reason(f"the registry {registry}", result))
