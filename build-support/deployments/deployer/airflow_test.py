@@ -1,7 +1,7 @@
-"""A real Airflow on the bundle: it follows what is live, and a run keeps what it began on.
+"""A real Airflow that follows a deployment's branch by its own GitDagBundle.
 
-It has the distribution of the bundle and no maxairesources but that of the release. The tasks
-are bash, which needs no cluster; that each release is another one shows in what they print.
+It has no maxairesources but that of the branch. The tasks are Bash, which needs no cluster;
+what they print shows which commit they are of.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,15 @@ import pytest
 from local_runner.home import AIRFLOW_COMMAND, new_run
 from local_runner.standalone import Api, started
 
+from deployer.conftest import Run
 from deployer.testing import Marketplace
 
 DAG = "lab.probe.first"
 # How long each step may take, in seconds; two cores need a tenth of it.
 PATIENCE = 240
 
-# The second task is another one in each release, and tells which; the first waits for the
-# test, and so does the whole run.
+# The second task is another one in each release, and prints which; the first waits for the
+# test, so that the run goes on while another release goes live.
 _DAG_FILE = '''\
 """Airflow DAG of a test."""
 
@@ -41,14 +42,14 @@ factory.add(
     bash_command="until test -e {{ params.file }}; do sleep 0.1; done",
 )
 factory.add(
-    task_id="tell_RELEASE",
+    task_id="print_RELEASE",
     operator="BashOperator",
     parent=["wait"],
-    # To leave with 99 is to skip what follows, which would need a cluster.
+    # To leave with 99 skips the task that follows, which would need a cluster.
     bash_command=f"echo dag RELEASE, library {MARK} >> {{{{ params.file }}}}; exit 99",
 )
 factory.add(
-    task_id="measure", operator="KubernetesPodOperator", parent=["tell_RELEASE"]
+    task_id="measure", operator="KubernetesPodOperator", parent=["print_RELEASE"]
 )
 dag = factory.create_dag()
 '''
@@ -66,15 +67,10 @@ def write_release(place: Marketplace, name: str, file: Path) -> None:
     place.package()
 
 
-def environment(folder: Path, destination: str) -> dict[str, str]:
-    """Return the environment of an Airflow that has the bundle's wheel, and not the tree."""
-    (wheel,) = Path().glob("maxai_release_bundle-*.whl")
-    # Not those of this test, for an installed maxairesources would win over a release's.
-    ours = ("maxairesources", "release_bundle")
-    packages = [
-        path
-        for path in sys.path
-        if path and not any(Path(path, name).exists() for name in ours)
+def environment(folder: Path, url: str) -> dict[str, str]:
+    """Return the environment of an Airflow that has no maxairesources of its own."""
+    paths = [
+        path for path in sys.path if path and not Path(path, "maxairesources").exists()
     ]
     (folder / "bin").mkdir(parents=True)
     command = folder / "bin" / "airflow"
@@ -82,8 +78,12 @@ def environment(folder: Path, destination: str) -> dict[str, str]:
     command.chmod(0o755)
     bundle = {
         "name": "dev",
-        "classpath": "release_bundle.bundle.ReleaseBundle",
-        "kwargs": {"destination": destination, "refresh_interval": 1},
+        "classpath": "airflow.providers.git.bundles.git.GitDagBundle",
+        "kwargs": {
+            "repo_url": url,
+            "tracking_ref": "deploy/dev",
+            "refresh_interval": 1,
+        },
     }
     return {
         "AIRFLOW_HOME": str(folder),
@@ -98,7 +98,7 @@ def environment(folder: Path, destination: str) -> dict[str, str]:
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "HOME": str(folder),
         "PATH": os.pathsep.join([str(folder / "bin"), os.environ["PATH"]]),
-        "PYTHONPATH": os.pathsep.join([str(wheel.resolve()), *packages]),
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths)),
         # Without it, the folder that this is run from would come first.
         "PYTHONSAFEPATH": "1",
         "SCARF_NO_ANALYTICS": "true",
@@ -106,7 +106,7 @@ def environment(folder: Path, destination: str) -> dict[str, str]:
 
 
 def until(ask: Callable[[], Any], log: Path) -> Any:
-    """Return what is asked for as soon as there is any."""
+    """Return an answer as soon as it is not empty."""
     limit = time.monotonic() + PATIENCE
     while not (answer := ask()):
         assert time.monotonic() < limit, log.read_text()[-5000:]
@@ -115,74 +115,62 @@ def until(ask: Callable[[], Any], log: Path) -> Any:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Iterator[dict[str, Path]]:
-    yield {name: tmp_path / f"told-{name}" for name in ("one", "two")}
+def files(tmp_path: Path) -> dict[str, Path]:
+    return {name: tmp_path / f"printed-{name}" for name in ("one", "two")}
 
 
-def test_a_run_keeps_the_release_that_it_began_on(
-    local: Marketplace, files: dict[str, Path], tmp_path: Path
+def test_a_run_ends_on_the_commit_that_it_began_on(
+    place: Marketplace, run: Run, files: dict[str, Path], tmp_path: Path
 ) -> None:
-    write_release(local, "one", files["one"])
-    local.done("deploy", "dev")
-    first = local.current()
-    destination = local.deployments["dev"]["destination"]
+    write_release(place, "one", files["one"])
+    run("deploy", "dev")
+    first = place.history()[0].commit
     home = tmp_path / "airflow"
-    with started(home, environment(home, destination), new_run()) as airflow:
+    with started(home, environment(home, place.url), new_run()) as airflow:
         api = Api(airflow.url, airflow.password)
 
-        def tasks() -> set[str]:
-            found = api.call("GET", f"/api/v2/dags/{DAG}/tasks")["tasks"]
-            return {task["task_id"] for task in found}
+        def dag(path: str = "") -> Any:
+            return api.call("GET", f"/api/v2/dags/{DAG}{path}")
 
-        def version() -> Any:
-            return api.call("GET", f"/api/v2/dags/{DAG}")["bundle_version"]
+        def see(name: str, commit: str) -> None:
+            dags = partial(api.call, "GET", "/api/v2/dags")
+            until(
+                lambda: dags()["dags"] and dag()["bundle_version"] == commit,
+                airflow.log,
+            )
+            tasks = partial(dag, "/tasks")
+            wanted = f"print_{name}"
+            until(
+                lambda: wanted in [t["task_id"] for t in tasks()["tasks"]], airflow.log
+            )
+            assert api.call("GET", "/api/v2/importErrors")["import_errors"] == []
 
-        def see(name: str, record: str) -> None:
-            until(lambda: dags() and version() == record, airflow.log)
-            until(lambda: f"tell_{name}" in tasks(), airflow.log)
-            errors = api.call("GET", "/api/v2/importErrors")["import_errors"]
-            assert errors == []
+        def begin() -> str:
+            made = api.call(
+                "POST", f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None}
+            )
+            return f"/dagRuns/{made['dag_run_id']}"
 
-        def dags() -> Any:
-            return api.call("GET", "/api/v2/dags")["dags"]
+        def ended(path: str) -> bool:
+            return dag(path)["state"] in ("success", "failed")
 
-        def run() -> str:
-            body = {"logical_date": None}
-            made = api.call("POST", f"/api/v2/dags/{DAG}/dagRuns", body)
-            return str(made["dag_run_id"])
-
-        def state(of: str) -> Any:
-            return api.call("GET", f"/api/v2/dags/{DAG}/dagRuns/{of}")
-
-        def ended(of: str) -> bool:
-            return state(of)["state"] in ("success", "failed")
-
-        see("one", first.name)
-        (dag,) = dags()
+        see("one", first)
         # dev says so, and nothing else does.
-        assert dag["is_paused"] is True
+        assert dag()["is_paused"] is True
         api.call("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
-        began_on_one = run()
-        until(lambda: state(began_on_one)["state"] == "running", airflow.log)
+        began_on_one = begin()
+        until(lambda: dag(began_on_one)["state"] == "running", airflow.log)
 
-        write_release(local, "two", files["two"])
-        local.done("deploy", "dev")
-        second = local.current()
-        assert second.release != first.release
-        see("two", second.name)
-        began_on_two = run()
-
-        local.done("rollback", "dev")
-        back = local.current()
-        assert (back.release, back.number) == (first.release, 3)
-        see("one", back.name)
-
+        write_release(place, "two", files["two"])
+        run("deploy", "dev")
+        second = place.history()[0].commit
+        see("two", second)
+        began_on_two = begin()
         for file in files.values():
             file.touch()
-        for of in (began_on_one, began_on_two):
-            until(partial(ended, of), airflow.log)
-            assert state(of)["state"] == "success", airflow.log.read_text()[-5000:]
+        for path, commit in ((began_on_one, first), (began_on_two, second)):
+            until(partial(ended, path), airflow.log)
+            assert dag(path)["state"] == "success", airflow.log.read_text()[-5000:]
+            assert dag(path)["bundle_version"] == commit
         assert files["one"].read_text() == "dag one, library one\n"
         assert files["two"].read_text() == "dag two, library two\n"
-        assert state(began_on_one)["bundle_version"] == first.name
-        assert state(began_on_two)["bundle_version"] == second.name

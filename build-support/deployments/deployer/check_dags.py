@@ -38,9 +38,9 @@ def find_mistakes(folder: Path, expected: set[str]) -> Iterator[str]:
     for file, error in sorted(bag.import_errors.items()):
         yield f"{Path(file).relative_to(folder)}: {error.strip().splitlines()[-1]}"
     for dag_id in sorted(expected - {*bag.dags}):
-        yield f"there is no DAG {dag_id}"
+        yield f"DAG {dag_id} is missing: its dag.py must say Airflow and define it"
     for dag_id in sorted({*bag.dags} - expected):
-        yield f"the manifest does not know the DAG {dag_id}"
+        yield f"unexpected DAG {dag_id}: an id must be <domain>.<usecase>.<objective>"
     for dag_id, dag in sorted(bag.dags.items()):
         try:
             DagSerialization.from_dict(DagSerialization.to_dict(dag))

@@ -1,88 +1,73 @@
-"""The deployments: what the root BUILD says of each."""
+"""The deployments that the root BUILD file defines."""
 
-import dataclasses
-import importlib.resources
-import json
+import builtins
 import os
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from maxairesources.errors import InputError, nearest
 
+_REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*")
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclass(frozen=True)
 class Deployment:
-    """A place that one release at a time is current in.
-
-    Attributes:
-        name: its name, which its overlays have too.
-        registry: where its images are: host[:port][/prefix].
-        destination: where its releases and records are: a folder, or s3://bucket/prefix.
-        data_root: what its handlers get as MAXAI_DATA_ROOT, if anything.
-        domains: the domains that it carries; None means all.
-        after: the deployment in which a release has to have been current before, if any.
-        branch: the branch whose commits it takes, from a clean tree; None means any.
-        paused: whether its DAGs are paused until somebody unpauses them.
-    """
+    """A target `marketplace_deployment`; `pants help` explains its fields."""
 
     name: str
-    registry: str
-    destination: str
+    registry: str | None = None
     data_root: str | None = None
-    domains: tuple[str, ...] | None = None
+    domains: Sequence[str] | None = None
     after: str | None = None
     branch: str | None = None
     paused: bool = False
+    signed: bool = False
 
 
-def read_deployments() -> dict[str, Deployment]:
-    """Return all deployments by their names.
+class _Names(dict[str, Any]):
+    """The names in the BUILD file; targets of other types are passed over."""
+
+    def __missing__(self, name: str) -> Any:
+        return getattr(builtins, name, lambda *args, **fields: None)
+
+
+def read_all() -> dict[str, Deployment]:
+    """Return all deployments by their names, as Pants reads them.
 
     Raises:
-        InputError: one of them lacks something.
+        InputError: the BUILD file in the current folder cannot be read.
     """
-    text = (
-        importlib.resources.files("deployer").joinpath("deployments.json").read_text()
-    )
-    return {name: _parse(name, told) for name, told in json.loads(text).items()}
+    found: dict[str, Deployment] = {}
+
+    def add(name: str, **fields: Any) -> None:
+        # Pants knows more fields, such as `description`.
+        known = Deployment.__dataclass_fields__.keys() & fields.keys()
+        found[name] = Deployment(name, **{key: fields[key] for key in known})
+
+    names = _Names(marketplace_deployment=add, env=os.environ.get)
+    try:
+        exec(compile(Path("BUILD").read_text(), "BUILD", "exec"), {}, names)
+    except Exception as error:
+        advice = "run this from the repository's root, and see `pants list //:`"
+        raise InputError(f"cannot be read ({error})", advice, "BUILD") from None
+    return found
 
 
 def find(name: str) -> Deployment:
     """Return the deployment of that name.
 
     Raises:
-        InputError: there is none.
+        InputError: it does not exist, or has no valid registry.
     """
-    deployments = read_deployments()
-    if name not in deployments:
-        remedy = nearest(name, deployments)
-        raise InputError(f"there is no deployment {name!r}", remedy, "BUILD")
-    return deployments[name]
-
-
-def _parse(name: str, told: dict[str, Any]) -> Deployment:
-    where = f"BUILD, //:{name}"
-    for key in ("registry", "destination"):
-        if not told[key]:
-            remedy = "set it there, or in the environment variable that it names"
-            raise InputError(f"{key} is empty", remedy, where)
-    if not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*", told["registry"]):
-        remedy = "give host[:port][/prefix], such as registry.internal:5000/team"
-        raise InputError(f"registry is {told['registry']!r}", remedy, where)
-    destination = told["destination"]
-    if "://" in destination:
-        if not re.fullmatch(r"s3://[^/]+(/.+)?", destination):
-            remedy = "give a folder or s3://bucket/prefix"
-            raise InputError(f"destination is {destination!r}", remedy, where)
-    else:
-        destination = str(Path(os.path.expanduser(destination)).absolute())
-    domains = told["domains"]
-    return Deployment(
-        **{
-            **told,
-            "name": name,
-            "destination": destination,
-            "domains": None if domains is None else tuple(domains),
-        }
-    )
+    known = read_all()
+    if name not in known:
+        problem = f"there is no deployment {name!r}"
+        raise InputError(problem, nearest(name, known), "BUILD")
+    if not _REGISTRY.fullmatch(known[name].registry or ""):
+        problem = f"registry is {known[name].registry!r}"
+        advice = "give host[:port][/prefix], such as registry.internal:5000/team"
+        raise InputError(problem, advice, f"BUILD, //:{name}")
+    return known[name]

@@ -1,145 +1,235 @@
-"""Tests of deploys that are ended, hindered, or not alone: afterwards, all is whole.
+"""Tests of deployments repositories that are damaged, hindered, or used by several people.
 
-build-support/bench/faults ends a deploy at each of its moments; here it is a sample of them.
+None of them needs an image: the only domain has none.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deployer.faults import Trial
-from deployer.record import read_history
-from deployer.testing import Marketplace, Registry, registry
-from release_bundle.layout import Reader
+from deployer.conftest import Run, deploy
+from deployer.release import FACTS
+from deployer.testing import Marketplace
+from deployer.trial import Kills, make_place, race, served
 
-# In the middle of the release, and on both sides of the swap of the pointer.
-_SAMPLE = ("maxaidags", "record.json", "current")
-
-
-def test_a_deploy_may_be_ended_at_any_moment(
-    images: Registry, destinations: str, tmp_path: Path
-) -> None:
-    trial = Trial(Marketplace(tmp_path / "clone", images.address, destinations))
-    moments = trial.count_moments()
-    assert moments.count("in a push") == 1
-    last = {
-        part: max(n for n, what in enumerate(moments, 1) if part in what)
-        for part in _SAMPLE
-    }
-    # One after the other, each on what the one before has left. The number of moments is
-    # the same each time, but for the removal of that, which comes first.
-    trial.end_without_recovery(moments.index("in a push") + 1, push=True)
-    *early, swap = sorted(last.values())
-    for number in early:
-        assert trial.end_without_recovery(number, push=True)
-    release = trial.end_without_recovery(swap, push=True)
-    assert release
-    trial.recover(release, trial.check_whole())
-    assert trial.counts.moments == 4
-    assert trial.counts.old >= 2
+WHY = ("--reason", "because")
 
 
-def test_of_five_deploys_at_once_none_is_lost(
-    images: Registry, destinations: str, tmp_path: Path
-) -> None:
-    places = [
-        Marketplace(tmp_path / f"clone{number}", images.address, destinations)
-        for number in range(5)
-    ]
-    waiting = {}
-    for number, place in enumerate(places):
-        place.build_image("the first")
-        place.set_n(number)
-        place.commit(f"n is {number}")
-        waiting[place.package().name] = place
-    order = []
-    for _ in range(2):
-        started = {name: p.start("deploy", "dev") for name, p in waiting.items()}
-        for name, process in started.items():
-            _, err = process.communicate()
-            if process.returncode == 0:
-                order.append(name)
-                del waiting[name]
-            else:
-                assert process.returncode == 1
-                (line,) = err.splitlines()
-                assert "another deployment" in line and "nothing was changed" in line
-    # At least one wins each time, and what the others had is nowhere.
-    history = Trial(places[0]).check_whole()
-    assert len(history) == len(order) >= 2
-    assert {record.release for record in history} == {*order}
-    assert {*places[0].reader().folders("releases")} == {*order}
-    places[0].done("verify", "dev")
-
-
-def as_root(*command: str) -> None:
-    """Run what only root may, by sudo where that is not who runs the tests."""
-    sudo = [] if os.getuid() == 0 else ["sudo", "--non-interactive"]
-    subprocess.run([*sudo, *command], check=True, capture_output=True)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = f"size=1m,uid={os.getuid()},mode=755"
-    as_root("mount", "-t", "tmpfs", "-o", options, "maxai-test", str(folder))
-    try:
-        yield folder
-    finally:
-        as_root("umount", str(folder))
-
-
-def test_a_full_disk_and_a_read_only_one_change_nothing(
-    images: Registry, disk: Path, tmp_path: Path
-) -> None:
-    place = Marketplace(tmp_path / "clone", images.address, str(disk))
-    trial = Trial(place)
-    trial.prepare(push=True)
-    place.done("deploy", "dev")
-    before = trial.check_whole()
-
-    release = trial.prepare(push=False)
-    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
-    (disk / "rubbish").write_bytes(b"x" * (free - 20_000))
-    told = place.refused("deploy", "dev")
-    assert (
-        "cannot be written (No space left on device); see that it exists, has" in told
+def remote(place: Marketplace, *arguments: str, text: str = "") -> str:
+    """Run git in the deployments repository."""
+    command = ["git", "--git-dir", str(place.root / "deployments"), *arguments]
+    identity = ["-c", "user.name=Eve", "-c", "user.email=eve@example.invalid"]
+    command[1:1] = identity
+    done = subprocess.run(
+        command, input=text, check=True, capture_output=True, text=True
     )
-    assert trial.check_whole() == before
-    (disk / "rubbish").unlink()
-    trial.recover(release, before)
-
-    before = trial.check_whole()
-    release = trial.prepare(push=False)
-    as_root("mount", "-o", "remount,ro", str(disk))
-    told = place.refused("deploy", "dev")
-    assert "cannot be written (Read-only file system)" in told
-    assert trial.check_whole() == before
-    as_root("mount", "-o", "remount,rw", str(disk))
-    trial.recover(release, before)
+    return done.stdout.strip()
 
 
-def test_a_registry_that_stops_in_the_middle_changes_nothing(tmp_path: Path) -> None:
-    with registry(tmp_path / "registry") as running:
-        place = Marketplace(tmp_path / "clone", running.address, str(tmp_path / "to"))
-        trial = Trial(place)
-        trial.prepare(push=True)
-        process = place.start("deploy", "dev")
-        assert process.stdout
-        # The base has tens of megabytes, which take seconds.
-        while "pushing" not in process.stdout.readline():
-            assert process.poll() is None
-        running.stop()
+def commit_tip(place: Marketplace, facts: object, message: str) -> str:
+    """Commit another release.json on top of dev, as somebody else would."""
+    blob = remote(place, "hash-object", "-w", "--stdin", text=json.dumps(facts))
+    listed = remote(place, "ls-tree", "deploy/dev").splitlines()
+    lines = [line for line in listed if not line.endswith(FACTS)]
+    lines.append(f"100644 blob {blob}\t{FACTS}")
+    tree = remote(place, "mktree", text="\n".join(lines))
+    parents = ("-p", "deploy/dev", "-p", "deploy/dev^2")
+    commit = remote(place, "commit-tree", tree, *parents, "-m", message)
+    remote(place, "update-ref", "refs/heads/deploy/dev", commit)
+    return commit
+
+
+@pytest.mark.parametrize("kind", ["local", "served"])
+def test_a_deploy_may_be_killed_at_any_moment(tmp_path: Path, kind: str) -> None:
+    with served(tmp_path, kind) as url:
+        kills = Kills(make_place(tmp_path / "clone", url))
+        kills.run(moments=6)
+    assert not kills.faults
+    assert kills.old + kills.new == 6
+
+
+def test_of_five_deploys_at_once_one_wins_and_none_is_lost(tmp_path: Path) -> None:
+    with served(tmp_path, "served") as url:
+        assert len(race(tmp_path, url, 5)) == 5
+
+
+def test_a_rewritten_branch_is_named_with_the_ways_out(
+    bare: Marketplace, run: Run
+) -> None:
+    first = deploy(bare, run, 3)
+    old = bare.history()[0].commit
+    deploy(bare, run, 4)
+    was = bare.history()[0].commit
+    remote(bare, "update-ref", "refs/heads/deploy/dev", old)
+    deploy(bare, run, 5, code=1)
+    problem = f"deploy/dev: was rewritten or deleted: {was} was live and is not"
+    assert problem in run("status")
+    for command in (("rollback", "dev", *WHY), ("verify", "dev")):
+        refused = run(*command, code=1)
+        assert problem in refused
+    # It is restored, or accepted.
+    restore = f"git push --force {bare.url} {was}:refs/heads/deploy/dev"
+    accept = "git update-ref -d refs/remotes/deployments/dev"
+    assert restore in refused and accept in refused
+    bare.git(*accept.split()[1:])
+    assert bare.live().id == first
+    subprocess.run(restore.split(), check=True, capture_output=True)
+    run("verify", "dev")
+
+
+def test_a_deleted_branch_is_named(bare: Marketplace, run: Run) -> None:
+    deploy(bare, run, 3)
+    tip = bare.history()[0].commit
+    bare.git("config", "fetch.prune", "true")
+    remote(bare, "update-ref", "-d", "refs/heads/deploy/dev")
+    assert f"was rewritten or deleted: {tip} was live" in deploy(bare, run, 4, code=1)
+    assert "was rewritten or deleted" in run("status")
+
+
+def test_a_lock_that_a_killed_command_left_is_named(
+    bare: Marketplace, run: Run
+) -> None:
+    deploy(bare, run, 3)
+    tip = bare.history()[0].commit
+    commit_tip(bare, dict(bare.live().facts), "Elsewhere\n\nAction: deploy\n")
+    lock = bare.root / ".git/refs/remotes/deployments/dev.lock"
+    lock.touch()
+    assert "dev.lock" in run("status", code=1)
+    lock.unlink()
+    assert bare.history()[0].parents[0] == tip
+
+
+def test_a_tip_that_this_tool_did_not_make_is_refused(
+    bare: Marketplace, run: Run
+) -> None:
+    deploy(bare, run, 3)
+    second, facts = deploy(bare, run, 4), dict(bare.live().facts)
+    commit = commit_tip(bare, ["nonsense"], "Oops")
+    problem = f"error: commit {commit[:12]}: release.json is missing or damaged"
+    assert problem in deploy(bare, run, 5, code=1)
+    assert problem in run("verify", "dev", code=1)
+    assert "Oops" in run("history", "dev")
+    assert "not made by this tool" in run("status")
+    run("rollback", "dev", *WHY)
+    assert bare.live().id == second
+    # Unknown fields are kept, and a newer format is not touched.
+    commit_tip(bare, {**facts, "colour": "blue"}, "A newer tool\n\nAction: deploy\n")
+    run("hold", "dev", *WHY)
+    assert bare.live().facts["colour"] == "blue"
+    run("unhold", "dev")
+    commit_tip(bare, {**facts, "format": 2}, "A newer format")
+    for refused in (deploy(bare, run, 6, code=1), run("verify", "dev", code=1)):
+        assert (
+            "release.json has format 2, which is newer than this tool; pull" in refused
+        )
+
+
+def test_a_damaged_object_is_named(bare: Marketplace, run: Run) -> None:
+    deploy(bare, run, 3)
+    run("verify", "dev")
+    blob = remote(bare, "rev-parse", "deploy/dev:release.json")
+    for root in (bare.root / "deployments", bare.root / ".git"):
+        for path in root.rglob(f"objects/{blob[:2]}/{blob[2:]}"):
+            path.chmod(0o644)
+            path.write_bytes(b"rubbish")
+    assert "is damaged" in deploy(bare, run, 4, code=1)
+    assert run("verify", "dev", code=1)
+
+
+def test_a_repository_that_cannot_be_reached_is_named(
+    bare: Marketplace, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare.package()
+    secret = "https://ada:p@secret@127.0.0.1:1/x.git"
+    for url in ("git://127.0.0.1:1/x.git", secret, "/nowhere/x.git", "-x"):
+        monkeypatch.setenv("MAXAI_DEPLOYMENTS", url)
+        refused = run("deploy", "dev", code=1)
+        assert "check MAXAI_DEPLOYMENTS and your access to it" in refused
+        assert "secret" not in refused
+        config = (bare.root / ".git/config").read_text()
+        assert "secret" not in config
+
+
+def test_the_servers_message_is_shown_when_it_refuses(
+    bare: Marketplace, run: Run
+) -> None:
+    release = deploy(bare, run, 3)
+    hook = bare.root / "deployments/hooks/pre-receive"
+    hook.write_text("#!/bin/sh\necho 'deploy/dev is protected: ask Ada' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    refused = deploy(bare, run, 4, code=1)
+    assert "deploy/dev is protected: ask Ada" in refused
+    assert "nothing was changed" in refused
+    assert bare.live().id == release
+    hook.unlink()
+    # A repository that only can be read is as safe.
+    remote(bare, "config", "receive.denyUpdates", "true")
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert "the push was refused" in deploy(bare, run, 5, code=1)
+
+
+def test_of_two_rollbacks_at_once_one_wins(bare: Marketplace, run: Run) -> None:
+    first = deploy(bare, run, 3)
+    deploy(bare, run, 4)
+    # With one reason and in one second, both would make the very same commit.
+    reasons = ("one", "two")
+    processes = [bare.start("rollback", "dev", "--reason", why) for why in reasons]
+    (error,) = filter(None, [process.communicate()[1] for process in processes])
+    # The other may have begun after the first was done.
+    assert "another change was quicker" in error or "nothing else was live" in error
+    assert bare.live().id == first
+    assert [e.get("Action") for e in bare.history()].count("rollback") == 1
+
+
+def test_a_shallow_clone_does_everything_but_history_and_verify(
+    bare: Marketplace, run: Run, tmp_path: Path
+) -> None:
+    for n in (3, 4, 5):
+        deploy(bare, run, n)
+    shallow = tmp_path / "shallow.git"
+    clone = ("clone", "--quiet", "--bare", "--depth=2", "--branch=deploy/dev")
+    subprocess.run(["git", *clone, f"file://{bare.url}", str(shallow)], check=True)
+    other = make_place(tmp_path / "other", str(shallow))
+    other.set_n(9)
+    release = other.package()
+    done = other.start("deploy", "dev", "--checked", bare.key(release))
+    assert "live: commit" in done.communicate()[0]
+    for command in ("history", "verify"):
+        process = other.start(command, "dev")
         out, err = process.communicate()
-        assert process.returncode == 1 and len(err.splitlines()) == 1, out + err
-        assert [*read_history(Reader(trial.reader.destination))] == []
-        running.start()
-        place.done("deploy", "dev")
-        assert len(trial.check_whole()) == 1
+        assert process.returncode == 1
+        assert "older commits are missing in this shallow clone" in out + err
+    for expected in ("live: commit", "its release is not known in this clone"):
+        printed = "".join(other.start("rollback", "dev", *WHY).communicate())
+        assert expected in printed and "Traceback" not in printed
+
+
+def test_a_signed_deployment_needs_a_known_signature(
+    bare: Marketplace, run: Run, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+    subprocess.run(command, check=True)
+    bare.configure("dev", signed=True)
+    assert "set user.name and user.email, and the key to sign with" in deploy(
+        bare, run, 3, code=1
+    )
+    for name, value in (("gpg.format", "ssh"), ("user.signingkey", f"{key}.pub")):
+        bare.git("config", name, value)
+    deploy(bare, run, 4)
+    signers = "build-support/deployments/allowed_signers"
+    bare.write(signers, "")
+    assert "has no valid signature" in run("verify", "dev", code=1)
+    public = key.with_suffix(".pub").read_text()
+    bare.write(signers, f"ada@example.invalid {public}")
+    assert "is whole" in run("verify", "dev")
+    # Whatever follows a signed commit is signed as well.
+    bare.configure("dev", signed=False)
+    run("hold", "dev", *WHY)
+    bare.configure("dev", signed=True)
+    assert "is whole" in run("verify", "dev")

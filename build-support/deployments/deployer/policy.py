@@ -1,30 +1,73 @@
-"""What a deployment takes, by the policy that the root BUILD gives it.
+"""The rules that a change of a deployment must meet, unless it is forced."""
 
-That it has been live elsewhere is seen to where the destination of that is at hand.
-"""
+from collections.abc import Callable, Iterator, Sequence
 
-from deployer import commit
-from deployer.commit import Commit
 from deployer.deployment import Deployment
-from deployer.record import Record
+from deployer.release import Release
+from deployer.repository import MOVES, Entry
 
 
-def breaches_of_commit(to: Deployment, of: Commit | Record) -> list[str]:
-    """Return a line for each rule that the commit of a release does not meet.
+def find_hold(history: Sequence[Entry]) -> Entry | None:
+    """Return the commit that put a deployment on hold, None if it is not on hold."""
+    actions = [each for each in history if each.get("Action") in ("hold", "unhold")]
+    return actions[0] if actions and actions[0].get("Action") == "hold" else None
+
+
+def find_rollback(history: Sequence[Entry], release: str) -> Entry | None:
+    """Return the commit that rolled a release back, None if nothing forbids the release.
+
+    A release that was deployed again after its rollback is no longer forbidden.
+    """
+    moves = [each for each in history if each.get("Action") in MOVES]
+    for entry, before in zip(moves, moves[1:]):
+        if entry.get("Release") == release:
+            return None
+        if entry.get("Action") == "rollback" and before.get("Release") == release:
+            return entry
+    return None
+
+
+def breaches_of_history(
+    name: str, history: Sequence[Entry], release: str | None
+) -> Iterator[str]:
+    """Yield a line if a deployment is on hold, or if the release was rolled back there."""
+    if entry := find_hold(history):
+        yield f"{name} is on hold ({entry.why}); `unhold {name}` ends it"
+    if release and (entry := find_rollback(history, release)):
+        yield f"release {release} was rolled back in {name} ({entry.why})"
+
+
+def breaches_of_origin(
+    to: Deployment, release: Release, origin: Release | None
+) -> Iterator[str]:
+    """Yield a line if a release was not live in the deployment that comes before.
 
     Args:
-        to: the deployment that is to get it.
-        of: the commit, or a record that has one.
-
-    Raises:
-        InputError: the branch is unknown here.
+        to: the deployment.
+        release: what would be live.
+        origin: what was live in the deployment `to.after`, with the same release.
     """
-    if not to.branch:
-        return []
-    sha = of.commit if isinstance(of, Record) else of.sha
-    found = []
-    if of.dirty:
-        found.append("it was deployed with changes that are not committed")
-    if not commit.is_on_branch(sha, to.branch):
-        found.append(f"commit {sha[:12]} is not on {to.branch}")
-    return found
+    if to.after and origin is None:
+        yield f"release {release.id} was not live in {to.after}"
+    for domain in sorted({*release.images} - {*origin.images}) if origin else ():
+        yield f"{to.after} does not carry {domain}"
+
+
+def breaches_of_sources(
+    to: Deployment,
+    release: Release,
+    live: Release | None,
+    is_on_branch: Callable[[str, str], bool],
+    is_ancestor: Callable[[str, str], bool],
+) -> Iterator[str]:
+    """Yield a line for each source commit that a deployment does not accept."""
+    for commit, clean in release.sources if to.branch else ():
+        if not clean:
+            yield f"commit {commit[:12]} was deployed with uncommitted changes"
+        if not is_on_branch(commit, str(to.branch)):
+            yield f"commit {commit[:12]} is not on {to.branch}"
+    domains = release.domains & live.domains if live else ()
+    moves = {(release.source_of(d), live.source_of(d)) for d in domains if live}
+    for commit, now in sorted(moves):
+        if commit != now and is_ancestor(commit, now):
+            yield f"commit {commit[:12]} is older than {now[:12]}, which is live"

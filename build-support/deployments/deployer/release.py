@@ -1,147 +1,281 @@
-"""A release, as it was packaged or as a destination has it."""
+"""The files of a release, and the files that a deployment runs.
 
+`./pants package //:release` writes the former, the same for every deployment: its id is the
+beginning of the SHA-256 of manifest.json, which holds that of each other file. A commit on
+a deployment's branch has the latter, with the digest of each image in its image.json.
+"""
+
+import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from deployer.repository import NAME, Tree
 from maxairesources.errors import InputError
-from release_bundle import layout
-from release_bundle.layout import DestinationError, Reader
 
-# Where `./pants package //:release` puts releases.
 PACKAGED = Path("dist/release")
+MANIFEST = "manifest.json"
+FACTS = "release.json"
+# The newest format of release.json that this tool reads.
+FORMAT = 1
+UNKNOWN_DIGEST = "sha256:" + "0" * 64
 
-_TREES = ("maxaiconfigs", "maxaidags", "maxairesources", "maxaiusecases")
-_DOMAIN = r"[a-z][a-z0-9_]*"
+_TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
+_DAG = re.compile(r"maxaidags/(\w+)/(\w+)/(\w+)/dag\.py", re.ASCII)
+_IMAGE = re.compile(rf"maxaiusecases/({NAME.pattern})/image\.json")
 # As Docker has them; a registry's host would have a dot, a colon or a capital.
 _REPOSITORY = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)+")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_AGAIN = "package it again: ./pants package //:release"
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image of a release: its repository without a registry, and its content tag."""
+    """An image.
+
+    Attributes:
+        repository: in a release maxai/<domain>, in a deployment with its registry.
+        tag: its content tag.
+        digest: the digest that it runs by; a release has none.
+        commit: the source commit that its content was first deployed from.
+    """
 
     repository: str
     tag: str
+    digest: str = UNKNOWN_DIGEST
+    commit: str = ""
+
+    @property
+    def reference(self) -> str:
+        """What names it for Kubernetes: registry/repository@digest."""
+        return f"{self.repository}@{self.digest}"
+
+    @property
+    def name(self) -> str:
+        """What names it for Docker: repository:tag."""
+        return f"{self.repository}:{self.tag}"
 
 
 @dataclass(frozen=True)
 class Release:
-    """A complete set of DAGs, configs with all overlays, and content tags.
+    """A release, or what is live in a deployment.
 
     Attributes:
-        name: the hash of the manifest.
-        manifest: the content of its manifest.json.
-        files: the content of all other files by their paths.
+        id: the id of the release.
+        files: the content of each file.
         images: the image of each domain.
-        dags: the id of each objective's DAG.
+        facts: the content of release.json, with unknown keys; a release has none.
     """
 
-    name: str
-    manifest: bytes
-    files: dict[str, bytes]
-    images: dict[str, Image]
-    dags: dict[str, str]
+    id: str
+    files: Tree
+    images: Mapping[str, Image]
+    facts: Mapping[str, Any]
+
+    @property
+    def dags(self) -> list[str]:
+        """The ids of its DAGs."""
+        return [
+            ".".join(dag.groups()) for dag in map(_DAG.fullmatch, self.files) if dag
+        ]
+
+    @property
+    def domains(self) -> set[str]:
+        """The domains that have an image or a DAG."""
+        return {*self.images, *(dag.split(".")[0] for dag in self.dags)}
+
+    def source_of(self, domain: str) -> str:
+        """Return the source commit that a domain is made from."""
+        return str((self.facts.get("domains") or {}).get(domain, self.facts)["commit"])
+
+    @property
+    def sources(self) -> list[tuple[str, bool]]:
+        """Each source commit that it is made from, and whether that was clean."""
+        of_domains = (self.facts.get("domains") or {}).values()
+        return [(each["commit"], each["clean"]) for each in (self.facts, *of_domains)]
 
 
-def read_packaged(folder: Path) -> Release:
-    """Return the release in a folder.
+def to_json(value: Any) -> bytes:
+    """Return the one JSON text of a value."""
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+
+
+def domain_of(path: str) -> str | None:
+    """Return the domain that a file belongs to, if any."""
+    tree, *names = path.split("/")
+    return names[0] if tree in _TREES and len(names) > 1 else None
+
+
+def parse_image(content: bytes) -> Image:
+    """Return the image that an image.json describes.
+
+    Raises:
+        AttributeError, TypeError, ValueError: it does not describe one.
+    """
+    given, known = json.loads(content), {field.name for field in fields(Image)}
+    return Image(**{key: str(value) for key, value in given.items() if key in known})
+
+
+def parse_release(files: Tree, where: object) -> Release:
+    """Return the release that has these files.
+
+    Raises:
+        InputError: they are not those that its manifest lists, or have no place in it.
+    """
+    content = {path: each for path, each in files.items() if path != MANIFEST}
+    images = _parse_images(content, where, _AGAIN)
+    for image in images.values():
+        if not (_REPOSITORY.fullmatch(image.repository) and _TAG.fullmatch(image.tag)):
+            raise InputError(f"{image.name!r} is not a valid image", _AGAIN, where)
+    for path in content:
+        if not re.match(
+            rf"(maxairesources|{'|'.join(_TREES)})/|\.airflowignore$", path
+        ):
+            raise InputError(f"unexpected file {path}", _AGAIN, where)
+    if files.get(MANIFEST) != write_manifest(content, images):
+        problem = f"its files are not those that {MANIFEST} lists"
+        raise InputError(problem, _AGAIN, where)
+    return Release(_hash(files[MANIFEST])[:16], files, images, {})
+
+
+def parse_live(files: Tree, where: object) -> Release:
+    """Return what a commit on a deployment's branch makes live.
 
     Args:
-        folder: such as dist/release/<id>.
+        files: the files of the commit, or only release.json and those of maxaiusecases/.
+        where: the commit, for errors.
 
     Raises:
-        InputError: it is no release, or not what its manifest says.
+        InputError: a file is missing or damaged, or release.json is of a newer format.
     """
-    remedy = "package it again: ./pants package //:release"
-    files: dict[str, bytes] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise InputError(f"{name} is no plain file", remedy, folder)
-        if path.is_file():
-            files[name] = path.read_bytes()
-    if layout.MANIFEST not in files:
-        raise InputError("there is no release in here", remedy, folder)
-    manifest = files.pop(layout.MANIFEST)
-    if layout.release_name(manifest) != folder.name:
-        raise InputError(f"{layout.MANIFEST} was changed", remedy, folder)
+    advice = "roll back to an earlier commit: `rollback` with --to"
+    images = _parse_images(files, where, advice)
     try:
-        told = layout.read_manifest_text(manifest, str(folder / layout.MANIFEST))
-        hashes = told["files"]
-        for name in sorted({*files} ^ {*hashes}):
-            state = "is missing" if name in hashes else "is not in the manifest"
-            raise InputError(f"{name} {state}", remedy, folder)
-        for name, content in files.items():
-            if layout.digest(content) != hashes[name]:
-                raise InputError(f"{name} was changed", remedy, folder)
-        return _release(manifest, told, files, str(folder))
-    except DestinationError as error:
-        raise InputError(str(error), remedy, "release") from None
+        facts = json.loads(files[FACTS])
+        if facts["format"] > FORMAT:
+            problem = (
+                f"{FACTS} has format {facts['format']}, which is newer than this tool"
+            )
+            raise InputError(problem, "pull", where)
+        live = Release(facts["release"], files, images, facts)
+        if live.sources and facts["deployment"]:
+            return live
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        problem = f"{FACTS} is missing or damaged ({error!r})"
+        raise InputError(problem, advice, where) from None
+    raise InputError(f"{FACTS} names no deployment", advice, where)
 
 
-def read_deployed(reader: Reader, record: dict[str, Any]) -> Release:
-    """Return the release of a record, every byte of it checked.
-
-    Raises:
-        DestinationError: something is missing or was changed.
-    """
-    told = layout.read_manifest(reader, record)
-    folder = f"releases/{record['release']}"
-    manifest = reader.read(f"{folder}/{layout.MANIFEST}")
-    files = layout.read_files(reader, folder, told["files"])
-    return _release(manifest, told, files, reader.shown(folder))
-
-
-def newest_packaged(folder: Path = PACKAGED) -> Path:
-    """Return the folder of the release that was packaged last.
+def read_folder(folder: Path | None) -> Release:
+    """Return the release in a folder; None means the one that was packaged last.
 
     Raises:
-        InputError: there is none.
+        InputError: it is not a release, or not the one that the folder is named after.
     """
-    found = [path.parent for path in folder.glob(f"*/{layout.MANIFEST}")]
-    if not found:
-        remedy = "package one: ./pants package //:release"
-        raise InputError("there is no release", remedy, folder)
-    return max(found, key=lambda path: (path / layout.MANIFEST).stat().st_mtime_ns)
+    if folder is None:
+        found = [path.parent for path in PACKAGED.glob(f"*/{MANIFEST}")]
+        if not found:
+            advice = "package one: ./pants package //:release"
+            raise InputError("there is no release", advice, PACKAGED)
+        folder = max(found, key=lambda path: (path / MANIFEST).stat().st_mtime_ns)
+    if not folder.is_dir():
+        raise InputError("there is no such folder", _AGAIN, folder)
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            raise InputError(f"{path.name} is a symbolic link", _AGAIN, folder)
+        if path.is_file():
+            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+    release = parse_release(files, folder)
+    if release.id != folder.name:
+        raise InputError(f"{MANIFEST} was changed", _AGAIN, folder)
+    return release
 
 
-def _release(
-    manifest: bytes, told: dict[str, Any], files: dict[str, bytes], where: str
-) -> Release:
-    for name in files:
-        tree, _, below = name.partition("/")
-        if tree not in _TREES if below else not name.startswith("."):
-            raise DestinationError(f"{where}: {name} has no place in a release")
-    for key in ("dags", "images"):
-        if not isinstance(told.get(key), dict):
-            raise DestinationError(f"{where}: the manifest has no {key}")
-    dags: dict[str, str] = told["dags"]
-    for objective, dag in dags.items():
-        if (
-            not re.fullmatch(rf"{_DOMAIN}/\w+/\w+", objective)
-            or not objective.isascii()
-        ):
-            raise DestinationError(f"{where}: {objective!r} is no objective")
-        if dag != objective.replace("/", "."):
-            raise DestinationError(f"{where}: {objective!r} has the DAG {dag!r}")
-    images: dict[str, Image] = {}
-    for domain, tag in told["images"].items():
-        place = f"maxaiusecases/{domain}/image.json"
-        if not re.fullmatch(_DOMAIN, domain) or place not in files:
-            raise DestinationError(f"{where}: there is no {place}")
-        try:
-            image = json.loads(files[place])
-            repository, same = str(image["repository"]), image["tag"] == tag
-        except (KeyError, TypeError, ValueError) as error:
-            problem = f"{place} names no image ({error})"
-            raise DestinationError(f"{where}: {problem}") from None
-        if not same or not _TAG.fullmatch(tag):
-            raise DestinationError(f"{where}: {place} and the manifest do not agree")
-        if not _REPOSITORY.fullmatch(repository):
-            raise DestinationError(f"{where}: {place}: {repository!r} is no repository")
-        images[domain] = Image(repository, tag)
-    return Release(layout.release_name(manifest), manifest, files, images, dags)
+def check_sources(release: Release) -> None:
+    """Raise an InputError if a release was packaged from other files than the clone has."""
+    paths = {
+        path for path in release.files if path.startswith(("maxaidags", "maxairesou"))
+    }
+    for pattern in ("maxaidags/*/*/*/dag.py", "maxaiconfigs/**/*.json"):
+        paths.update(path.as_posix() for path in Path().glob(pattern))
+    for path in sorted(paths):
+        content = Path(path).read_bytes() if Path(path).is_file() else None
+        if release.files.get(path) != content:
+            problem = f"{path} has changed since it was packaged"
+            raise InputError(problem, _AGAIN, f"release {release.id}")
+
+
+def replace_domains(base: Release, other: Release, domains: Collection[str]) -> Release:
+    """Return a release with some domains of another one.
+
+    Raises:
+        InputError: the other lacks a domain, or the two have different libraries.
+    """
+    for domain in sorted({*domains} - other.domains):
+        raise InputError(f"there is no domain {domain!r}", "check --domain", other.id)
+    shared = [
+        {path: each for path, each in release.files.items() if domain_of(path) is None}
+        for release in (base, other)
+    ]
+    if any({**each, MANIFEST: b""} != {**shared[0], MANIFEST: b""} for each in shared):
+        problem = (
+            f"release {other.id} has another maxairesources, which all domains share"
+        )
+        raise InputError(problem, "leave out --domain", f"release {base.id}")
+    files = replace_files(base.files, other.files, domains)
+    content = {path: each for path, each in files.items() if path != MANIFEST}
+    where = f"release {base.id} with {', '.join(sorted(domains))} of {other.id}"
+    files[MANIFEST] = write_manifest(content, _parse_images(content, where, _AGAIN))
+    return parse_release(files, where)
+
+
+def replace_files(base: Tree, other: Tree, domains: Collection[str]) -> Tree:
+    """Return the files of one tree with those of some domains from another one."""
+    kept = {path: each for path, each in base.items() if domain_of(path) not in domains}
+    return kept | {p: each for p, each in other.items() if domain_of(p) in domains}
+
+
+def mix(live: Release, other: Release, id: str, domains: Collection[str]) -> Release:
+    """Return what is live with some domains of what another commit makes live.
+
+    release.json keeps the source commit of each of these domains.
+    """
+    files = replace_files(live.files, other.files, domains)
+    whole = {key: other.facts[key] for key in ("release", "commit", "clean")}
+    earlier = other.facts.get("domains") or {}
+    origins = {domain: earlier.get(domain, whole) for domain in domains}
+    facts = {**live.facts, "release": id}
+    facts["domains"] = {**(live.facts.get("domains") or {}), **origins}
+    return parse_live({**files, FACTS: to_json(facts)}, f"release {id}")
+
+
+def write_manifest(content: Tree, images: Mapping[str, Image]) -> bytes:
+    """Return the manifest.json of a release that has these other files."""
+    dags = [found.groups() for found in map(_DAG.fullmatch, content) if found]
+    return to_json(
+        {
+            "dags": {"/".join(names): ".".join(names) for names in dags},
+            "files": {path: _hash(each) for path, each in content.items()},
+            "images": {domain: image.tag for domain, image in images.items()},
+        }
+    )
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _parse_images(files: Tree, where: object, advice: str) -> dict[str, Image]:
+    images = {}
+    for path, content in files.items():
+        if found := _IMAGE.fullmatch(path):
+            try:
+                images[found[1]] = parse_image(content)
+            except (AttributeError, TypeError, ValueError) as error:
+                problem = f"{path} does not describe an image ({error})"
+                raise InputError(problem, advice, where) from None
+    return images

@@ -1,19 +1,20 @@
-"""Makes the configs of a deployment from a release: overlays merged in, images by digest."""
+"""Make what a deployment runs from a release: overlays merged in, images by digest."""
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from deployer.deployment import Deployment
-from deployer.release import Release
-from maxairesources.config_store.document import ConfigModel, json_path
+from deployer.release import Image, Release, domain_of, to_json
+from deployer.repository import Tree, write_files
+from maxairesources.config_store.document import ConfigModel
 from maxairesources.config_store.launch_config import KubepodConfig, SparkConfig
 from maxairesources.config_store.objective import read_config
 from maxairesources.config_store.py_config import PyConfig
-from maxairesources.errors import InputError, nearest
-from release_bundle import layout
+from maxairesources.errors import InputError, json_path, nearest
 
 _DATA_ROOT = "MAXAI_DATA_ROOT"
 _MODELS: dict[str, type[ConfigModel]] = {
@@ -28,76 +29,70 @@ _IMAGE_KEY = re.compile(
     r"|spark\.kubernetes\.([a-z]+\.)?(container\.image|podTemplateFile)"
 )
 
-# What `DAGFactory` reads of the deployment.
+# The file that `DAGFactory` reads about the deployment.
 DEPLOYMENT = "maxaiconfigs/deployment.json"
 
 
-def carried(release: Release, deployment: Deployment) -> list[str]:
-    """Return the domains of a release that a deployment carries.
-
-    Raises:
-        InputError: the release has no such domain, or the deployment carries none.
-    """
-    known = sorted({*release.images, *(name.split("/")[0] for name in release.dags)})
-    where = f"BUILD, //:{deployment.name}"
-    domains = known if deployment.domains is None else sorted(deployment.domains)
-    for domain in domains:
-        if domain not in known:
-            raise InputError(f"no domain {domain!r}", nearest(domain, known), where)
-    if not domains:
-        raise InputError("it carries no domain", "name one, or drop `domains`", where)
-    return domains
-
-
-def render(
-    release: Release,
-    root: Path,
-    deployment: Deployment,
-    domains: Collection[str],
-    references: Mapping[str, str],
-) -> dict[str, bytes]:
-    """Return the configs of a deployment by their paths.
+def render(release: Release, to: Deployment, images: Mapping[str, Image]) -> Tree:
+    """Return the files that a deployment runs, but for release.json and the SBOMs.
 
     Args:
         release: the release.
-        root: a folder with the release's files.
-        deployment: the deployment.
-        domains: the domains that it carries.
-        references: what stands for the image of each domain: registry/repository@digest.
+        to: the deployment.
+        images: the image of each domain, as the deployment runs it.
 
     Raises:
-        InputError: a config does not fit its overlay, or names an image that is not its
-            domain's.
+        InputError: the release lacks a domain of the deployment, a config does not fit its
+            overlay, or a config names an image that is not its domain's.
     """
-    rendered = {
-        DEPLOYMENT: layout.to_json(
-            {"deployment": deployment.name, "paused": deployment.paused}
-        )
-    }
-    for path in sorted(release.files):
-        tree, *names = path.split("/")
-        if tree != "maxaiconfigs" or names[0] not in domains:
-            continue
-        model = _MODELS.get(names[-1])
-        if model is None:
-            continue
-        data, _, shown = read_config(model, root, root / path, deployment.name)
-        if model is not PyConfig:
-            domain = names[0]
-            image = release.images[domain].repository if domain in references else None
-            for place, holder, key in _images(data, ()):
-                if key.lower().replace("_", "").endswith("podtemplatefile"):
-                    problem = f"{json_path(place)}: a template may name any image"
-                    raise InputError(problem, "say in the config what it says", shown)
-                if holder[key] != image:
-                    problem = f"{json_path(place)} is {holder[key]!r}"
-                    raise InputError(problem, f"use {image}, the domain's", shown)
-                holder[key] = references[domain]
-            if deployment.data_root:
-                _set_data_root(data, deployment.data_root, shown)
-        # In the order of the file, which people have given it.
-        rendered[path] = (json.dumps(data, indent=2) + "\n").encode()
-    return rendered
+    domains = find_domains(release, to)
+    files = {DEPLOYMENT: to_json({"deployment": to.name, "paused": to.paused})}
+    configs = {p: c for p, c in release.files.items() if p.startswith("maxaiconfigs/")}
+    with tempfile.TemporaryDirectory(prefix="maxai-release-") as root:
+        write_files(Path(root), configs)
+        for path, content in release.files.items():
+            domain, name = domain_of(path), Path(path).name
+            if domain not in (None, *domains):
+                continue
+            if domain and name == "image.json":
+                files[path] = to_json(vars(images[domain]))
+            elif domain and path in configs and name in _MODELS:
+                names = (release.images.get(domain), images.get(domain))
+                files[path] = _render_config(Path(root), path, to, *names)
+            elif path.startswith(("maxaidags/", "maxairesources/", ".")):
+                files[path] = content
+    return files
+
+
+def find_domains(release: Release, to: Deployment) -> list[str]:
+    """Return the domains of a release that a deployment carries; see `render`."""
+    known, where = sorted(release.domains), f"BUILD, //:{to.name}"
+    for domain in to.domains or ():
+        if domain not in known:
+            raise InputError(f"no domain {domain!r}", nearest(domain, known), where)
+    return known if to.domains is None else sorted(to.domains)
+
+
+def _render_config(
+    root: Path, path: str, to: Deployment, image: Image | None, deployed: Image | None
+) -> bytes:
+    model = _MODELS[Path(path).name]
+    data, _, shown = read_config(model, root, root / path, to.name)
+    if model is not PyConfig:
+        repository = image.repository if image else None
+        for place, holder, key in _images(data, ()):
+            if key.lower().replace("_", "").endswith("podtemplatefile"):
+                problem = f"{json_path(place)}: a template may name any image"
+                advice = "give its content in the config instead"
+                raise InputError(problem, advice, shown)
+            if not deployed or holder[key] != repository:
+                problem = f"{json_path(place)} is {holder[key]!r}"
+                raise InputError(problem, f"use {repository}, the domain's", shown)
+            holder[key] = deployed.reference
+        if to.data_root:
+            _set_data_root(data, to.data_root, shown)
+    # In the order of the file, which people have given it.
+    return (json.dumps(data, indent=2) + "\n").encode()
 
 
 def _images(
@@ -105,7 +100,7 @@ def _images(
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any], str]]:
     """Yield each place in a launch config that names an image, or a file that may.
 
-    Names that people give, such as those of environment variables, are none.
+    Names that people choose, such as those of environment variables, do not count.
     """
     if isinstance(value, dict):
         for key, item in value.items():

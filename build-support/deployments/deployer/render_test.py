@@ -1,24 +1,24 @@
-"""Tests of `render`: what a deployment's configs are made of, and what is refused."""
+"""Tests of `render`: the files of a deployment, and the configs that are refused."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deployer.deployment import Deployment
 from deployer.release import Image, Release
-from deployer.render import carried, render
+from deployer.render import render
 from maxairesources.errors import InputError
 
 LAB = "maxaiconfigs/lab/probe"
 SHOP = "maxaiconfigs/shop/sales"
-REFERENCES = {
-    "lab": "registry.test/maxai/lab@sha256:1",
-    "shop": "registry.test/maxai/shop@sha256:2",
+IMAGES = {
+    name: Image(f"registry.test/maxai/{name}", "f00", f"sha256:{name}", "abc")
+    for name in ("lab", "shop")
 }
+REFERENCES = {name: image.reference for name, image in IMAGES.items()}
 PART: dict[str, Any] = {"input": [], "output": [], "function": {"args": {"n": 1}}}
 
 
@@ -37,8 +37,7 @@ def spark(**conf: Any) -> dict[str, Any]:
 class Tree:
     """The files of a release with two domains."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self) -> None:
         self.deployment: dict[str, Any] = {}
         self.files: dict[str, Any] = {
             f"{LAB}/kubepod_config.json": pods(),
@@ -47,23 +46,11 @@ class Tree:
             f"{SHOP}/first/py_config.json": {"sell": PART},
         }
 
-    @property
-    def release(self) -> Release:
-        images = {name: Image(f"maxai/{name}", "f00") for name in ("lab", "shop")}
-        files = {name: json.dumps(each).encode() for name, each in self.files.items()}
-        return Release("0" * 16, b"", files, images, {"lab/probe/first": "x"})
-
-    @property
-    def to(self) -> Deployment:
-        return Deployment("prod", "registry.test", "/d", **self.deployment)
-
     def rendered(self) -> dict[str, Any]:
-        for name, content in self.release.files.items():
-            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.root / name).write_bytes(content)
-        domains = carried(self.release, self.to)
-        references = {domain: REFERENCES[domain] for domain in domains}
-        found = render(self.release, self.root, self.to, domains, references)
+        files = {name: json.dumps(each).encode() for name, each in self.files.items()}
+        images = {name: Image(f"maxai/{name}", "f00") for name in IMAGES}
+        to = Deployment("prod", "registry.test", **self.deployment)
+        found = render(Release("0" * 16, files, images, {}), to, IMAGES)
         return {name: json.loads(content) for name, content in found.items()}
 
     def error(self) -> str:
@@ -73,8 +60,8 @@ class Tree:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    return Tree(tmp_path)
+def tree() -> Tree:
+    return Tree()
 
 
 def test_images_are_named_by_digest(tree: Tree) -> None:
@@ -131,8 +118,8 @@ def test_an_image_that_is_not_the_domains_is_refused(
     else:
         tree.files[where] = pods(image=image)
     if image and isinstance(image, str):
-        told = f"$.tasks[0].conf.image is {image!r}; use maxai/lab, the domain's"
-        assert tree.error() == f"{where}: {told}"
+        expected = f"$.tasks[0].conf.image is {image!r}; use maxai/lab, the domain's"
+        assert tree.error() == f"{where}: {expected}"
     else:
         assert tree.error().startswith(f"{where}: ")
 
@@ -147,8 +134,8 @@ def test_an_image_deep_in_a_config_is_refused_too(tree: Tree) -> None:
 
 def test_a_pod_template_is_refused(tree: Tree) -> None:
     tree.files[f"{LAB}/kubepod_config.json"] = pods(pod_template_file="s3://x/y")
-    told = "$.tasks[0].conf.pod_template_file: a template may name any image"
-    assert told in tree.error()
+    expected = "$.tasks[0].conf.pod_template_file: a template may name any image"
+    assert expected in tree.error()
     tree.files[f"{LAB}/kubepod_config.json"] = pods()
     key = "spark.kubernetes.driver.podTemplateFile"
     tree.files[f"{SHOP}/spark_config.json"] = spark(**{key: "s3a://x/y"})
@@ -163,14 +150,14 @@ def test_an_environment_variable_may_be_called_image(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("variables", ["{{ x }}", ["x"], 1])
-def test_variables_of_another_form_are_told(tree: Tree, variables: Any) -> None:
+def test_variables_of_another_form_are_an_error(tree: Tree, variables: Any) -> None:
     tree.deployment = {"data_root": "s3://data/prod"}
     tree.files[f"{LAB}/kubepod_config.json"] = pods(env_vars=variables)
-    told = f"$.tasks[0].conf.env_vars is {variables!r}; give an object"
-    assert told in tree.error()
+    expected = f"$.tasks[0].conf.env_vars is {variables!r}; give an object"
+    assert expected in tree.error()
 
 
-def test_no_variables_are_as_good_as_none(tree: Tree) -> None:
+def test_variables_may_be_null(tree: Tree) -> None:
     tree.deployment = {"data_root": "s3://data/prod"}
     tree.files[f"{LAB}/kubepod_config.json"] = pods(env_vars=None)
     (task,) = tree.rendered()[f"{LAB}/kubepod_config.json"]["tasks"]
@@ -223,14 +210,12 @@ def test_a_deployment_may_carry_some_domains(tree: Tree) -> None:
     assert found["maxaiconfigs/deployment.json"]["paused"] is True
 
 
-def test_an_unknown_domain_is_told(tree: Tree) -> None:
+def test_an_unknown_domain_is_an_error(tree: Tree) -> None:
     tree.deployment = {"domains": ("shpo",)}
-    told = "BUILD, //:prod: no domain 'shpo'; did you mean shop?"
-    assert tree.error() == told
-    tree.deployment = {"domains": ()}
-    assert "it carries no domain" in tree.error()
+    expected = "BUILD, //:prod: no domain 'shpo'; did you mean shop?"
+    assert tree.error() == expected
 
 
-def test_a_wrong_overlay_is_told(tree: Tree) -> None:
+def test_a_wrong_overlay_is_an_error(tree: Tree) -> None:
     tree.files[f"{LAB}/first/py_config.prod.json"] = {"measrue": None}
     assert "py_config.prod.json: $.measrue is null, but" in tree.error()

@@ -1,173 +1,172 @@
-"""What is told of deployments: where they stand, what was before, what one would get."""
+"""Reports: what differs between two sides, and the history of a deployment."""
 
-import dataclasses
+import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from deployer import commit
-from deployer.record import Record, RecordedImage
-from maxairesources.config_store.document import json_path
-from release_bundle import layout
-from release_bundle.layout import Reader
+from deployer import changes
+from deployer.deployment import find, read_all
+from deployer.process import read_log
+from deployer.release import MANIFEST, UNKNOWN_DIGEST, Release, read_folder
+from deployer.repository import Entry, Repository, Tree, pick
+from maxairesources.errors import InputError, json_path
 
 
-@dataclasses.dataclass(frozen=True)
-class State:
-    """What is, or would be, in a deployment.
+def read_sides(
+    repository: Repository, new: str, old: str
+) -> tuple[Release | None, Release]:
+    """Return the old and the new side of a diff, as the old one's deployment runs them.
 
-    Attributes:
-        name: the release's name, or a record's.
-        images: the image of each domain.
-        files: the sha256 of each file of the release.
-        dags: the id of each objective's DAG.
-        configs: the effective configs by their paths.
-    """
-
-    name: str
-    images: Mapping[str, RecordedImage]
-    files: Mapping[str, str]
-    dags: Mapping[str, str]
-    configs: Mapping[str, bytes]
-
-
-NOTHING = State("nothing", {}, {}, {}, {})
-
-
-def read_state(reader: Reader, record: Record) -> State:
-    """Return what is current in a deployment.
+    Args:
+        repository: the deployments repository.
+        new: a deployment, a commit of one, or the folder of a release.
+        old: the same; None is returned for a deployment that nothing was deployed to.
 
     Raises:
-        DestinationError: something is missing or was changed.
+        InputError: one of them is something else.
     """
-    hashes = {p: h for p, h in record.files.items() if p.startswith("maxaiconfigs/")}
-    configs = layout.read_files(reader, record.folder, hashes)
-    manifest = layout.read_manifest(reader, dataclasses.asdict(record))
-    return state_of(record.release, record.domains, record.images, manifest, configs)
-
-
-def state_of(
-    release: str,
-    domains: Sequence[str],
-    images: Mapping[str, RecordedImage],
-    manifest: Mapping[str, Any],
-    configs: Mapping[str, bytes],
-) -> State:
-    """Return what a release is in a deployment of these domains."""
-    dags = {
-        objective: dag
-        for objective, dag in manifest["dags"].items()
-        if objective.split("/")[0] in domains
+    after = _find_side(repository, new)
+    never = old not in repository.tips and old in read_all()
+    before = None if never else _find_side(repository, old)
+    release = after
+    if isinstance(after, changes.Origin):
+        release = changes.read_release(repository, after.entry)
+    assert isinstance(release, Release)
+    if isinstance(before, Release):
+        return before, release
+    name = before.name if before else old
+    live = before.live if before else None
+    if not isinstance(after, changes.Origin):
+        return live, changes.draft(release, find(name), changes.NO_SOURCE)
+    if after.name == name:
+        return live, after.live
+    now = changes.draft(release, find(name), after.live.facts)
+    known = after.live.images
+    images = {
+        d: replace(known.get(d, image), repository=image.repository)
+        for d, image in now.images.items()
     }
-    shown = {p: each for p, each in configs.items() if p.startswith("maxaiconfigs/")}
-    return State(release, images, manifest["files"], dags, shown)
+    sboms = {p: c for p, c in after.live.files.items() if p.endswith("/sbom.json")}
+    filled = changes.fill_in(now, images)
+    return live, Release(now.id, filled.files | sboms, images, now.facts)
 
 
-def compare(old: State, new: State) -> Iterator[str]:
-    """Yield the lines that tell what differs: images, DAGs, the library, configs."""
-    yield f"release  {old.name} -> {new.name}"
-    for title, lines in (
-        ("images", _images(old, new)),
-        ("DAGs", _dags(old, new)),
-        ("configs", _configs(old.configs, new.configs)),
-    ):
-        yield ""
-        yield title
-        yield from [*lines] or ["  the same"]
-
-
-def tell_history(history: Sequence[Record]) -> Iterator[str]:
-    """Yield a line for each record, and one for whatever it tells beyond that."""
-    for record in history:
-        dirty = " dirty" if record.dirty else ""
-        yield (
-            f"{record.name}  {record.when}  {record.who}  {record.action}  "
-            f"release {record.release}  commit {record.commit[:12]}{dirty}"
-        )
-        if record.origin:
-            yield f"        from {record.origin}"
-        for line in record.overridden:
-            yield f"        overridden: {line}"
-        if record.reason:
-            yield f"        reason: {record.reason}"
-
-
-def _images(old: State, new: State) -> Iterator[str]:
-    for domain in sorted({*old.images, *new.images}):
-        before, after = old.images.get(domain), new.images.get(domain)
-        if before and after and before.digest == after.digest:
+def _find_side(repository: Repository, side: str) -> changes.Origin | Release:
+    if side in repository.tips:
+        return changes.read_origin(repository, side, None)
+    if Path(side, MANIFEST).is_file():
+        return read_folder(Path(side))
+    for name in repository.tips:
+        try:
+            commit = pick(name, repository.history(name), side).commit
+        except InputError:
             continue
-        if not after or not before:
-            image = after or before
-            assert image
-            sign = "+" if after else "-"
-            told = f"{image.repository}:{image.tag[:12]}"
-            yield f"  {sign} {told}  commit {image.commit[:12]}"
+        return changes.read_origin(repository, name, commit)
+    names = ", ".join(repository.tips) or "there is none yet"
+    problem = (
+        f"{side!r} is not a deployment ({names}), a commit of one, or a release folder"
+    )
+    raise InputError(problem, "`history` lists commits", "diff")
+
+
+def compare(old: Release | None, new: Release) -> dict[str, list[str]]:
+    """Return the lines that show what differs: of images, DAGs, configs and the library."""
+    before, after = old.files if old else {}, new.files
+    return {
+        "release": [f"{old.id if old else 'nothing'} -> {new.id}"],
+        "images": [*_compare_images(old, new)],
+        "DAGs": [*_compare_texts(before, after, "maxaidags/")],
+        "configs": [*_compare_configs(before, after)],
+        "library": [*_compare_texts(before, after, "maxairesources/")],
+    }
+
+
+def show(difference: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a difference, with titles."""
+    for title, lines in difference.items():
+        yield from (title, *(f"  {line}" for line in lines or ["no difference"]))
+
+
+def show_history(history: Sequence[Entry]) -> Iterator[str]:
+    """Yield a line for each commit, and one for each further thing that it holds."""
+    for entry in history:
+        yield f"{entry.commit[:12]}  {entry.time}  {entry.author}  {entry.subject}"
+        for trailer, values in entry.trailers.items():
+            if trailer not in ("Action", "Release"):
+                yield from (f"    {trailer}: {value}" for value in values)
+
+
+def _compare_images(old: Release | None, new: Release) -> Iterator[str]:
+    images = old.images if old else {}
+    for domain in sorted({*images, *new.images}):
+        before, after = images.get(domain), new.images.get(domain)
+        if not before or not after:
+            yield f"- {before.name}" if before else f"+ {after.name if after else ''}"
             continue
-        yield (
-            f"  ~ {after.repository}:{before.tag[:12]} -> {after.tag[:12]}  "
-            f"commit {before.commit[:12]} -> {after.commit[:12]}"
-        )
+        known = UNKNOWN_DIGEST not in (before.digest, after.digest)
+        if before.tag == after.tag and (before.digest == after.digest or not known):
+            continue
+        commits = f"{before.commit[:12]} -> {after.commit[:12] or 'not deployed yet'}"
+        yield f"~ {after.repository}:{before.tag[:12]} -> {after.tag[:12]}  {commits}"
         folders = (f"maxaiusecases/{domain}", "maxairesources")
-        for line in commit.commits_between(before.commit, after.commit, *folders):
-            yield f"      {line}"
+        for line in read_log(before.commit, after.commit or "HEAD", *folders):
+            yield f"    {line}"
+        path = f"maxaiusecases/{domain}/sbom.json"
+        was, now = (_read_versions(each.files.get(path)) for each in (old or new, new))
+        for name in sorted({*was, *now}) if was and now else ():
+            if was.get(name) != now.get(name):
+                yield f"    {name} {was.get(name, 'none')} -> {now.get(name, 'none')}"
 
 
-def _dags(old: State, new: State) -> Iterator[str]:
-    for objective in sorted({*old.dags, *new.dags}):
-        if objective not in old.dags:
-            yield f"  + {new.dags[objective]}"
-        elif objective not in new.dags:
-            yield f"  - {old.dags[objective]}"
-        else:
-            folder = f"maxaidags/{objective}/"
-            if _below(old.files, folder) != _below(new.files, folder):
-                yield f"  ~ {new.dags[objective]}"
-    library = "maxairesources/"
-    if old.files and _below(old.files, library) != _below(new.files, library):
-        yield "  ~ all of them: maxairesources"
+def _read_versions(sbom: bytes | None) -> dict[str, str]:
+    components = json.loads(sbom)["components"] if sbom else []
+    return {each["purl"].split("@")[0]: each["version"] for each in components}
 
 
-def _below(files: Mapping[str, str], folder: str) -> dict[str, str]:
-    return {path: value for path, value in files.items() if path.startswith(folder)}
-
-
-def _configs(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[str]:
+def _compare_texts(old: Tree, new: Tree, folder: str) -> Iterator[str]:
     for path in sorted({*old, *new}):
-        before, after = _values(old.get(path)), _values(new.get(path))
-        changed = sorted(
-            key
-            for key in {*before, *after}
-            if before.get(key, _ABSENT) != after.get(key, _ABSENT)
-        )
+        if path.startswith(folder) and old.get(path) != new.get(path):
+            yield f"{'-' if path not in new else '~' if path in old else '+'} {path}"
+            texts = (
+                each.get(path, b"").decode(errors="replace") for each in (old, new)
+            )
+            before, after = (text.splitlines() for text in texts)
+            diff = difflib.unified_diff(before, after, lineterm="", n=2)
+            if path in old and path in new:
+                yield from (f"    {line}" for line in [*diff][2:])
+
+
+def _compare_configs(old: Tree, new: Tree) -> Iterator[str]:
+    for path in sorted(p for p in {*old, *new} if p.startswith("maxaiconfigs/")):
+        if path not in old or path not in new:
+            yield f"{'+' if path in new else '-'} {path}"
+            continue
+        try:
+            was, now = (dict(_read_values(each[path])) for each in (old, new))
+        except ValueError:
+            # Files that are not JSON are compared as a whole.
+            was, now = ({"$": repr(each[path])} for each in (old, new))
+        changed = [key for key in {**was, **now} if was.get(key) != now.get(key)]
         if changed:
-            yield f"  {path}"
+            yield f"~ {path}"
         for key in changed:
-            if key not in before:
-                yield f"    + {key}: {after[key]}"
-            elif key not in after:
-                yield f"    - {key}: {before[key]}"
-            else:
-                yield f"    ~ {key}: {before[key]} -> {after[key]}"
+            yield f"    {key}: {was.get(key, 'not set')} -> {now.get(key, 'not set')}"
 
 
-_ABSENT = object()
+def _read_values(content: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the path and the JSON of each value in a JSON document."""
 
-
-def _values(content: bytes | None) -> dict[str, str]:
-    """Return each value of a JSON document by its path, as JSON."""
-    found: dict[str, str] = {}
-
-    def walk(value: Any, path: tuple[Any, ...]) -> None:
-        if isinstance(value, dict) and value:
-            for key, item in value.items():
-                walk(item, (*path, key))
-        elif isinstance(value, list) and value:
-            for index, item in enumerate(value):
-                walk(item, (*path, index))
+    def walk(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
+        if isinstance(value, (dict, list)) and value:
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, item in items:
+                yield from walk(item, (*path, key))
         else:
-            found[json_path(path)] = json.dumps(value)
+            yield json_path(path), json.dumps(value)
 
-    if content is not None:
-        walk(json.loads(content), ())
-    return found
+    # The images have a section of their own.
+    yield from walk(json.loads(re.sub(rb"@sha256:[0-9a-f]{64}", b"", content)), ())

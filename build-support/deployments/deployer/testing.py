@@ -1,19 +1,18 @@
-"""What the tests of deployments work on: a small marketplace, a registry, a store of S3.
+"""What the tests of deployments work with: a small marketplace, and a registry of images.
 
-The registry is Debian's docker-registry and the images are real, with the base image of all
-domains in them; moto's server stands for S3. All of them are on this machine alone.
+The registry is Debian's docker-registry, the images have the base image of all domains in
+them, and the deployments repository is a bare one. All of them are on this machine.
 """
 
 import contextlib
+import hashlib
 import json
-import logging
 import os
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -21,21 +20,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from moto.server import ThreadedMotoServer
-
 import maxairesources
-from deployer.record import Record, read_current
-from deployer.release import PACKAGED
-from release_bundle import layout
-from release_bundle.layout import Reader
+from deployer import changes, deployment
+from deployer.release import (
+    MANIFEST,
+    PACKAGED,
+    Image,
+    Release,
+    parse_live,
+    read_folder,
+    to_json,
+    write_manifest,
+)
+from deployer.repository import Entry, Repository, write_files
 
-DOMAIN, USECASE, OBJECTIVE = NAMES = ("lab", "probe", "first")
-DAG = ".".join(NAMES)
-_CONFIGS = f"maxaiconfigs/{DOMAIN}/{USECASE}"
-KUBEPOD = f"{_CONFIGS}/kubepod_config.json"
-PY_CONFIG = f"{_CONFIGS}/{OBJECTIVE}/py_config.json"
-
-_DAG_FILE = '''\
+DAG = "lab.probe.first"
+KUBEPOD = "maxaiconfigs/lab/probe/kubepod_config.json"
+PY_CONFIG = "maxaiconfigs/lab/probe/first/py_config.json"
+DAG_FILE = "maxaidags/lab/probe/first/dag.py"
+_DAG = '''\
 """Airflow DAG of a test."""
 
 from maxairesources.dagfactory import DAGFactory
@@ -44,88 +47,69 @@ factory = DAGFactory("lab.probe.first", "lab", "probe", "first")
 factory.add(task_id="measure", operator="KubernetesPodOperator", parent=["root"])
 dag = factory.create_dag()
 '''
-
 # What the DAGs need of the library.
 _LIBRARY = ("*.py", "config_store/*.py", "config_store/spark_keys.json")
 
 
 class Marketplace:
-    """A marketplace of one domain in a clone of its own, with the deployments dev and prod.
+    """A clone with one domain, and the deployments dev and prod.
 
     Attributes:
         root: the clone.
+        url: the deployments repository.
         registry: the registry of both deployments.
-        deployments: what the root BUILD would say of each.
+        tags: the content tag of each domain's image.
     """
 
-    def __init__(self, root: Path, registry: str, destinations: str) -> None:
-        """Make it.
-
-        Args:
-            root: an empty folder.
-            registry: host:port.
-            destinations: the folder, or the address in S3, that has both destinations.
-        """
-        self.root, self.registry = root, registry
-        self.deployments: dict[str, dict[str, Any]] = {
-            name: {
-                "after": None,
-                "branch": None,
-                "data_root": None,
-                "destination": f"{destinations}/{name}",
-                "domains": None,
-                "paused": False,
-                "registry": registry,
-            }
-            for name in ("dev", "prod")
+    def __init__(self, root: Path, registry: str, url: str | None = None) -> None:
+        """Make it in a new folder; `registry` is host:port."""
+        self.root, self.url = root, url or str(root / "deployments")
+        self.registry = registry
+        self.deployments: dict[str, Any] = {
+            "dev": {"registry": registry, "paused": True},
+            "prod": {"registry": registry, "after": "dev", "branch": "main"},
         }
-        self.deployments["dev"]["paused"] = True
-        self.deployments["prod"].update(after="dev", branch="main")
-        self.tag = ""
+        self.tags: dict[str, str] = {}
         root.mkdir(exist_ok=True)
-        for arguments in (
-            ("init", "--quiet", "--initial-branch=main"),
-            ("config", "user.email", "somebody@example.invalid"),
-            ("config", "user.name", "somebody"),
-            ("config", "commit.gpgsign", "false"),
-        ):
-            self.git(*arguments)
-        self.write(".gitignore", "/dist/\n/tool/\n/tmp/\n/deployments/\n")
-        self.write(f"maxaidags/{'/'.join(NAMES)}/dag.py", _DAG_FILE)
-        self.write(
-            KUBEPOD,
-            {
-                "tasks": [
-                    {
-                        "id": 1,
-                        "name": "measure",
-                        "conf": {
-                            "name": "probe-measure",
-                            "image": f"maxai/{DOMAIN}",
-                            "arguments": ["maxaiusecases.lab.probe.handlers.measure"],
-                        },
-                    }
-                ]
-            },
-        )
-        self.write(
-            PY_CONFIG,
-            {"measure": {"input": [], "output": [], "function": {"args": {"n": 1}}}},
-        )
-        self.write(
-            PY_CONFIG.replace(".json", ".prod.json"),
-            {"measure": {"function": {"args": {"n": 2}}}},
-        )
+        self.git("init", "--quiet", "--initial-branch=main")
+        for key, value in (("email", "ada@example.invalid"), ("name", "Ada")):
+            self.git("config", f"user.{key}", value)
+        self.write(".gitignore", "/dist/\n/deployments/\n")
         (library,) = maxairesources.__path__
         for pattern in _LIBRARY:
             for path in Path(library).glob(pattern):
                 if not path.name.endswith("_test.py"):
                     name = f"maxairesources/{path.relative_to(library)}"
                     self.write(name, path.read_text())
-        self.commit("the first")
+        self.add_domain("lab")
+        self.write(
+            PY_CONFIG.replace(".json", ".prod.json"),
+            {"measure": {"function": {"args": {"n": 2}}}},
+        )
+        self.configure("dev")
+
+    def configure(self, name: str, **fields: Any) -> None:
+        """Change fields of a deployment in the BUILD file, and commit that."""
+        self.deployments[name].update(fields)
+        lines = [
+            f"marketplace_deployment(name={name!r}, **{fields!r})\n"
+            for name, fields in self.deployments.items()
+        ]
+        self.write("BUILD", "".join(lines))
+        self.commit("BUILD")
+
+    def add_domain(self, domain: str) -> None:
+        """Write a DAG, its configs, and the tag of an image that nobody has built."""
+        conf = {"name": "probe", "image": f"maxai/{domain}", "arguments": ["x"]}
+        task = {"id": 1, "name": "measure", "conf": conf}
+        part = {"input": [], "output": [], "function": {"args": {"n": 1}}}
+        self.write(DAG_FILE.replace("lab", domain), _DAG.replace("lab", domain))
+        self.write(KUBEPOD.replace("lab", domain), {"tasks": [task]})
+        self.write(PY_CONFIG.replace("lab", domain), {"measure": part})
+        self.tags[domain] = "f00"
 
     def write(self, name: str, content: Any) -> Path:
-        """Write a file of the clone, as JSON if it is no text."""
+        """Write a file of the clone, as JSON if it is not a string."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -147,149 +131,94 @@ class Marketplace:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")
 
-    def set_n(self, n: int) -> None:
-        """Change a value in the config of the task."""
-        config = self.read(PY_CONFIG)
+    def set_n(self, n: int, domain: str = "lab") -> None:
+        """Change a value in the config of the task, and commit it."""
+        path = PY_CONFIG.replace("lab", domain)
+        config = self.read(path)
         config["measure"]["function"]["args"]["n"] = n
-        self.write(PY_CONFIG, config)
+        self.write(path, config)
+        self.commit(f"n is {n}")
 
-    def build_image(self, content: str, drifted: bool = False) -> None:
-        """Build the domain's image with a content, under the tag that names it.
-
-        Its label says whether its base has drifted, whatever this machine's has.
-
-        The same content is another one in another clone, so that a registry which two of
-        them use has not both.
-        """
-        content = f"{self.root}: {content}"
-        self.tag = layout.digest(content.encode())
+    def build_image(
+        self, content: str, domain: str = "lab", label: str = "false"
+    ) -> None:
+        """Build the image of a domain with this content, under the tag that names it."""
+        self.tags[domain] = hashlib.sha256(f"{domain} {content}".encode()).hexdigest()
+        listed = ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}"]
         bases = subprocess.run(
-            ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"],
+            listed, check=True, capture_output=True, text=True
+        ).stdout
+        base = next(b for b in bases.splitlines() if b.startswith("maxai/python:"))
+        name = f"maxai/{domain}:{self.tags[domain]}"
+        # A folder without anything in it, so that each build of a content is the same.
+        lines = f"FROM {base}\nRUN echo {content} > /tmp/content\n"
+        subprocess.run(
+            ["docker", "build", "--quiet", "--tag", name, "-"],
+            input=f"{lines}LABEL maxai.base.drifted={label}\n".encode(),
             check=True,
             capture_output=True,
-            text=True,
-        ).stdout.split()
-        base = next((each for each in bases if each.startswith("maxai/python:")), None)
-        assert base, "build-support/setup brings the base image maxai/python"
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "Dockerfile").write_text(
-                f"FROM {base}\nCOPY content /opt/content\n"
-                f"LABEL maxai.base.drifted={str(drifted).lower()}\n"
-            )
-            Path(folder, "content").write_text(content)
-            name = f"maxai/{DOMAIN}:{self.tag}"
-            command = ["docker", "build", "--quiet", "--tag", name, folder]
-            subprocess.run(command, check=True, capture_output=True)
+        )
 
-    def package(self, dags: dict[str, str] | None = None) -> Path:
-        """Make a release of the clone, as `./pants package //:release` would.
-
-        Args:
-            dags: further DAGs of it.
-
-        Returns:
-            Its folder.
-        """
-        image = {"base": "none", "repository": f"maxai/{DOMAIN}", "tag": self.tag}
+    def package(self) -> Release:
+        """Make a release of the clone, as `./pants package //:release` would."""
         files = {
-            f"maxaiusecases/{DOMAIN}/image.json": layout.to_json(image),
-            ".airflowignore": b"maxairesources/\nmaxaiconfigs/\nmaxaiusecases/\n",
+            ".airflowignore": b"/maxairesources/\n/maxaiconfigs/\n/maxaiusecases/\n"
         }
+        images = {d: Image(f"maxai/{d}", tag) for d, tag in self.tags.items()}
+        for domain, image in images.items():
+            told = {"base": "none", "repository": image.repository, "tag": image.tag}
+            files[f"maxaiusecases/{domain}/image.json"] = to_json(told)
         for tree in ("maxaidags", "maxaiconfigs", "maxairesources"):
             for path in (self.root / tree).rglob("*"):
                 if path.is_file() and "__pycache__" not in path.parts:
                     files[path.relative_to(self.root).as_posix()] = path.read_bytes()
-        told = {
-            "dags": {"/".join(NAMES): DAG, **(dags or {})},
-            "images": {DOMAIN: self.tag},
-        }
-        return write_release(self.root / PACKAGED, files, **told)
+        files[MANIFEST] = write_manifest(files, images)
+        id = hashlib.sha256(files[MANIFEST]).hexdigest()[:16]
+        shutil.rmtree(self.root / PACKAGED, ignore_errors=True)
+        write_files(self.root / PACKAGED / id, files)
+        return read_folder(self.root / PACKAGED / id)
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the tool's processes."""
-        # The package `deployer` has a part in here, which has the deployments.
-        tool = self.root / "tool"
-        file = tool / "deployer" / "deployments.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(self.deployments))
-        (self.root / "tmp").mkdir(exist_ok=True)
-        paths = [str(tool), *map(os.path.abspath, filter(None, sys.path))]
+        paths = map(os.path.abspath, filter(None, sys.path))
         return {
             **os.environ,
+            "MAXAI_DEPLOYMENTS": self.url,
             "PYTHONPATH": os.pathsep.join(paths),
             # The clone has a maxairesources of its own, which is not the tool's.
             "PYTHONSAFEPATH": "1",
-            # By this, what is left behind is seen.
-            "TMPDIR": str(self.root / "tmp"),
         }
 
-    def start(self, *arguments: str, module: str = "deployments") -> Any:
-        """Start the tool, and return its process."""
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start the tool in a process group of its own, and return its process."""
         return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-m", "deployments", *arguments],
             cwd=self.root,
             env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run the tool to its end."""
-        process = self.start(*arguments)
-        out, err = process.communicate()
-        print(*arguments, out, err, sep="\n")
-        assert "Traceback" not in err
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+    @property
+    def repository(self) -> Repository:
+        """The deployments repository, as it is now; the clone is the current folder."""
+        return Repository(self.url)
 
-    def done(self, *arguments: str) -> str:
-        """Run the tool, which must succeed, and return what it prints."""
-        result = self.run(*arguments)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
+    def key(self, release: Release, name: str = "dev") -> str:
+        """Return the key by which a deploy skips the check of the DAGs, which is slow."""
+        drafted = changes.draft(release, deployment.find(name), changes.NO_SOURCE)
+        return str(drafted.facts["checked"])
 
-    def refused(self, *arguments: str) -> str:
-        """Run the tool, which must refuse in one line, and return that line."""
-        result = self.run(*arguments)
-        assert result.returncode == 1, result.stdout
-        (line,) = result.stderr.splitlines()
-        return line
+    def history(self, name: str = "dev") -> list[Entry]:
+        """Return the commits of a deployment."""
+        return self.repository.history(name)
 
-    def reader(self, name: str = "dev") -> Reader:
-        """Return what reads a deployment's destination."""
-        return Reader(self.deployments[name]["destination"])
-
-    def current(self, name: str = "dev") -> Record:
-        """Return the current record of a deployment."""
-        record = read_current(self.reader(name))
-        assert record
-        return record
-
-    def config(self, path: str, name: str = "dev") -> Any:
-        """Return a config as Airflow gets it in a deployment."""
-        folder = self.current(name).folder
-        return json.loads(self.reader(name).read(f"{folder}/{path}"))
-
-    def deploy(self, n: int) -> str:
-        """Commit a change of the config, deploy it to dev, and return the release."""
-        self.set_n(n)
-        self.commit(f"n is {n}")
-        release = self.package().name
-        self.done("deploy", "dev")
-        return release
-
-
-def write_release(folder: Path, files: dict[str, bytes], **told: Any) -> Path:
-    """Write a release and return its folder, which is named after its manifest."""
-    hashes = {name: layout.digest(content) for name, content in files.items()}
-    manifest = layout.to_json({"files": hashes, **told})
-    place = folder / layout.release_name(manifest)
-    shutil.rmtree(place, ignore_errors=True)
-    for name, content in {**files, layout.MANIFEST: manifest}.items():
-        target = place / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    return place
+    def live(self, name: str = "dev") -> Release:
+        """Return what is live in a deployment."""
+        entry = self.history(name)[0]
+        return parse_live(self.repository.read(entry.commit), name)
 
 
 def free_port() -> int:
@@ -300,30 +229,17 @@ def free_port() -> int:
 
 
 class Registry:
-    """A registry of images on this machine.
-
-    Attributes:
-        address: host:port.
-    """
+    """A registry of images on this machine; `address` is host:port."""
 
     def __init__(self, folder: Path, htpasswd: str | None = None) -> None:
-        """Make it.
-
-        Args:
-            folder: where it keeps everything.
-            htpasswd: who may use it, as Apache's file has it; None lets everybody.
-        """
-        self._folder = folder
-        self.address = f"127.0.0.1:{free_port()}"
+        """Make it in a folder; `htpasswd` has its users, None admits everybody."""
+        self.folder, self.address = folder, f"127.0.0.1:{free_port()}"
         self._process: Any = None
         folder.mkdir(exist_ok=True)
         config: dict[str, Any] = {
             "version": 0.1,
             "log": {"level": "error"},
-            "storage": {
-                "filesystem": {"rootdirectory": str(folder / "data")},
-                "delete": {"enabled": True},
-            },
+            "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
             "http": {"addr": self.address, "secret": secrets.token_hex(16)},
         }
         if htpasswd:
@@ -335,18 +251,20 @@ class Registry:
 
     def start(self) -> None:
         """Start it, and return when it answers."""
-        with (self._folder / "log").open("ab") as log:
-            command = ["docker-registry", "serve", str(self._folder / "config.yml")]
+        with (self.folder / "log").open("ab") as log:
+            command = ["docker-registry", "serve", str(self.folder / "config.yml")]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         limit = time.monotonic() + 30
+        # A proxy that the environment names does not lead back to this machine.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while True:
             try:
-                with _direct.open(f"http://{self.address}/v2/", timeout=5):
+                with direct.open(f"http://{self.address}/v2/", timeout=5):
                     return
             except urllib.error.HTTPError:
                 return
             except OSError:
-                assert self._process.poll() is None, (self._folder / "log").read_text()
+                assert self._process.poll() is None, (self.folder / "log").read_text()
                 assert time.monotonic() < limit, "the registry does not answer"
                 time.sleep(0.1)
 
@@ -359,7 +277,7 @@ class Registry:
 
 
 @contextlib.contextmanager
-def registry(folder: Path, htpasswd: str | None = None) -> Iterator[Registry]:
+def running_registry(folder: Path, htpasswd: str | None = None) -> Iterator[Registry]:
     """Yield a running registry; see `Registry`."""
     result = Registry(folder, htpasswd)
     result.start()
@@ -367,38 +285,3 @@ def registry(folder: Path, htpasswd: str | None = None) -> Iterator[Registry]:
         yield result
     finally:
         result.stop()
-
-
-@contextlib.contextmanager
-def object_store() -> Iterator[str]:
-    """Yield the address of a bucket; the environment says where its server is."""
-    # It tells each request, which are thousands.
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    settings = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        request = urllib.request.Request(
-            f"http://{host}:{port}/deployments", method="PUT"
-        )
-        _direct.open(request, timeout=10).close()
-        yield "s3://deployments"
-    finally:
-        server.stop()
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
-
-
-# A proxy that the environment names does not lead back to this machine.
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

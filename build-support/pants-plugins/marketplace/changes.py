@@ -38,7 +38,7 @@ _UNSEEN = {"120000": "symbolic link", "160000": "submodule"}
 # a target sets none.
 _INHERITED = re.compile(
     r"__(defaults|dependencies_rules|dependents_rules)__"
-    r"|marketplace_(?!(deployments?|release)\b)"
+    r"|marketplace_(?!(deployment|release)\b)"
 )
 
 

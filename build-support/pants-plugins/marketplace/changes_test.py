@@ -125,7 +125,7 @@ def test_a_build_file_that_folders_below_inherit_from_is_told(root: Path) -> Non
     write(
         root, "BUILD", "marketplace_release(name='release')\nmarketplace_deployment()"
     )
-    write(root, "d/BUILD", "marketplace_deployments()")
+    write(root, "d/BUILD", "marketplace_deployment()")
     assert read_changes("with").inherited == ("a/BUILD", "b/BUILD")
 
 

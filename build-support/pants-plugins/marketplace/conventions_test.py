@@ -117,7 +117,7 @@ def test_an_overlay_is_for_a_deployment_of_the_root_build_file(
     rule_runner.write_files({overlay: "{}"})
     told = f"{overlay}: unexpected-file: nothing of that name belongs here; "
     assert told in lint(rule_runner, "retail").stdout
-    fields = "name='staging', registry='r', destination='d'"
+    fields = "name='staging', registry='r'"
     rule_runner.write_files({"BUILD": f"marketplace_deployment({fields})"})
     assert told not in lint(rule_runner, "retail").stdout
 

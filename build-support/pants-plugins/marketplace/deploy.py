@@ -1,26 +1,29 @@
 """The goal `experimental-deploy`: packages the release and hands it to the deployment tool.
 
-Pants' part is what needs the graph: the release, and the images that the registry has not. All
-else, the pushing too, is done by the tool in build-support/deployments, which knows how to do
-it several at a time and safely.
+Only Pants can package the release and build images. The tool in build-support/deployments
+does all the rest, and says which images must be built.
 """
 
 from __future__ import annotations
 
-import logging
+import json
 from dataclasses import dataclass
 from typing import Any, Iterable
 
+from pants.base.build_environment import get_buildroot
 from pants.core.goals.deploy import DeployFieldSet, DeployProcess
-from pants.core.goals.package import (
-    BuiltPackage,
-    EnvironmentAwarePackageRequest,
-)
-from pants.core.goals.run import RunFieldSet, RunRequest
+from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageRequest
+from pants.core.goals.run import RunFieldSet, RunInSandboxRequest, RunRequest
 from pants.engine.addresses import Address, Addresses
 from pants.engine.env_vars import CompleteEnvironmentVars
 from pants.engine.fs import Digest, MergeDigests
-from pants.engine.process import InteractiveProcess
+from pants.engine.internals.options_parsing import _Options
+from pants.engine.process import (
+    FallibleProcessResult,
+    InteractiveProcess,
+    Process,
+    ProcessCacheScope,
+)
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     FieldSetsPerTarget,
@@ -32,24 +35,18 @@ from pants.engine.target import (
 from pants.engine.unions import UnionRule
 from pants.option.global_options import GlobalOptions
 
-from marketplace.deployments import (
-    Deployments,
-    DestinationField,
-    InvalidDeployment,
-    RegistryField,
-)
-from marketplace.image_lookup import FoundImages, ImageLookup
+from marketplace.deployments import InvalidDeployment, RegistryField
 from marketplace.release import Release, ReleaseFieldSet
 
 RELEASE = Address("", target_name="release")
 TOOL = Address("build-support/deployments")
-
-logger = logging.getLogger(__name__)
+# The tool's Git repository is the workspace, which no sandbox has.
+_IN_WORKSPACE = ("/bin/sh", "-c", 'cd "$0" && exec "$@"')
 
 
 @dataclass(frozen=True)
 class MarketplaceDeployFieldSet(DeployFieldSet):
-    required_fields = (RegistryField, DestinationField)
+    required_fields = (RegistryField,)
 
     registry: RegistryField
 
@@ -57,17 +54,19 @@ class MarketplaceDeployFieldSet(DeployFieldSet):
 @rule
 async def deploy(
     field_set: MarketplaceDeployFieldSet,
-    deployments: Deployments,
     environment: CompleteEnvironmentVars,
     global_options: GlobalOptions,
+    options: _Options,
 ) -> DeployProcess:
+    name = field_set.address.target_name
     if field_set.address.spec_path:
         raise InvalidDeployment(
-            f"{field_set.address}: a deployment stands in the root BUILD file; move it there"
+            f"{field_set.address}: a deployment belongs into the root BUILD file; move it"
         )
-    (deployment,) = (
-        each for each in deployments if each.name == field_set.address.target_name
-    )
+    if {spec.lstrip("/") for spec in options.options.specs} != {f":{name}"}:
+        raise InvalidDeployment(
+            "experimental-deploy deploys one deployment at a time; name it, such as //:dev"
+        )
     release_target, tool_targets = await MultiGet(
         Get(
             WrappedTarget,
@@ -79,35 +78,42 @@ async def deploy(
         Get(Release, ReleaseFieldSet, ReleaseFieldSet.create(release_target.target)),
         Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, tool_targets)),
     )
-    # In its folder there is one file to run, as `run` wants it too.
+    # Its folder has one file to run; `run` needs that too.
     (runnable,) = tools.field_sets
-    tool = await Get(RunRequest, RunFieldSet, runnable)
-
-    images = [
-        image.tagged for image in release.images if deployment.carries(image.domain)
-    ]
-    found = await Get(
-        FoundImages,
-        ImageLookup(tuple(image.name for image in images), deployment.registry),
+    tool, sandboxed = await MultiGet(
+        Get(RunRequest, RunFieldSet, runnable),
+        Get(RunInSandboxRequest, RunFieldSet, runnable),
     )
-    for note in found.notes:
-        logger.warning(note)
-    # What nobody could tell may be missing.
+    folder = f"{{chroot}}/{release.path}"
+    digest = await Get(Digest, MergeDigests((sandboxed.digest, release.digest)))
+    asked = await Get(
+        FallibleProcessResult,
+        Process(
+            (*_IN_WORKSPACE, get_buildroot(), *sandboxed.args)
+            + ("images", name, "--release", folder, "--json"),
+            env={**environment, **sandboxed.extra_env},
+            input_digest=digest,
+            immutable_input_digests=sandboxed.immutable_input_digests,
+            append_only_caches=sandboxed.append_only_caches,
+            description=f"Look up the images of {name}",
+            cache_scope=ProcessCacheScope.PER_SESSION,
+        ),
+    )
+    if asked.exit_code:
+        raise InvalidDeployment(asked.stderr.decode(errors="replace").strip())
+    missing = json.loads(asked.stdout)
     await MultiGet(
-        Get(BuiltPackage, EnvironmentAwarePackageRequest(image.field_set))
-        for image, is_there in zip(images, found.registry)
-        if not is_there
+        Get(BuiltPackage, EnvironmentAwarePackageRequest(image.tagged.field_set))
+        for image in release.images
+        if image.domain in missing
     )
-
     digest = await Get(Digest, MergeDigests((tool.digest, release.digest)))
-    arguments = ("deploy", deployment.name, "--release", f"{{chroot}}/{release.path}")
     return DeployProcess(
         name=field_set.address.spec,
         process=InteractiveProcess(
-            (*tool.args, *arguments),
+            (*tool.args, "deploy", name, "--release", folder),
             env={**environment, **tool.extra_env},
             input_digest=digest,
-            # The tool asks git about the commit, and a destination may be a folder in here.
             run_in_workspace=True,
             keep_sandboxes=global_options.keep_sandboxes,
             immutable_input_digests=tool.immutable_input_digests,

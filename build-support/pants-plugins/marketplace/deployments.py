@@ -1,7 +1,6 @@
-"""The target `marketplace_deployment`: a place that one release at a time is current in.
+"""The target `marketplace_deployment`, which the root BUILD file has for each deployment.
 
-The deployments are those of the root BUILD file, and the only list of them. Its mistakes are
-told as soon as anything asks for it.
+The tool in build-support/deployments reads all of its fields from there, as plain Python.
 """
 
 from __future__ import annotations
@@ -29,22 +28,13 @@ from marketplace.domain_files import USECASES
 
 
 class InvalidDeployment(Exception):
-    """The root BUILD file has a deployment that cannot be; the message says what to do."""
+    """The root BUILD file defines a deployment wrongly; the message says what to do."""
 
 
 class RegistryField(StringField):
     alias = "registry"
     required = True
     help = "The registry that holds the deployment's images: host[:port][/prefix]."
-
-
-class DestinationField(StringField):
-    alias = "destination"
-    required = True
-    help = (
-        "Where the deployment is: a folder, relative to the repository's root or absolute, or "
-        "s3://bucket/prefix."
-    )
 
 
 class DataRootField(StringField):
@@ -60,16 +50,16 @@ class DomainsField(StringSequenceField):
 class AfterField(StringField):
     alias = "after"
     help = (
-        "The name of the deployment in which a release has to have been current before this "
-        "one takes it (default: none)."
+        "The deployment that a release must have been live in before this one accepts it "
+        "(default: none)."
     )
 
 
 class BranchField(StringField):
     alias = "branch"
     help = (
-        "The only branch whose commits the deployment takes, and from a clean tree alone "
-        "(default: it takes anything)."
+        "The only branch whose commits the deployment accepts, and only without uncommitted "
+        "changes (default: it accepts anything)."
     )
 
 
@@ -79,56 +69,52 @@ class PausedField(BoolField):
     help = "Whether DAGs that are new in the deployment begin paused."
 
 
+class SignedField(BoolField):
+    alias = "signed"
+    default = False
+    help = (
+        "Whether Git must sign each commit of the deployment. `verify` accepts the keys in "
+        "build-support/deployments/allowed_signers."
+    )
+
+
 class MarketplaceDeployment(Target):
     alias = "marketplace_deployment"
     core_fields = (
         *COMMON_TARGET_FIELDS,
         RegistryField,
-        DestinationField,
         DataRootField,
         DomainsField,
         AfterField,
         BranchField,
         PausedField,
+        SignedField,
     )
     help = (
-        "A place that one release at a time is current in, such as dev or prod. It stands in "
-        "the root BUILD file, and its name is that of its overlays: spark_config.prod.json."
+        "A deployment, such as dev or prod: the branch deploy/<name> of the deployments "
+        "repository. Its overlays have the same name, as in spark_config.prod.json."
     )
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a target `marketplace_deployment` says; None stands for what it leaves out."""
+    """What other rules need of a target `marketplace_deployment`."""
 
     name: str
-    registry: str
-    destination: str
-    data_root: str | None = None
     domains: tuple[str, ...] | None = None
     after: str | None = None
-    branch: str | None = None
-    paused: bool = False
 
     @classmethod
     def create(cls, target: Target) -> Deployment:
-        return cls(
-            target.address.target_name,
-            target[RegistryField].value or "",
-            target[DestinationField].value or "",
-            target[DataRootField].value or None,
-            target[DomainsField].value,
-            target[AfterField].value or None,
-            target[BranchField].value or None,
-            target[PausedField].value,
-        )
+        name = target.address.target_name
+        return cls(name, target[DomainsField].value, target[AfterField].value or None)
 
     def carries(self, domain: str) -> bool:
         return self.domains is None or domain in self.domains
 
     @property
     def place(self) -> str:
-        """Where it is said, for errors."""
+        """Where it is defined, for errors."""
         return f'BUILD: marketplace_deployment(name="{self.name}")'
 
 
@@ -166,7 +152,7 @@ async def find_deployments() -> Deployments:
 def find_mistakes(
     deployments: Iterable[Deployment], domains: Iterable[str]
 ) -> Iterator[str]:
-    """A line for each thing that deployments say and that cannot be."""
+    """A line for each mistake in the deployments."""
     all_of = {each.name: each for each in deployments}
     for name, deployment in all_of.items():
         if not re.fullmatch("[a-z][a-z0-9_]*", name):
@@ -174,29 +160,22 @@ def find_mistakes(
                 f"{deployment.place}: the name does not match [a-z][a-z0-9_]*; rename it"
             )
         if deployment.domains == ():
-            yield f"{deployment.place}: domains is empty; drop it to carry all domains"
+            yield f"{deployment.place}: domains is empty; remove it to carry all domains"
         for domain in sorted({*(deployment.domains or ())} - {*domains}):
             remedy = nearest(domain, domains)
             yield f"{deployment.place}: there is no domain {domain!r}; {remedy}"
-        for other in all_of.values():
-            same = other.destination == deployment.destination != ""
-            if other.name < name and same:
-                yield (
-                    f"{deployment.place}: {other.name} has the same destination; give each "
-                    "its own"
-                )
         after = deployment.after
         if after and after not in all_of:
             remedy = nearest(after, {*all_of} - {name})
-            yield f"{deployment.place}: after={after!r} is no deployment; {remedy}"
+            yield f"{deployment.place}: after={after!r} is not a deployment; {remedy}"
         seen = {name}
         while after in all_of and after not in seen:
             seen.add(after)
             after = all_of[after].after
         if after == name:
             yield (
-                f"{deployment.place}: it comes after itself, so that it takes no release "
-                "ever; drop `after` in one of them"
+                f"{deployment.place}: it comes after itself, so it would accept no release; "
+                "remove `after` in one of them"
             )
 
 

@@ -14,7 +14,6 @@ from marketplace import (
     dag_dependencies,
     deploy,
     deployments,
-    deployments_file,
     docker_engine,
     dynamic_imports,
     image_lookup,
@@ -44,7 +43,6 @@ def rules() -> Iterable[Any]:
         *dag_dependencies.rules(),
         *deploy.rules(),
         *deployments.rules(),
-        *deployments_file.rules(),
         *docker_engine.rules(),
         *dynamic_imports.rules(),
         *image_lookup.rules(),
@@ -61,7 +59,6 @@ def rules() -> Iterable[Any]:
 def target_types() -> Iterable[type[Target]]:
     return [
         deployments.MarketplaceDeployment,
-        deployments_file.MarketplaceDeployments,
         launch_configs.LaunchConfigsTarget,
         launch_configs.LaunchConfigTarget,
         release_target.MarketplaceRelease,
