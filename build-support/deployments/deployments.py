@@ -54,7 +54,9 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(run: Command, text: str, **names: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(run.__name__, help=text, description=text)
+        added = commands.add_parser(
+            run.__name__, help=text, description=text, allow_abbrev=False
+        )
         for each, explained in names.items():
             added.add_argument(each, help=explained)
         added.set_defaults(run=run)
