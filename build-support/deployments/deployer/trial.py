@@ -34,7 +34,10 @@ def served(folder: Path, kind: str) -> Iterator[str]:
     port = free_port()
     command = ["git", "daemon", "--export-all", "--enable=receive-pack", "--reuseaddr"]
     command += ["--listen=127.0.0.1", f"--port={port}", f"--base-path={folder}"]
-    daemon = subprocess.Popen(command, start_new_session=True)
+    # It reports each client that was killed, or that only looked.
+    daemon = subprocess.Popen(
+        command, start_new_session=True, stderr=subprocess.DEVNULL
+    )
     try:
         for _ in range(100):
             with contextlib.suppress(OSError), socket.create_connection(
