@@ -58,7 +58,11 @@ dag = factory.create_dag()
 def write_release(place: Marketplace, name: str, file: Path) -> None:
     """Commit what makes a release, with its name in the DAG and in the library."""
     dag = _DAG_FILE.replace("RELEASE", name)
-    dag = dag.replace('"first")', f'"first", params={{"file": "{file}"}})')
+    # On a busy machine a worker may not start in time; as in production, it is retried.
+    more = (
+        f'default_args={{"retries": 5, "retry_delay": 1}}, params={{"file": "{file}"}}'
+    )
+    dag = dag.replace('"first")', f'"first", {more})')
     place.write("maxaidags/lab/probe/first/dag.py", dag)
     errors = place.root / "maxairesources/errors.py"
     text = errors.read_text().partition("\nMARK = ")[0]
