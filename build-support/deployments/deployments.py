@@ -169,8 +169,8 @@ def history(arguments: argparse.Namespace) -> int:
     if not arguments.images:
         data = [vars(each) for each in commits]
         return _print(arguments, data, report.show_history(commits))
-    origins = [changes.read_origin(repository, name, each.commit) for each in commits]
-    found = sorted({i.reference for each in origins for i in each.live.images.values()})
+    states = [changes.read_live(repository, each) for each in commits]
+    found = sorted({i.reference for each in states for i in each.images.values()})
     return _print(arguments, found, found)
 
 
@@ -193,7 +193,7 @@ def verify(arguments: argparse.Namespace) -> int:
         faults.append(f"deploy/{name}: older commits are missing in this shallow clone")
     if not commits[0].get("Action"):
         faults.append(f"commit {commits[0].commit[:12]} was not made by this tool")
-    live = changes.read_origin(repository, name, None).live
+    live = changes.read_live(repository, commits[0])
     wanted = [image.reference for image in live.images.values()]
     faults += [
         f"the registry has no {image}" for image in registry.find_missing(wanted)

@@ -64,8 +64,12 @@ def read_origin(repository: Repository, name: str, commit: str | None) -> Origin
     """Return what is live in a deployment, or what a commit with this prefix made live."""
     history = repository.history(name)
     entry = history[0] if commit is None else pick(name, history, commit)
-    files = repository.read(entry.commit)
-    return Origin(name, entry, parse_live(files, f"commit {entry.commit[:12]}"))
+    return Origin(name, entry, read_live(repository, entry))
+
+
+def read_live(repository: Repository, entry: Entry) -> Release:
+    """Return what a commit made live."""
+    return parse_live(repository.read(entry.commit), f"commit {entry.commit[:12]}")
 
 
 def read_release(repository: Repository, entry: Entry) -> Release:
@@ -103,7 +107,7 @@ def _find_origin(
     if name not in repository.tips:
         return None
     origins = [
-        read_origin(repository, str(name), entry.commit)
+        Origin(str(name), entry, read_live(repository, entry))
         for entry in repository.history(str(name))
         if entry.get("Action") in MOVES and entry.get("Release") == release
     ]
@@ -200,15 +204,15 @@ def rollback(
             was quicker.
     """
     history = repository.history(name)
-    breaches = [*policy.breaches_of_history(name, history, None)]
+    breaches = [*policy.breaches_of_hold(name, history)]
     _apply_policy(name, breaches, options)
     target = find_earlier(repository, name, history, to, options.domain)
-    new, release = read_origin(repository, name, target.commit).live, target.release
+    new, release = read_live(repository, target), target.release
     tree = repository.tree_of(target.commit)
     if options.domain:
         base, other = (read_release(repository, each) for each in (history[0], target))
         mixed = replace_domains(base, other, options.domain)
-        live = read_origin(repository, name, None).live
+        live = read_live(repository, history[0])
         new = mix(live, new, mixed.id, options.domain)
         release = repository.commit_release(mixed.id, mixed.files)
         tree = repository.write(new.files)
@@ -345,7 +349,7 @@ class _Change:
         """Make the release live, and return what is, or would be, live."""
         repository, to, options = self.repository, self.to, self.options
         history = repository.history(to.name) if to.name in repository.tips else []
-        live = read_origin(repository, to.name, None).live if history else None
+        live = read_live(repository, history[0]) if history else None
         new = self._draft(history, live)
         breaches = self._find_breaches(history, live, new)
         _apply_policy(to.name, breaches, options)
@@ -395,20 +399,18 @@ class _Change:
         self, history: Sequence[Entry], live: Release | None, new: Release
     ) -> list[str]:
         to, origin = self.to, self.origin
-        found = [*policy.breaches_of_history(to.name, history, new.id)]
-        # Of a mixture of domains, the release that they come from counts.
+        found = [*policy.breaches_of_hold(to.name, history)]
+        # Of a mixture of domains, the release that they come from counts too.
         whole = origin.live.id if origin else new.id
-        if whole != new.id and (entry := policy.find_rollback(history, whole)):
-            found.append(f"release {whole} was rolled back in {to.name} ({entry.why})")
+        for release in dict.fromkeys((new.id, whole)):
+            found += policy.breaches_of_rollback(to.name, history, release)
         before = origin
         if origin and origin.name != to.after:
             before = _find_origin(self.repository, to.after, whole)
         found += policy.breaches_of_origin(to, new, before.live if before else None)
         if origin:
             there = self.repository.history(origin.name)
-            if entry := policy.find_rollback(there, origin.live.id):
-                reason = f"release {origin.live.id} was rolled back in {origin.name}"
-                found.append(f"{reason} ({entry.why})")
+            found += policy.breaches_of_rollback(origin.name, there, whole)
         on_branch, is_ancestor = process.is_on_branch, process.is_ancestor
         return found + [
             *policy.breaches_of_sources(to, new, live, on_branch, is_ancestor)

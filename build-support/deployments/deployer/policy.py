@@ -27,13 +27,17 @@ def find_rollback(history: Sequence[Entry], release: str) -> Entry | None:
     return None
 
 
-def breaches_of_history(
-    name: str, history: Sequence[Entry], release: str | None
-) -> Iterator[str]:
-    """Yield a line if a deployment is on hold, or if the release was rolled back there."""
+def breaches_of_hold(name: str, history: Sequence[Entry]) -> Iterator[str]:
+    """Yield a line if a deployment is on hold."""
     if entry := find_hold(history):
         yield f"{name} is on hold ({entry.why}); `unhold {name}` ends it"
-    if release and (entry := find_rollback(history, release)):
+
+
+def breaches_of_rollback(
+    name: str, history: Sequence[Entry], release: str
+) -> Iterator[str]:
+    """Yield a line if a release was rolled back in a deployment."""
+    if entry := find_rollback(history, release):
         yield f"release {release} was rolled back in {name} ({entry.why})"
 
 

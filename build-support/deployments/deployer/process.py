@@ -45,14 +45,12 @@ def run(
         InputError: it is not installed, or does not end.
         ProcessFailed: its exit code is not 0.
     """
-    # Messages are parsed, so they must not depend on the user's language.
-    own = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(
             command,
             input=stdin,
             capture_output=True,
-            env=own if env is None else env,
+            env=_environment() if env is None else env,
             cwd=folder,
             timeout=_TIMEOUT,
         )
@@ -69,12 +67,13 @@ def run(
 
 def git(*arguments: str, stdin: bytes = b"", **variables: str) -> str:
     """Run git in the current folder with more environment variables; see `run`."""
-    env = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **variables}
-    return (
-        run(["git", *arguments], stdin, env)
-        .decode(errors="surrogateescape")
-        .strip("\n")
-    )
+    printed = run(["git", *arguments], stdin, _environment() | variables)
+    return printed.decode(errors="surrogateescape").strip("\n")
+
+
+def _environment() -> dict[str, str]:
+    # Messages are parsed, so they must not depend on the user's language.
+    return {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
 
 
 def is_ancestor(commit: str, of: str) -> bool:

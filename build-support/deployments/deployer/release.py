@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from deployer.repository import NAME, Tree
+from deployer.repository import NAME, TREES, Tree
 from maxairesources.errors import InputError
 
 PACKAGED = Path("dist/release")
@@ -23,7 +23,6 @@ FACTS = "release.json"
 FORMAT = 1
 UNKNOWN_DIGEST = "sha256:" + "0" * 64
 
-_TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
 _DAG = re.compile(r"maxaidags/(\w+)/(\w+)/(\w+)/dag\.py", re.ASCII)
 _IMAGE = re.compile(rf"maxaiusecases/({NAME.pattern})/image\.json")
 # As Docker has them; a registry's host would have a dot, a colon or a capital.
@@ -106,7 +105,7 @@ def to_json(value: Any) -> bytes:
 def domain_of(path: str) -> str | None:
     """Return the domain that a file belongs to, if any."""
     tree, *names = path.split("/")
-    return names[0] if tree in _TREES and len(names) > 1 else None
+    return names[0] if tree in TREES and len(names) > 1 else None
 
 
 def parse_image(content: bytes) -> Image:
@@ -131,9 +130,7 @@ def parse_release(files: Tree, where: object) -> Release:
         if not (_REPOSITORY.fullmatch(image.repository) and _TAG.fullmatch(image.tag)):
             raise InputError(f"{image.name!r} is not a valid image", _AGAIN, where)
     for path in content:
-        if not re.match(
-            rf"(maxairesources|{'|'.join(_TREES)})/|\.airflowignore$", path
-        ):
+        if not re.match(rf"(maxairesources|{'|'.join(TREES)})/|\.airflowignore$", path):
             raise InputError(f"unexpected file {path}", _AGAIN, where)
     if files.get(MANIFEST) != write_manifest(content, images):
         problem = f"its files are not those that {MANIFEST} lists"

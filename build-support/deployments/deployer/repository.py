@@ -19,6 +19,8 @@ from maxairesources.errors import InputError, nearest
 # The content of files by their paths.
 Tree = dict[str, bytes]
 
+# The trees that each have a folder for each domain.
+TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 # The values of the trailer `Action` of the commits that make other files live.
 MOVES = ("deploy", "promote", "rollback")
@@ -218,8 +220,7 @@ class Repository:
 
     def list_domains(self, commit: str, domains: Sequence[str]) -> str:
         """Return the hashes of all that a commit has of some domains."""
-        trees = ("maxaiconfigs", "maxaidags", "maxaiusecases")
-        paths = [f"{tree}/{domain}" for tree in trees for domain in domains]
+        paths = [f"{tree}/{domain}" for tree in TREES for domain in domains]
         return git("ls-tree", "--full-tree", commit, "--", *paths)
 
     def read_image_files(self) -> list[tuple[str, bytes]]:
