@@ -211,7 +211,7 @@ def images(arguments: argparse.Namespace) -> int:
     new = changes.draft(
         read_folder(arguments.release), find(arguments.name), changes.NO_SOURCE
     )
-    found = changes.find_images(_open(), new, None, _options(arguments))
+    found = changes.find_images(_open(), new, {}, arguments.trust_registry)
     missing = sorted({*new.images} - {*found})
     return _print(arguments, missing, missing)
 

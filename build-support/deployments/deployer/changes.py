@@ -32,16 +32,7 @@ _STARTED = time.monotonic()
 
 @dataclass(frozen=True)
 class Options:
-    """How a deployment is changed.
-
-    Attributes:
-        dry_run: whether to print only what would change.
-        force: whether to override the policy.
-        reason: why; the commit keeps it.
-        domain: the domains that change; empty means all.
-        trust_registry: whether an image that no deployment has recorded may be used.
-        checked: the key of DAGs that need no further check.
-    """
+    """How a deployment is changed; `--help` explains the options of the same names."""
 
     dry_run: bool = False
     force: bool = False
@@ -88,8 +79,7 @@ def deploy(
             repository refuses it.
     """
     check_sources(release)
-    origin = _find_origin(repository, to.after, release.id)
-    return _Change(repository, to, options, release, origin).run("deploy")
+    return _Change(repository, to, options, release, None).run()
 
 
 def promote(
@@ -97,32 +87,13 @@ def promote(
 ) -> Release:
     """Deploy what is live in one deployment to another; see `deploy`."""
     release = read_release(repository, origin.entry)
-    return _Change(repository, to, options, release, origin).run("promote")
-
-
-def _find_origin(
-    repository: Repository, name: str | None, release: str
-) -> Origin | None:
-    """Return where a release was live in a deployment, a clean commit if there is one."""
-    if name not in repository.tips:
-        return None
-    origins = [
-        Origin(str(name), entry, read_live(repository, entry))
-        for entry in repository.history(str(name))
-        if entry.get("Action") in MOVES and entry.get("Release") == release
-    ]
-    clean = (each for each in origins if all(c for _, c in each.live.sources))
-    return next(clean, (*origins, None)[0])
+    return _Change(repository, to, options, release, origin).run()
 
 
 def draft(release: Release, to: Deployment, source: Mapping[str, Any]) -> Release:
     """Return what a release would make live, without the digests of its images.
 
-    Args:
-        release: the release.
-        to: the deployment.
-        source: its source commit, as the keys `commit`, `clean` and, for the domains that
-            have another one, `domains` of release.json have it.
+    `source` has the keys `commit`, `clean` and `domains` of release.json.
     """
     from deployer.render import render
 
@@ -131,13 +102,8 @@ def draft(release: Release, to: Deployment, source: Mapping[str, Any]) -> Releas
         for domain, image in release.images.items()
         if to.domains is None or domain in to.domains
     }
-    facts: dict[str, Any] = {
-        "format": FORMAT,
-        "deployment": to.name,
-        "release": release.id,
-    }
-    keys = ("commit", "clean", "domains")
-    facts |= {key: source[key] for key in keys if key in source}
+    kept = {k: source[k] for k in ("commit", "clean", "domains") if k in source}
+    facts = {"format": FORMAT, "deployment": to.name, "release": release.id, **kept}
     return _with_key({**render(release, to, images), FACTS: to_json(facts)})
 
 
@@ -155,12 +121,15 @@ def fill_in(live: Release, images: Mapping[str, Image]) -> Release:
 
 
 def find_images(
-    repository: Repository, new: Release, origin: Release | None, options: Options
+    repository: Repository,
+    new: Release,
+    live: Mapping[str, Image],
+    trust_registry: bool,
 ) -> dict[str, Image]:
     """Return the images, by domain, that the registry has and that may be used.
 
     Anybody who can read the source can compute a content tag, so an image is used only by
-    a digest that a deployment has recorded; by that of `origin`, if it was live there.
+    a digest that a deployment has recorded; by that of `live`, if it has the same tag.
     """
     candidates: dict[str, list[Image]] = {domain: [] for domain in new.images}
     for path, content in repository.read_image_files():
@@ -170,7 +139,7 @@ def find_images(
             if wanted and wanted.tag == image.tag and image.commit:
                 found = replace(image, repository=wanted.repository)
                 candidates[str(domain_of(path))].append(found)
-    for domain, image in origin.images.items() if origin else ():
+    for domain, image in live.items():
         if domain in new.images and image.tag == new.images[domain].tag:
             repository_there = new.images[domain].repository
             candidates[domain] = [replace(image, repository=repository_there)]
@@ -179,7 +148,7 @@ def find_images(
     result = {}
     for domain, images in candidates.items():
         there = [image for image in images if image.reference not in missing]
-        if not there and options.trust_registry:
+        if not there and trust_registry:
             if digest := registry.find_digest(new.images[domain].name):
                 commit = new.sources[0][0]
                 there = [replace(new.images[domain], digest=digest, commit=commit)]
@@ -193,11 +162,7 @@ def rollback(
 ) -> Release:
     """Make the files of an earlier commit live again, and return what is live then.
 
-    Args:
-        repository: the deployments repository.
-        name: the deployment.
-        to: the beginning of the hash of a commit or a release; None means the previous one.
-        options: how.
+    `to` begins the hash of a commit or a release; None means the previous release.
 
     Raises:
         InputError: there is no such commit, the deployment is on hold, or another change
@@ -252,27 +217,27 @@ def find_earlier(
     Without `to` it is the last one that differs from what is live; after a rollback it is
     the last one before what that went back to.
     """
-    moves = [each for each in history if each.get("Action") in MOVES]
+    moves = {e.commit: e for e in history if e.get("Action") in MOVES}
     if to is not None:
-        return pick(name, moves, to)
+        return pick(name, [*moves.values()], to)
     # A commit without an action was not made by this tool.
     live = next(e for e in [*history, history[0]] if e.get("Action") in (None, *MOVES))
-    if live.get("Domain") and live.get("Action") == "rollback" and not domains:
-        problem = "only a domain was rolled back, so the previous release is ambiguous"
-        raise InputError(problem, "name a commit: --to", name)
-    earlier = moves[moves.index(live) + 1 :] if live in moves else moves
-    commits = {each.commit: each for each in moves}
-    while (
-        not domains and live.get("Action") == "rollback" and live.get("From") in commits
-    ):
-        live = commits[str(live.get("From"))]
-        earlier = moves[moves.index(live) + 1 :]
-    for entry in earlier:
+    while live.get("From") in moves and not domains:
+        if live.get("Domain"):
+            problem = (
+                "only a domain was rolled back, so the previous release is ambiguous"
+            )
+            raise InputError(problem, "name a commit: --to", name)
+        live = moves[str(live.get("From"))]
+    later = [*moves].index(live.commit) + 1 if live.commit in moves else 0
+    for entry in [*moves.values()][later:]:
         if domains:
-            pair = (repository.list_domains(e.commit, domains) for e in (live, entry))
-            if len({*pair}) == 2:
-                return entry
-        elif entry.get("Release") != live.get("Release"):
+            was, now = (
+                repository.list_domains(e.commit, domains) for e in (entry, live)
+            )
+        else:
+            was, now = (e.get("Release") or "" for e in (entry, live))
+        if was != now:
             return entry
     raise InputError("nothing else was live before", "deploy instead", name)
 
@@ -345,7 +310,7 @@ class _Change:
     release: Release
     origin: Origin | None
 
-    def run(self, action: str) -> Release:
+    def run(self) -> Release:
         """Make the release live, and return what is, or would be, live."""
         repository, to, options = self.repository, self.to, self.options
         history = repository.history(to.name) if to.name in repository.tips else []
@@ -360,7 +325,7 @@ class _Change:
             if new.facts["checked"] not in known:
                 say("checking all DAGs as Airflow will see them")
                 checks = [pool.submit(check_dags, new)]
-            images = self._provide(new)
+            images = self._provide(new, self._known_images(live))
             sboms = {} if options.dry_run else self._find_sboms(images, live)
             for check in checks:
                 check.result()
@@ -372,12 +337,12 @@ class _Change:
             )
         elif options.dry_run:
             pin = f"--checked {new.facts['checked']}"
-            if self.origin and action == "promote":
+            if self.origin:
                 pin = f"--commit {self.origin.entry.commit} {pin}"
             flags = "".join(f"--domain {domain} " for domain in options.domain)
             print(f"to do exactly this: {flags}{pin}")
         else:
-            self._publish(action, new, breaches)
+            self._publish(new, breaches)
         return new
 
     def _draft(self, history: Sequence[Entry], live: Release | None) -> Release:
@@ -404,10 +369,7 @@ class _Change:
         whole = origin.live.id if origin else new.id
         for release in dict.fromkeys((new.id, whole)):
             found += policy.breaches_of_rollback(to.name, history, release)
-        before = origin
-        if origin and origin.name != to.after:
-            before = _find_origin(self.repository, to.after, whole)
-        found += policy.breaches_of_origin(to, new, before.live if before else None)
+        found += policy.breaches_of_origin(to, new, origin and origin.live)
         if origin:
             there = self.repository.history(origin.name)
             found += policy.breaches_of_rollback(origin.name, there, whole)
@@ -416,35 +378,36 @@ class _Change:
             *policy.breaches_of_sources(to, new, live, on_branch, is_ancestor)
         ]
 
-    def _provide(self, new: Release) -> dict[str, Image]:
+    def _known_images(self, live: Release | None) -> dict[str, Image]:
+        """Return the images that were live in the origin, and those that stay."""
+        known, domains = dict(self.origin.live.images if self.origin else {}), None
+        if live and (domains := self.options.domain):
+            known |= {d: i for d, i in live.images.items() if d not in domains}
+        return known
+
+    def _provide(self, new: Release, known: Mapping[str, Image]) -> dict[str, Image]:
         """Have all images in the registry, and return them with their digests."""
-        there, domains = self.origin.live if self.origin else None, self.options.domain
-        if domains:
-            # The images of all other domains stay what they are.
-            kept = {d: i for d, i in new.images.items() if d not in domains}
-            rest = {d: i for d, i in new.images.items() if d in domains}
-            part = replace(self, options=replace(self.options, domain=()))
-            return kept | part._provide(replace(new, images=rest))
+        options = self.options
         try:
-            found = find_images(self.repository, new, there, self.options)
+            found = find_images(self.repository, new, known, options.trust_registry)
         except InputError as error:
-            if not self.options.dry_run:
+            if not options.dry_run:
                 raise
             say(f"warning: the images were not looked up ({error})")
             return dict(new.images)
         for image in found.values():
             say(f"{image.repository}:{image.tag[:12]} is in the registry")
         missing = {d: image for d, image in new.images.items() if d not in found}
-        if self.options.dry_run:
+        if options.dry_run:
             for image in missing.values():
                 say(f"{image.repository}:{image.tag[:12]} would be pushed or copied")
             return {**new.images, **found}
         copies = {}
         for domain, image in missing.items():
-            source = there.images.get(domain) if there else None
-            if there and source and source.tag == image.tag:
+            source = known.get(domain)
+            if source and source.tag == image.tag:
                 if source.repository == image.repository:
-                    advice = f"push it again: deploy to {there.facts['deployment']}"
+                    advice = f"push it again: deploy to {self.to.after or self.to.name}"
                     raise InputError("is not in the registry", advice, source.reference)
                 say(f"{image.repository}: copying it from {source.repository}")
                 copies[image.name] = source.reference
@@ -461,7 +424,7 @@ class _Change:
 
     def _find_sboms(self, images: Mapping[str, Image], live: Release | None) -> Tree:
         """Return the SBOM of each image: from what was live, else from the image."""
-        before, sboms = [live, self.origin.live if self.origin else None], {}
+        before, sboms = [live, self.origin and self.origin.live], {}
         for domain, image in images.items():
             path = f"maxaiusecases/{domain}/sbom.json"
             known = [each for each in before if each and path in each.files]
@@ -469,8 +432,9 @@ class _Change:
             sboms[path] = same[0].files[path] if same else registry.make_sbom(image)
         return sboms
 
-    def _publish(self, action: str, new: Release, breaches: Sequence[str]) -> None:
+    def _publish(self, new: Release, breaches: Sequence[str]) -> None:
         name, origin = self.to.name, self.origin
+        action = "promote" if origin else "deploy"
         source = f"{origin.name} {origin.entry.commit}" if origin else None
         subject = f"{action.capitalize()} release {new.id} to {name}"
         trailers = [("Action", action), *_describe(new), ("From", source)]

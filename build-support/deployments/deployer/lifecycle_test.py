@@ -69,6 +69,9 @@ def test_from_an_edited_line_to_prod_and_back(place: Marketplace, run: Run) -> N
     assert "checking all DAGs" not in run("deploy", "dev")
     assert place.live().images["lab"].commit == commit
     shown = run("diff", "dev", "prod")
+    assert f"{first} -> {second}" in shown and "args.n: 2 -> 1" in shown
+    # With its own overlays, prod would get less than that.
+    shown = run("promote", "dev", "prod", "--dry-run")
     assert f"{first} -> {second}" in shown and "args.n" not in shown
     run("promote", "dev", "prod")
     run("rollback", "prod", "--reason", "scores are off")

@@ -44,17 +44,11 @@ def breaches_of_rollback(
 def breaches_of_origin(
     to: Deployment, release: Release, origin: Release | None
 ) -> Iterator[str]:
-    """Yield a line if a release was not live in the deployment that comes before.
-
-    Args:
-        to: the deployment.
-        release: what would be live.
-        origin: what was live in the deployment `to.after`, with the same release.
-    """
-    if to.after and origin is None:
-        yield f"release {release.id} was not live in {to.after}"
+    """Yield a line if a release does not come from the deployment that is before."""
+    if to.after and (origin is None or origin.facts["deployment"] != to.after):
+        yield f"it takes only what is promoted from {to.after}"
     for domain in sorted({*release.images} - {*origin.images}) if origin else ():
-        yield f"{to.after} does not carry {domain}"
+        yield f"{origin.facts['deployment']} does not carry {domain}"
 
 
 def breaches_of_sources(

@@ -11,9 +11,9 @@ WHY = ("--reason", "because")
 
 
 def test_prod_accepts_only_what_its_policy_allows(bare: Marketplace, run: Run) -> None:
-    release = bare.package().id
+    bare.package()
     assert run("deploy", "prod", code=1) == (
-        f"error: policy of prod: release {release} was not live in dev; or override "
+        "error: policy of prod: it takes only what is promoted from dev; or override "
         "this, which is kept: --force --reason '...'"
     )
     # A commit that is not on main, with a file that is not committed.

@@ -1,10 +1,10 @@
 """Reports: what differs between two sides, and the history of a deployment."""
 
+import contextlib
 import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,60 +12,46 @@ from deployer import changes
 from deployer.deployment import find, read_all
 from deployer.process import read_log
 from deployer.release import MANIFEST, UNKNOWN_DIGEST, Release, read_folder
-from deployer.repository import Entry, Repository, Tree, pick
+from deployer.repository import Entry, Repository, Tree
 from maxairesources.errors import InputError, json_path
 
 
 def read_sides(
     repository: Repository, new: str, old: str
 ) -> tuple[Release | None, Release]:
-    """Return the old and the new side of a diff, as the old one's deployment runs them.
+    """Return the old and the new side of a diff.
 
-    Args:
-        repository: the deployments repository.
-        new: a deployment, a commit of one, or the folder of a release.
-        old: the same; None is returned for a deployment that nothing was deployed to.
+    Each is a deployment, a commit of one, or the folder of a release, which is returned as
+    the deployment on the other side would run it. The old side is None if nothing was
+    deployed there yet.
 
     Raises:
         InputError: one of them is something else.
     """
-    after = _find_side(repository, new)
-    never = old not in repository.tips and old in read_all()
-    before = None if never else _find_side(repository, old)
-    release = after
-    if isinstance(after, changes.Origin):
-        release = changes.read_release(repository, after.entry)
-    assert isinstance(release, Release)
-    if isinstance(before, Release):
-        return before, release
-    name = before.name if before else old
-    live = before.live if before else None
-    if not isinstance(after, changes.Origin):
-        return live, changes.draft(release, find(name), changes.NO_SOURCE)
-    if after.name == name:
-        return live, after.live
-    now = changes.draft(release, find(name), after.live.facts)
-    known = after.live.images
-    images = {
-        d: replace(known.get(d, image), repository=image.repository)
-        for d, image in now.images.items()
-    }
-    sboms = {p: c for p, c in after.live.files.items() if p.endswith("/sbom.json")}
-    filled = changes.fill_in(now, images)
-    return live, Release(now.id, filled.files | sboms, images, now.facts)
+    found = {side: _find_side(repository, side) for side in (old, new)}
+    live = [side.facts["deployment"] for side in found.values() if side and side.facts]
+    name = [*live, old][0]
+
+    def show_side(side: str) -> Release | None:
+        release = found[side]
+        if release and not release.facts and name in read_all():
+            return changes.draft(release, find(name), changes.NO_SOURCE)
+        return release
+
+    after = show_side(new) or changes.read_origin(repository, new, None).live
+    return show_side(old), after
 
 
-def _find_side(repository: Repository, side: str) -> changes.Origin | Release:
+def _find_side(repository: Repository, side: str) -> Release | None:
     if side in repository.tips:
-        return changes.read_origin(repository, side, None)
+        return changes.read_origin(repository, side, None).live
+    if side in read_all():
+        return None
     if Path(side, MANIFEST).is_file():
         return read_folder(Path(side))
     for name in repository.tips:
-        try:
-            commit = pick(name, repository.history(name), side).commit
-        except InputError:
-            continue
-        return changes.read_origin(repository, name, commit)
+        with contextlib.suppress(InputError):
+            return changes.read_origin(repository, name, side).live
     names = ", ".join(repository.tips) or "there is none yet"
     problem = (
         f"{side!r} is not a deployment ({names}), a commit of one, or a release folder"
