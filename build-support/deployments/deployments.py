@@ -38,8 +38,12 @@ refused or interrupted leaves the deployment as it was.
 # Who may sign the commits of a deployment that says signed=True.
 _SIGNERS = Path("build-support/deployments/allowed_signers")
 _SIDE = "a deployment, a commit of one, or the folder of a release"
-
-Command = Callable[[argparse.Namespace], int]
+_NAMES = {
+    "name": "a deployment, such as dev",
+    "source": "the deployment that has it",
+    "new": _SIDE,
+    "old": _SIDE,
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -52,64 +56,46 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def add(run: Command, text: str, **names: str) -> argparse.ArgumentParser:
+    parsers = {}
+    for command, names in _COMMANDS.items():
+        text = str(command.__doc__).splitlines()[0].rstrip(".")
         added = commands.add_parser(
-            run.__name__, help=text, description=text, allow_abbrev=False
+            command.__name__, help=text, description=text, allow_abbrev=False
         )
-        for each, explained in names.items():
-            added.add_argument(each, help=explained)
-        added.set_defaults(run=run)
-        return added
+        for name in names:
+            added.add_argument(name, help=_NAMES[name])
+        added.set_defaults(run=command)
+        parsers[command.__name__] = added
 
-    name = {"name": "a deployment, such as dev"}
-    pair = {"source": "the deployment that has it", "name": "the one that gets it"}
-    sides = {"new": _SIDE, "old": _SIDE}
-    reports = [
-        add(status, "show what is live in each deployment"),
-        listed := add(history, "list the commits of a deployment", **name),
-        add(diff, "show what would change if NEW replaced OLD", **sides),
-        add(verify, "check each object, each image, and the signature", **name),
-        needed := add(images, "list the domains whose image must be built", **name),
-    ]
-    checked = add(check, "load all DAGs as the deployment would", **name)
-    deployed = add(deploy, "deploy a packaged release", **name)
-    promoted = add(promote, "deploy what is live elsewhere", **pair)
-    rolled = add(rollback, "make the files of an earlier commit live again", **name)
-    held = add(hold, "freeze a deployment", **name)
-    unheld = add(unhold, "end a hold", **name)
+    def option(takers: str, flag: str, text: str, **more: Any) -> None:
+        for each in takers.split():
+            parsers[each].add_argument(flag, help=text, **more)
 
-    def option(
-        parsers: Sequence[argparse.ArgumentParser], *flags: str, **more: Any
-    ) -> None:
-        for each in parsers:
-            each.add_argument(*flags, **more)
-
-    option(reports, "--json", action="store_true", help="print JSON")
-    option([listed], "--images", action="store_true", help="list the images they need")
+    yes: dict[str, Any] = {"action": "store_true"}
+    option("status history diff verify images", "--json", "print JSON", **yes)
+    option("history", "--images", "list the images that the commits need", **yes)
     text = "the folder of the release (default: the newest in dist/release)"
-    option([checked, deployed, needed], "--release", type=Path, help=text)
+    option("images check deploy", "--release", text, type=Path)
     text = "also use an image whose digest no deployment has recorded"
-    option([deployed, needed], "--trust-registry", action="store_true", help=text)
+    option("images deploy", "--trust-registry", text, **yes)
     text = "a commit of the source (default: the newest)"
-    option([promoted], "--commit", metavar="HASH", help=text)
+    option("promote", "--commit", text, metavar="HASH")
     text = "a commit or a release (default: the previous release)"
-    option([rolled], "--to", metavar="HASH", help=text)
-    text = "skip the check of the DAGs, which `check` passed with this key"
-    key = os.environ.get("MAXAI_CHECKED")
-    text += " (default: the environment variable MAXAI_CHECKED)"
-    option([deployed, promoted], "--checked", default=key, metavar="KEY", help=text)
-    text = "change this domain alone; repeatable"
-    option([promoted, rolled], "--domain", action="append", metavar="NAME", help=text)
-    moves = [deployed, promoted, rolled]
-    text = "override the policy; needs --reason"
-    option(moves, "--force", action="store_true", help=text)
-    option(
-        [*moves, held, unheld], "--dry-run", action="store_true", help="change nothing"
+    option("rollback", "--to", text, metavar="HASH")
+    text = (
+        "skip the check of the DAGs, which `check` passed with this key (default: the "
     )
+    text += "environment variable MAXAI_CHECKED)"
+    key = os.environ.get("MAXAI_CHECKED")
+    option("deploy promote", "--checked", text, default=key, metavar="KEY")
+    text = "change this domain alone; repeatable"
+    option("promote rollback", "--domain", text, action="append", metavar="NAME")
+    moves = "deploy promote rollback"
+    option(moves, "--force", "override the policy; needs --reason", **yes)
+    option(f"{moves} hold unhold", "--dry-run", "change nothing", **yes)
     text = "why; the commit keeps it"
-    option([rolled, held], "--reason", required=True, help=text)
-    option([deployed, promoted, unheld], "--reason", help=text)
+    option("rollback hold", "--reason", text, required=True)
+    option("deploy promote unhold", "--reason", text)
     return parser
 
 
@@ -175,7 +161,7 @@ def history(arguments: argparse.Namespace) -> int:
 
 
 def diff(arguments: argparse.Namespace) -> int:
-    """Show what would change if one side replaced the other."""
+    """Show what would change if NEW replaced OLD."""
     from deployer import report
 
     difference = report.compare(
@@ -208,9 +194,7 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def images(arguments: argparse.Namespace) -> int:
     """List the domains whose image must be built before a release can be deployed."""
-    new = changes.draft(
-        read_folder(arguments.release), find(arguments.name), changes.NO_SOURCE
-    )
+    new = _draft(arguments)
     found = changes.find_images(_open(), new, {}, arguments.trust_registry)
     missing = sorted({*new.images} - {*found})
     return _print(arguments, missing, missing)
@@ -218,9 +202,7 @@ def images(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     """Load all DAGs of a release, and print the key by which `deploy` skips that."""
-    new = changes.draft(
-        read_folder(arguments.release), find(arguments.name), changes.NO_SOURCE
-    )
+    new = _draft(arguments)
     changes.check_dags(new)
     print(f"checked: {new.facts['checked']}")
     return 0
@@ -261,6 +243,11 @@ def unhold(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _draft(arguments: argparse.Namespace) -> Release:
+    release, to = read_folder(arguments.release), find(arguments.name)
+    return changes.draft(release, to, changes.NO_SOURCE)
+
+
 def _open() -> Repository:
     return Repository(find_url())
 
@@ -289,6 +276,20 @@ def _show_change(
         print("\n".join(report.show(report.compare(live, new))))
     return 0
 
+
+_COMMANDS: dict[Callable[[argparse.Namespace], int], Sequence[str]] = {
+    status: (),
+    history: ("name",),
+    diff: ("new", "old"),
+    verify: ("name",),
+    images: ("name",),
+    check: ("name",),
+    deploy: ("name",),
+    promote: ("source", "name"),
+    rollback: ("name",),
+    hold: ("name",),
+    unhold: ("name",),
+}
 
 if __name__ == "__main__":
     sys.exit(main())
