@@ -32,7 +32,9 @@ def test_lock_matches_its_requirements(resolve: Resolve) -> None:
 def test_lock_holds_only_names_versions_and_hashes(resolve: Resolve) -> None:
     lines = resolve.lock.read_text().splitlines()
     entries = [
-        line for line in lines if not line.startswith(("#", "    --hash=sha256:"))
+        line
+        for line in lines
+        if not line.startswith(("#", "    #", "    --hash=sha256:"))
     ]
     assert entries
     for entry in entries:

@@ -52,7 +52,8 @@ def test_all_locks_are_written_with_hashes_and_without_addresses(repository, cap
     assert lock.main([]) == 0
     text = (repository / "finance/requirements.lock").read_text()
     assert "sample==1.1 \\\n    --hash=sha256:" in text
-    assert "://" not in text
+    assert "    # via -r requirements.txt" in text
+    assert "://" not in text and str(repository) not in text
     assert "sample==2.0" in (repository / "tools.lock").read_text()
     assert capsys.readouterr().out == (
         "[1/2] finance/requirements.lock: written\n[2/2] tools.lock: written\n"

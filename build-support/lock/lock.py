@@ -1,8 +1,9 @@
 """Compiles the lock files of the resolves that [python.resolves] in pants.toml names.
 
-A lock `x.lock` is compiled by uv from the `x.txt` beside it. It holds names, versions and
-hashes, and neither a host nor an address, so it works with any package index. Its header
-records what it was compiled from; `lock_file_test.py` fails when that is no longer so.
+A lock `x.lock` is compiled by uv from the `x.txt` beside it. It holds names, versions,
+hashes, and what needs what, but neither a host nor an address, so it works with any package
+index. Its header records what it was compiled from; `lock_file_test.py` fails when that is no
+longer so.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
         lowest, *others = resolve.interpreters
         command = [
             *(uv.find_uv_bin(), "pip", "compile", "--quiet", "--generate-hashes"),
-            *("--no-header", "--no-annotate", "--no-emit-index-url"),
+            *("--no-header", "--no-emit-index-url"),
             *("--python", sys.executable),
             *("--python-version", lowest),
             # A lock for one interpreter is for Linux, where the images run, whatever
@@ -130,7 +131,9 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             raise LockError(f"{resolve.requirements}: {result.stderr.strip()}")
-        draft.write_text(header + draft.read_text())
+        # uv names the requirements by their path, which may be that of a draft.
+        text = re.sub(r"(?m)^(    # .*-r ).*/", r"\1", draft.read_text())
+        draft.write_text(header + text)
         if resolve.lock.exists() and resolve.lock.read_bytes() == draft.read_bytes():
             return False
         os.replace(draft, resolve.lock)
