@@ -70,7 +70,9 @@ def echo_installation(launcher: Launcher) -> Path:
         check=True,
     ).stdout[:16]
     home = launcher.cache / "maxai-marketplace" / f"pants-{key}"
-    write_script(home / "venv/bin/python", '#!/bin/sh\necho "$MAXAI_PANTS_HOME" "$@"\n')
+    shown = '"$MAXAI_PANTS_HOME" "$_PANTS_SERVER_EXE" "$@"'
+    write_script(home / "client", f"#!/bin/sh\necho {shown}\n")
+    write_script(home / "venv/bin/python", "#!/bin/sh\nexit 9\n")
     (home / "venv/bin/pants").touch()
     (home / "pex").touch()
     return home
@@ -110,7 +112,7 @@ def test_arguments_and_the_folder_of_the_pex_cli_are_handed_on(
 ) -> None:
     home = echo_installation(launcher)
     result = launcher.run("test", "::", "--", "a b")
-    assert result.stdout == f"{home} -sE {home}/venv/bin/pants test :: -- a b\n"
+    assert result.stdout == f"{home} {home}/server test :: -- a b\n"
 
 
 def test_it_runs_from_any_folder_by_its_name_on_the_path(launcher: Launcher) -> None:
@@ -128,7 +130,7 @@ def test_it_runs_from_any_folder_by_its_name_on_the_path(launcher: Launcher) -> 
         capture_output=True,
         text=True,
     )
-    assert result.stdout == f"{home} -sE {home}/venv/bin/pants list\n"
+    assert result.stdout == f"{home} {home}/server list\n"
 
 
 @pytest.mark.parametrize("name", LAUNCHER_FILES)
@@ -143,7 +145,9 @@ def test_another_lock_or_launcher_is_another_installation(
     assert "PANTS_PYTHON=/bin/false is not a CPython 3.9" in result.stderr
 
 
-@pytest.mark.parametrize("missing", ["pex", "venv/bin/python", "venv/bin/pants"])
+@pytest.mark.parametrize(
+    "missing", ["client", "pex", "venv/bin/python", "venv/bin/pants"]
+)
 def test_half_an_installation_is_never_used(launcher: Launcher, missing: str) -> None:
     home = echo_installation(launcher)
     (home / missing).unlink()
