@@ -56,24 +56,13 @@ def marketplace_domain(name=None):
         layout="packed",
         execution_mode="venv",
     )
-    pex_binary(
-        name="srcs",
-        resolve=domain,
-        # The Dockerfile copies the second one, even when there is no handler yet.
-        dependencies=[
-            ":handlers",
-            f"//maxairesources/__init__.py@resolve={domain}",
-        ],
-        include_requirements=False,
-        layout="loose",
-    )
+    image_sources(name="sources", dependencies=[":handlers"])
     docker_image(
         name="image",
         repository=f"maxai/{domain}",
-        # The tag is the hash of all that goes in, so the same content has the same tag on
-        # every machine.
-        image_tags=["{pants.hash}"],
-        dependencies=[":deps", ":srcs"],
+        # The plugin adds a tag that is the hash of all that goes in.
+        image_tags=[],
+        dependencies=[":deps", ":sources"],
     )
     file(name="dockerfile", source="Dockerfile")
 

@@ -95,7 +95,10 @@ def check_handlers_start(domain: str) -> None:
 
 
 def check_content(domain: str) -> None:
-    """Assert that an image runs as a plain user and holds code and packages only."""
+    """Assert that an image runs as a plain user and holds code and packages only.
+
+    The packages are those that its content tag was made from.
+    """
     image = image_name(domain)
     config = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
     assert config["User"] == "10001"
@@ -113,6 +116,23 @@ def check_content(domain: str) -> None:
     ]
     found = _run_as_root(image, "find", "/", "-xdev", "-type", "f", "(", *unwanted, ")")
     assert found == "", f"the image holds {found.split()}"
+    python = ("--entrypoint", "/opt/venv/bin/python", image)
+    printed = docker("run", "--rm", *python, "-c", _PACKAGES)
+    assert printed.returncode == 0, printed.stderr
+    installed, locked = json.loads(printed.stdout)
+    assert installed == locked
+
+
+# Prints the packages of the image, and those that its lock lists.
+_PACKAGES = r"""
+import importlib.metadata, json, re, sys
+def normalize(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+found = importlib.metadata.distributions(path=[p for p in sys.path if "/opt/venv" in p])
+installed = [f"{normalize(each.metadata['Name'])}=={each.version}" for each in found]
+lock = open("/opt/maxai/requirements.lock").read()
+print(json.dumps([sorted(installed), sorted(re.findall(r"^[\w.-]+==[^ ;]+", lock, re.M))]))
+"""
 
 
 def _handlers_in(image: str) -> set[str]:

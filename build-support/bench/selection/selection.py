@@ -2,8 +2,9 @@
 
 Each case makes a change in a scratch clone of HEAD and asks Pants what it selects. What the
 change does affect is computed without the graph's dependents: an image or a test is affected
-when the digest of all that it is made from, or run on, differs before and after. Beside it
-stands what a plain path filter selects.
+when the digest of all that it is made from, or run on, differs before and after. The content
+tag of an image has to differ in just the same cases. Beside it stands what a plain path
+filter selects.
 
 With --domains, a sample of the cases runs on a generated marketplace: this one, with copies
 of one of its domains. Digests of all that would take hours, so what is affected is read from
@@ -43,6 +44,8 @@ from selection.suite.outcome import (
 
 # How much may be selected, as a share of what is affected.
 MOST_IMAGES, MOST_TESTS = 1.0, 1.1
+# What the truth calls the content tag of an image.
+TAG = "tag of "
 
 
 def parser() -> argparse.ArgumentParser:
@@ -98,7 +101,15 @@ def run(
         # What was selected cannot be right, if not all can be built any more.
         return Outcome(case.name, failure=str(error), seconds=answer.seconds)
     listed = {*answer.stdout.splitlines()}
-    affected = {each for each in after if before.get(each) != after[each]}
+    changed = {each for each in after if before.get(each) != after[each]}
+    affected = {each for each in changed if not each.startswith(TAG)}
+    tags = {each for each in after if each.startswith(TAG)}
+    wrong = {
+        each for each in tags if (each in changed) != (each[len(TAG) :] in changed)
+    }
+    after = {each: digest for each, digest in after.items() if each not in tags}
+    if wrong:
+        failure = f"tag and content do not change together: {', '.join(sorted(wrong))}"
     if not case.apart and case.nothing == bool(affected):
         failure = f"it was to affect {'nothing' if case.nothing else 'something'}"
     return Outcome(

@@ -37,6 +37,7 @@ from pants.engine.target import (
     AllUnexpandedTargets,
     Dependencies,
     DependenciesRequest,
+    ExplicitlyProvidedDependencies,
     Target,
     TargetGenerator,
 )
@@ -246,6 +247,17 @@ async def map_dependents(
     # What a deleted file leaves behind has to be asked for, and may be an error.
     reached |= {domain_of(path) for path in changed.gone}
     reachable = _reachable(targets, reached)
+    # Of an image all of them are explicit: `add_content_tag` refuses to build any other, and
+    # to look into its Dockerfile would need a tool to be installed.
+    images = [each for each in reachable if isinstance(each, DockerImageTarget)]
+    explicit = await MultiGet(
+        Get(
+            ExplicitlyProvidedDependencies,
+            DependenciesRequest(target.get(Dependencies)),
+        )
+        for target in images
+    )
+    others = [each for each in reachable if not isinstance(each, DockerImageTarget)]
     dependencies = await MultiGet(
         Get(
             Addresses,
@@ -253,11 +265,15 @@ async def map_dependents(
                 target.get(Dependencies), include_special_cased_deps=True
             ),
         )
-        for target in reachable
+        for target in others
     )
+    found_by_target: list[tuple[Target, Iterable[Address]]] = [
+        *zip(others, dependencies),
+        *((image, each.includes) for image, each in zip(images, explicit)),
+    ]
     dependents: dict[Address, list[Address]] = defaultdict(list)
     launched: dict[Address, list[Address]] = defaultdict(list)
-    for target, found in zip(reachable, dependencies):
+    for target, found in found_by_target:
         # All that a launch config depends on is what it launches.
         edges = launched if isinstance(target, LaunchConfigTarget) else dependents
         domain = _domain(target.address)
@@ -268,15 +284,17 @@ async def map_dependents(
                     "both need into maxairesources"
                 )
             edges[address].append(target.address)
-    images = {each.address for each in targets if isinstance(each, DockerImageTarget)}
+    all_images = {
+        each.address for each in targets if isinstance(each, DockerImageTarget)
+    }
     # A release has the tags of the images, whichever of their handlers a change is in.
     releases = [
         each.address for each in targets if isinstance(each, MarketplaceRelease)
     ]
-    for image in images & launched.keys():
-        dependents[image].extend(releases)
+    for address in all_images & launched.keys():
+        dependents[address].extend(releases)
     return ChangedDependents(
-        dependents, launched, frozenset(gathered), frozenset(images)
+        dependents, launched, frozenset(gathered), frozenset(all_images)
     )
 
 

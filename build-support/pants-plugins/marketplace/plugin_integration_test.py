@@ -771,6 +771,7 @@ DOCKER = """\
 echo "$*" >> {folder}/calls
 case "$*" in
   version*) echo 20.10 ;;
+  image*) exit 1 ;;
   build*) echo "Successfully built 0123456789ab" ;;
 esac
 """

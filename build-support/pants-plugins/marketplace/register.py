@@ -17,6 +17,7 @@ from marketplace import (
     docker_engine,
     dynamic_imports,
     image_lookup,
+    image_sources,
     image_tags,
     launch_configs,
     parsed_build_files,
@@ -29,6 +30,7 @@ from marketplace import (
 from pants.engine.target import Target
 
 changed_since.install()
+docker_engine.install()
 parsed_build_files.install()
 
 
@@ -46,6 +48,7 @@ def rules() -> Iterable[Any]:
         *docker_engine.rules(),
         *dynamic_imports.rules(),
         *image_lookup.rules(),
+        *image_sources.rules(),
         *image_tags.rules(),
         *launch_configs.rules(),
         *release.rules(),
@@ -59,6 +62,7 @@ def rules() -> Iterable[Any]:
 def target_types() -> Iterable[type[Target]]:
     return [
         deployments.MarketplaceDeployment,
+        image_sources.ImageSources,
         launch_configs.LaunchConfigsTarget,
         launch_configs.LaunchConfigTarget,
         release_target.MarketplaceRelease,

@@ -1,4 +1,5 @@
-"""The goal `digests`: what every image and every test is made from, as one hash each.
+"""The goal `digests`: what every image and every test is made from, as one hash each, and the
+content tags of the images.
 
 Two commits with the same digest give the same image, or run the same test on the same input,
 so what differs is what a change really affects. Nothing in here asks for dependents, and
@@ -12,6 +13,8 @@ import json
 import re
 from typing import Any, Iterable, Iterator
 
+from marketplace.image_tags import TaggedImage
+from pants.backend.docker.goals.package_image import DockerPackageFieldSet
 from pants.backend.docker.target_types import (
     DockerImageRepositoryField,
     DockerImageTarget,
@@ -94,7 +97,12 @@ async def print_digests(
         for file in configs
         for repository in _images_in(json.loads(file.content))
     }
+    tagged = await MultiGet(
+        Get(TaggedImage, DockerPackageFieldSet, DockerPackageFieldSet.create(image))
+        for image in images
+    )
     digests = {
+        **{f"tag of {image.address}": each.tag for image, each in zip(images, tagged)},
         **{image.address.spec: tags[_repository(image)] for image in images},
         **{
             test.address.spec: _hash(

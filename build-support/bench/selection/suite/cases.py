@@ -78,6 +78,11 @@ def add_handler(clone: Clone) -> None:
     clone.write(f"{HANDLERS}/added_test.py", f"import {module}  # noqa: F401\n")
 
 
+def add_data(clone: Clone) -> None:
+    clone.append(f"{HANDLERS}/BUILD", "files(name='data', sources=['*.csv'])\n")
+    clone.write(f"{HANDLERS}/table.csv", "a\n1\n")
+
+
 def rename_imported_handler(clone: Clone) -> None:
     for path in clone.files(SPARE_HANDLERS):
         clone.write(path, clone.read(path).replace(MODEL[:-3], "renamed"))
@@ -245,6 +250,17 @@ CASES = (
     Case("Dockerfile's ARG", replace(f"{FOLDER}/Dockerfile", "note=one", "note=two")),
     Case("comment in requirements", append(f"{FOLDER}/requirements.txt"), apart=True),
     Case("comment in lock", append(f"{FOLDER}/requirements.lock"), apart=True),
+    Case(
+        "bound of a requirement",
+        replace(f"{FOLDER}/requirements.txt", "pandas>=2.2", "pandas>=2.1"),
+        apart=True,
+    ),
+    Case(
+        "bound of a requirement of tests",
+        replace(f"{FOLDER}/requirements.txt", "openpyxl>=3.1", "openpyxl>=3.0"),
+        apart=True,
+    ),
+    Case("data beside handlers", add_data),
     Case("README", append(f"{FOLDER}/README.md"), nothing=True),
     Case("delete README", remove(f"{FOLDER}/README.md"), nothing=True),
     Case("setup.py", append(f"{FOLDER}/setup.py"), nothing=True),
