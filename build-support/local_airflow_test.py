@@ -29,7 +29,7 @@ PATIENCE = 240
 
 
 class Served:
-    """A running `local --airflow`.
+    """A running `local maxaidags`.
 
     Attributes:
         process: its process.
@@ -43,7 +43,7 @@ class Served:
         self._file = folder / "output"
         with self._file.open("wb") as output:
             self.process = subprocess.Popen(
-                self.tree.command("--airflow", *images),
+                self.tree.command("maxaidags", *images),
                 cwd=folder,
                 env=self.tree.environment(),
                 stdout=output,

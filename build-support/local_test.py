@@ -2,16 +2,20 @@
 
 import copy
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import local
+import local_runner.run
 import pytest
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from local_runner import pods, spark
 from local_runner.containers import Settings, image_of
-from local_runner.run import _outputs, _size, table
+from local_runner.run import _outputs, _size, make_database, select, table
 
 from maxairesources.errors import InputError
 
@@ -20,7 +24,7 @@ _SLOW = HealthCheck.too_slow
 settings.register_profile("untimed", deadline=None, suppress_health_check=[_SLOW])
 settings.load_profile("untimed")
 
-TO = Settings("run", "/somewhere", 2, "/bin", {"maxai/retail": "maxai/retail:tag"})
+TO = Settings("run", "/somewhere", 2, {"maxai/retail": "maxai/retail:tag"})
 IMAGE = "spark.kubernetes.container.image=maxai/retail"
 APPLICATION = "local:///opt/maxai/handler.py"
 
@@ -55,40 +59,18 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_finds_an_objective(tree: Path) -> None:
-    found = local.find_objective(tree, ["retail", "one", "second"])
-    assert found == tree / "maxaidags/retail/one/second"
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["retial", "one", "first"], "no domain 'retial'; did you mean retail?"),
-        (["retail", "oen", "first"], "no usecase 'oen'; did you mean one?"),
-        (["retail", "two", "third"], "no usecase 'two'; use one of: one"),
-        (["retail", "one", "secnd"], "no objective 'secnd'; did you mean second?"),
-        (["..", "one", "first"], "no domain '..'; use one of: finance, retail"),
-        (["", "one", "first"], "no domain ''; use one of: finance, retail"),
-    ],
-)
-def test_unknown_name(tree: Path, names: list[str], message: str) -> None:
-    with pytest.raises(InputError) as error:
-        local.find_objective(tree, names)
-    assert str(error.value).endswith(message)
+OBJECTIVE = "maxaidags/retail/one/first"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "an objective has three names"),
-        (["retail"], "an objective has three names"),
-        (["retial", "one", "first"], "did you mean retail?"),
-        (["--airflow", "retail"], "serves all objectives"),
-        (["--airflow", "--date", "2017-06-01"], "serves all objectives"),
-        (["retail", "one", "first", "--date", "June"], "'June' is no ISO date"),
-        (["retail", "one", "first", "--date", "2999-01-01"], "is not over yet"),
-        (["retail", "one", "first", "--deployment", "pord"], "did you mean prod?"),
-        (["--airflow", "--deployment", ""], "has an overlay for a deployment ''"),
+        (["maxaidags", "--date", "2017-06-01"], "it takes no 'date'; choose an obj"),
+        (["maxaidags", "--task", "x"], "it takes no 'task'; choose an objective"),
+        ([OBJECTIVE, "--date", "June"], "'June' is no ISO date"),
+        ([OBJECTIVE, "--date", "2999-01-01"], "is not over yet"),
+        ([OBJECTIVE, "--deployment", "pord"], "did you mean prod?"),
+        (["maxaidags", "--deployment", ""], "has an overlay for a deployment ''"),
     ],
 )
 def test_wrong_use(
@@ -111,7 +93,7 @@ def test_missing_data(
 ) -> None:
     monkeypatch.chdir(tree)
     monkeypatch.delenv("MAXAI_DATA_ROOT", raising=False)
-    assert local.main(["retail", "one", "first"]) == 1
+    assert local.main([OBJECTIVE]) == 1
     assert "./pants run build-support/sample-data" in capsys.readouterr().err
 
 
@@ -121,7 +103,7 @@ def test_no_engine(
     monkeypatch.chdir(tree)
     (tree / "data").mkdir()
     monkeypatch.setenv("PATH", str(tree))
-    assert local.main(["retail", "one", "first"]) == 1
+    assert local.main([OBJECTIVE]) == 1
     assert capsys.readouterr().err == (
         "error: the Docker engine: docker is not installed; run build-support/setup\n"
     )
@@ -140,8 +122,36 @@ def test_unknown_image(image: str, message: str) -> None:
         image_of(image, TO.images)
 
 
-def test_given_images() -> None:
-    assert local.given_images(["maxai/retail:1"]) == {"maxai/retail": "maxai/retail:1"}
+def test_a_run_may_begin_at_a_task_or_be_of_one_alone() -> None:
+    with DAG("dag") as dag:
+        first, second, third = (EmptyOperator(task_id=name) for name in "abc")
+        first >> second >> third
+    assert {*select(dag, None, None).task_ids} == {"a", "b", "c"}
+    assert {*select(dag, "b", None).task_ids} == {"b"}
+    assert {*select(dag, None, "b").task_ids} == {"b", "c"}
+    with pytest.raises(InputError, match="--from: no task 'x'; use one of: a, b, c"):
+        select(dag, None, "x")
+
+
+def test_a_database_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def make() -> None:
+        made.append(1)
+        with sqlite3.connect(tmp_path / "first.db") as database:
+            database.execute("create table t (x)")
+
+    monkeypatch.setattr(local_runner.run, "initdb", make)
+    for name in ("first.db", "second.db"):
+        make_database(tmp_path / name, tmp_path / "template.db")
+    with sqlite3.connect(tmp_path / "second.db") as database:
+        assert database.execute("select * from t").fetchall() == []
+    assert made == [1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("first.db", "second.db", "template.db"),
+    ]
 
 
 # Pods.
@@ -415,9 +425,7 @@ def test_environment_of_the_driver() -> None:
 
 def test_image_of_the_driver_wins() -> None:
     key = "spark.kubernetes.driver.container.image=maxai/finance"
-    to = Settings(
-        "run", "/x", 2, "/bin", {**TO.images, "maxai/finance": "maxai/finance:tag"}
-    )
+    to = Settings("run", "/x", 2, {**TO.images, "maxai/finance": "maxai/finance:tag"})
     arguments = ["--master", "local[*]", "--conf", IMAGE, "--conf", key, APPLICATION]
     assert "maxai/finance:tag" in spark.docker_arguments(arguments, to)
     assert spark.image(arguments) == "maxai/finance"

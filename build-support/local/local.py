@@ -1,16 +1,14 @@
-"""Runs objectives on this machine: the real DAG, by real Airflow, in the real images.
+"""Run an objective on this machine: the real DAG, by real Airflow, in the real images.
 
-With the names of an objective, its DAG runs once: pods as containers of the Docker
-engine, from the same pod that Kubernetes would be given; Spark by the image's own
-spark-submit, with local[*]. With --airflow, a whole Airflow serves all DAGs until
-Ctrl-C. What a laptop cannot honour, such as volumes and secrets, is refused by name
-before anything runs.
+Its DAG runs once: pods as containers of the Docker engine, from the same pod that
+Kubernetes would be given; Spark by the image's own spark-submit, with local[*]. What a
+laptop cannot honour, such as volumes and secrets, is refused by name before anything runs.
+
+maxaidags:airflow starts Airflow itself with all DAGs, until Ctrl-C.
 """
 
 import argparse
-import dataclasses
 import datetime
-import json
 import os
 import signal
 import sys
@@ -18,41 +16,44 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from local_runner.containers import Settings, build_images, count_cpus, image_of
+from local_runner.containers import Settings, count_cpus
 from local_runner.home import home, new_run, session
 from local_runner.standalone import serve
 from maxairesources.config_store.objective import find_deployments
 from maxairesources.errors import InputError, nearest
 
+_USAGE = """\
+./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- [OPTION ...]
+       ./pants run maxaidags:airflow -- [--deployment NAME]"""
 _EPILOG = """\
 The folder that the environment variable MAXAI_DATA_ROOT names is the data root, data/ by
-default; `./pants run build-support/sample-data` fills that with sample data. The images
-are built first, as far as they are not there yet.
+default; `./pants run build-support/sample-data` fills that with sample data.
 
 examples:
-  ./pants run build-support/local -- retail customer360 segmentation
-  ./pants run build-support/local -- finance credit_risk default_score --deployment dev
-  ./pants run build-support/local -- --airflow
+  ./pants run maxaidags/retail/customer360/segmentation
+  ./pants run maxaidags/finance/credit_risk/default_score -- --deployment dev
+  ./pants run maxaidags:airflow
 
 Handlers get your variables AIRFLOW_CONN_*, FSSPEC_*, AZURE_STORAGE_* and AWS's keys.
 
 Exit code: 0 done, 1 a task failed or an input cannot be used, 2 wrong use of this
 command, 130 ended by Ctrl-C, 143 ended by SIGTERM.
 """
+_ALL = Path("maxaidags")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     result = argparse.ArgumentParser(
-        prog="./pants run build-support/local --",
+        usage=_USAGE,
         description=__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    result.add_argument("domain", nargs="?", help="such as retail")
-    result.add_argument("usecase", nargs="?", help="such as customer360")
-    result.add_argument("objective", nargs="?", help="such as segmentation")
+    # Pants gives these two.
+    result.add_argument("folder", type=Path, help=argparse.SUPPRESS)
+    result.add_argument("--image", action="append", default=[], help=argparse.SUPPRESS)
     result.add_argument(
         "--deployment",
         metavar="NAME",
@@ -64,41 +65,15 @@ def parser() -> argparse.ArgumentParser:
         help="the run's logical date, such as 2017-06-01, in the DAG's time zone "
         "unless it names another (default: now)",
     )
-    result.add_argument(
-        "--image",
-        action="append",
-        default=[],
-        metavar="REPOSITORY:TAG",
-        help="run this image as it is, instead of building that repository's",
-    )
-    result.add_argument(
-        "--airflow",
-        action="store_true",
-        help="serve all DAGs by a whole Airflow, with its pages in the browser",
+    only = result.add_mutually_exclusive_group()
+    only.add_argument("--task", metavar="TASK", help="run this task alone")
+    only.add_argument(
+        "--from",
+        metavar="TASK",
+        dest="first",
+        help="run this task and those that come after it",
     )
     return result
-
-
-def find_objective(root: Path, names: Sequence[str]) -> Path:
-    """Return the folder in maxaidags that the three names say.
-
-    Raises:
-        InputError: one of them is unknown.
-    """
-    folder = root / "maxaidags"
-    for kind, name, pattern in zip(
-        ("domain", "usecase", "objective"), names, ("*/*/*/", "*/*/", "*/")
-    ):
-        depth = pattern.count("/")
-        known = {
-            path.parents[depth - 1].name for path in folder.glob(f"{pattern}dag.py")
-        }
-        if name not in known:
-            raise InputError(
-                f"no {kind} {name!r}", nearest(name, known), folder.relative_to(root)
-            )
-        folder /= name
-    return folder
 
 
 def check_deployment(root: Path, name: str) -> None:
@@ -128,30 +103,19 @@ def data_root(root: Path, environment: Mapping[str, str]) -> Path:
     return folder.resolve()
 
 
-def given_images(names: Sequence[str]) -> dict[str, str]:
-    """Return the names and tags of images by their repository."""
-    return {name.rpartition(":")[0] or name: name for name in names}
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run an objective, or serve them all, and return the exit code."""
-    arguments = parser()
-    options = arguments.parse_args(argv)
-    names = [options.domain, options.usecase, options.objective]
+    options = parser().parse_args(argv)
     root = Path.cwd()
+    folder = root / options.folder
+    serves = options.folder == _ALL
     try:
-        if options.airflow and (any(names) or options.date):
-            raise InputError("serves all objectives", "give no names", "--airflow")
-        if not options.airflow and None in names:
-            raise InputError(
-                "an objective has three names",
-                "give domain, usecase and objective, or --airflow",
-                "arguments",
-            )
+        for name in ("date", "task", "first") if serves else ():
+            if getattr(options, name):
+                problem = f"it runs nothing by itself, so it takes no {name!r}"
+                raise InputError(problem, "choose an objective", "maxaidags:airflow")
         if options.deployment is not None:
             check_deployment(root, options.deployment)
-        dags = root / "maxaidags"
-        folder = dags if options.airflow else find_objective(root, names)
         date = _date(options.date)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -161,35 +125,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             run=new_run(),
             data=str(data_root(root, os.environ)),
             cpus=count_cpus(),
-            path=os.environ["PATH"],
-            images={
-                name: name
-                for name in sorted(
-                    {
-                        f"maxai/{path.parents[2].name}"
-                        for path in dags.glob("*/*/*/dag.py")
-                    }
-                )
-            },
+            images={name.rpartition(":")[0]: name for name in options.image},
         )
         to.export(os.environ)
-        given = given_images(options.image)
-        for repository in given:
-            image_of(repository, to.images)
         # A shell has what it starts in the background ignore Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _terminated)
-        if options.airflow:
-            images = build_images(to.images, given, sys.stdout)
-            to = dataclasses.replace(to, images=images)
+        if serves:
             with home(folder, to, options.deployment) as (place, environment):
                 return serve(place, environment, to.run)
-        shown = f"{'/'.join(names)}, deployment {options.deployment or 'none'}"
+        shown = "/".join(options.folder.parts[1:])
+        shown += f", deployment {options.deployment or 'none'}"
         print(f"Airflow starts: {shown}, data in {to.data}", flush=True)
         with home(folder, to, options.deployment) as (place, environment):
             command = [sys.executable, "-m", "local_runner.run", str(folder)]
-            command += ["--given", json.dumps(given), "--log", str(place / "run.log")]
+            command += ["--log", str(place / "run.log")]
             command += ["--date", date.isoformat()] if date else []
+            command += ["--task", options.task] if options.task else []
+            command += ["--from", options.first] if options.first else []
             with session(command, environment, to.run) as process:
                 return process.wait()
     except InputError as error:

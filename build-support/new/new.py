@@ -414,11 +414,11 @@ def _next(options: argparse.Namespace) -> list[str]:
         operator = "spark" if options.spark else "kubepod"
         names = f"{options.domain} <usecase> --objective <objective>"
         return [check, f"{ME} usecase {names} --operator {operator}"]
-    names = f"{options.domain} {options.usecase} {options.objective}"
+    objective = f"maxaidags/{options.domain}/{options.usecase}/{options.objective}"
     data = f"data/{options.domain}/{options.usecase}/input.csv"
     return [
         check,
-        f"./pants run build-support/local -- {names}   # reads {data}: id, value",
+        f"./pants run {objective}   # reads {data}: id, value",
         f"replace the handlers by your own, and describe the usecase in {readme}",
     ]
 

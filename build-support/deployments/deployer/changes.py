@@ -369,7 +369,8 @@ class _Change:
         whole = origin.live.id if origin else new.id
         for release in dict.fromkeys((new.id, whole)):
             found += policy.breaches_of_rollback(to.name, history, release)
-        found += policy.breaches_of_origin(to, new, origin and origin.live)
+        before = origin.live if origin else None
+        found += policy.breaches_of_origin(to, new, before)
         if origin:
             there = self.repository.history(origin.name)
             found += policy.breaches_of_rollback(origin.name, there, whole)

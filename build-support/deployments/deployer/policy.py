@@ -45,10 +45,11 @@ def breaches_of_origin(
     to: Deployment, release: Release, origin: Release | None
 ) -> Iterator[str]:
     """Yield a line if a release does not come from the deployment that is before."""
-    if to.after and (origin is None or origin.facts["deployment"] != to.after):
+    before = origin.facts["deployment"] if origin else None
+    if to.after and before != to.after:
         yield f"it takes only what is promoted from {to.after}"
     for domain in sorted({*release.images} - {*origin.images}) if origin else ():
-        yield f"{origin.facts['deployment']} does not carry {domain}"
+        yield f"{before} does not carry {domain}"
 
 
 def breaches_of_sources(

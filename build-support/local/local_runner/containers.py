@@ -6,9 +6,8 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from maxairesources.errors import InputError, nearest
 
@@ -42,15 +41,12 @@ class Settings:
         run: the run's id.
         data: the data root.
         cpus: how many processors the engine has.
-        path: the PATH of whoever called.
-        images: the name and tag that stands for each repository. Before the images are
-            built, the name is the repository.
+        images: the name and tag that stands for each repository.
     """
 
     run: str
     data: str
     cpus: int
-    path: str
     images: dict[str, str]
 
     def export(self, environment: "os._Environ[str] | dict[str, str]") -> None:
@@ -95,50 +91,6 @@ def image_of(image: str, images: Mapping[str, str]) -> str:
     else:
         remedy = nearest(image, images)
     raise InputError(problem, remedy)
-
-
-def build_images(
-    repositories: Iterable[str], given: Mapping[str, str], output: IO[str]
-) -> dict[str, str]:
-    """Return the name and tag of each repository's image, which Pants builds.
-
-    Args:
-        repositories: names such as maxai/retail.
-        given: images that need no build, by repository.
-        output: where Pants may tell what it does.
-
-    Raises:
-        InputError: the build fails, or the engine does not have an image.
-    """
-    images = {name: given[name] for name in repositories if name in given}
-    images.update(_build(sorted({*repositories} - images.keys()), output))
-    for name in images.values():
-        inspect = ["docker", "image", "inspect", name]
-        if subprocess.run(inspect, capture_output=True).returncode:
-            raise InputError("the Docker engine has no such image", "build it", name)
-    return images
-
-
-def _build(repositories: Sequence[str], output: IO[str]) -> dict[str, str]:
-    if not repositories:
-        return {}
-    domains = [repository.partition("/")[2] for repository in repositories]
-    targets = [f"maxaiusecases/{domain}:image" for domain in domains]
-    command = ["./pants", "package", *targets]
-    print(f"Building images: {' '.join(command)}", file=output, flush=True)
-    # This very process may run under a Pants, which would make the other one wait.
-    environment = {**os.environ, "PANTS_CONCURRENT": "True"}
-    # What Pants runs has its packages on the path; Pants itself must not see them.
-    environment.pop("PYTHONPATH", None)
-    # With another PATH, such as that of Airflow's home, Pants would build all anew.
-    environment["PATH"] = settings().path
-    done = subprocess.run(command, env=environment, stdout=output, stderr=output)
-    if done.returncode:
-        raise InputError("the build failed", "see above", ", ".join(repositories))
-    return {
-        repository: built_image(domain, Path("dist"))
-        for repository, domain in zip(repositories, domains, strict=True)
-    }
 
 
 def built_image(domain: str, folder: Path) -> str:

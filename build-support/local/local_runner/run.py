@@ -9,22 +9,25 @@ import datetime
 import json
 import os
 import re
+import shutil
+import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import airflow
 from airflow.dag_processing.dagbag import DagBag
 from airflow.listeners import hookimpl
-from airflow.sdk.execution_time.supervisor import in_process_api_server
 from airflow.sdk.listener import get_listener_manager
 from airflow.utils.db import initdb
 
-from local_runner.containers import build_images, settings
-from local_runner.policy import repositories
-from maxairesources.errors import InputError
+
+from local_runner.containers import settings
+from maxairesources.errors import InputError, nearest
 
 # How much of a failed task's log the terminal is shown: the last lines, not all wide.
 _LINES = 200
@@ -198,17 +201,68 @@ def load(folder: Path, root: Path) -> Any:
     return next(iter(bag.dags.values()))
 
 
+def make_database(database: Path, template: Path) -> None:
+    """Make Airflow's database, as a copy of the one that the first run has made.
+
+    Args:
+        database: where Airflow expects it.
+        template: where it is kept for later runs.
+    """
+    if template.exists():
+        shutil.copyfile(template, database)
+        return
+    initdb()
+    with tempfile.TemporaryDirectory(dir=template.parent) as folder:
+        draft = Path(folder, "draft")
+        # Another run may make the same one at the same time.
+        with sqlite3.connect(database) as source, sqlite3.connect(draft) as target:
+            source.backup(target)
+        os.replace(draft, template)
+
+
+def select(dag: Any, task: str | None, first: str | None) -> Any:
+    """Return the DAG with one task alone, or with a first one and all that come after it.
+
+    Raises:
+        InputError: it has no such task.
+    """
+    name = task or first
+    if name is None:
+        return dag
+    if name not in dag.task_ids:
+        option = "--task" if task else "--from"
+        raise InputError(f"no task {name!r}", nearest(name, dag.task_ids), option)
+    return dag.partial_subset(
+        [name], include_upstream=False, include_downstream=name == first
+    )
+
+
 def run(
     folder: Path,
     root: Path,
     date: datetime.datetime | None,
-    given: dict[str, str],
     terminal: IO[str],
     log: Path,
+    task: str | None = None,
+    first: str | None = None,
 ) -> int:
-    """Run the DAG of an objective's folder, and return the exit code."""
-    initdb()
-    dag = load(folder, root)
+    """Run the DAG of an objective's folder, and return the exit code.
+
+    Args:
+        folder: the folder.
+        root: the repository's root.
+        date: the run's logical date, None for now.
+        terminal: where a person sees what happens.
+        log: the file that the standard output goes to.
+        task: a task to run alone.
+        first: a task to run together with all that come after it.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = cache / "maxai-marketplace"
+    cache.mkdir(parents=True, exist_ok=True)
+    database = Path(os.environ["AIRFLOW_HOME"], "airflow.db")
+    make_database(database, cache / f"airflow-{airflow.__version__}.db")
+    dag = select(load(folder, root), task, first)
     if date and not date.tzinfo:
         date = date.replace(tzinfo=dag.timezone)
     if date and dag.start_date and date < dag.start_date:
@@ -218,12 +272,7 @@ def run(
             "give a later one",
             "--date",
         )
-    needed = {name for task in dag.tasks for name in repositories(task)}
     to = settings()
-    images = {**to.images, **build_images(needed, given, terminal)}
-    replace(to, images=images).export(os.environ)
-    # It takes some seconds, which would be told as the first task's.
-    in_process_api_server()
     progress = Progress(terminal, log, Path(to.data))
     listeners: Any = get_listener_manager()
     listeners.add_listener(progress)
@@ -255,7 +304,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--date", type=datetime.datetime.fromisoformat)
-    parser.add_argument("--given", type=json.loads, default={})
+    parser.add_argument("--task")
+    parser.add_argument("--from", dest="first")
     parser.add_argument("--log", type=Path, required=True)
     options = parser.parse_args(argv)
     terminal = os.fdopen(os.dup(1), "w")
@@ -268,9 +318,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             options.folder,
             Path.cwd(),
             options.date,
-            options.given,
             terminal,
             options.log,
+            options.task,
+            options.first,
         )
     except InputError as error:
         print(f"error: {error}", file=terminal, flush=True)
@@ -282,4 +333,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # All that the run knows is thrown away, so nothing of Airflow's has to be closed, which
+    # takes some seconds.
+    os._exit(code)

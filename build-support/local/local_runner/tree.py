@@ -70,7 +70,8 @@ def run_objective(tree: Tree, test_file: str) -> Path:
         The folder of the usecase's output.
     """
     names = Path(test_file).resolve().parts[-4:-1]
-    done = tree.run(*names, "--image", built_image(names[0], Path()))
+    folder = "/".join(["maxaidags", *names])
+    done = tree.run(folder, "--image", built_image(names[0], Path()))
     assert done.returncode == 0
     found = states(done.stdout)
     config = json.loads(Path("maxaiconfigs", *names, "py_config.json").read_text())

@@ -20,6 +20,7 @@ from marketplace import (
     image_sources,
     image_tags,
     launch_configs,
+    local_runs,
     parsed_build_files,
     release,
     release_target,
@@ -31,6 +32,7 @@ from pants.engine.target import Target
 
 changed_since.install()
 docker_engine.install()
+local_runs.install()
 parsed_build_files.install()
 
 
@@ -51,6 +53,7 @@ def rules() -> Iterable[Any]:
         *image_sources.rules(),
         *image_tags.rules(),
         *launch_configs.rules(),
+        *local_runs.rules(),
         *release.rules(),
         *release_target.rules(),
         *sources_below.rules(),
@@ -65,6 +68,7 @@ def target_types() -> Iterable[type[Target]]:
         image_sources.ImageSources,
         launch_configs.LaunchConfigsTarget,
         launch_configs.LaunchConfigTarget,
+        local_runs.MarketplaceAirflow,
         release_target.MarketplaceRelease,
         sources_below.SourcesBelow,
     ]
