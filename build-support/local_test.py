@@ -141,17 +141,19 @@ def test_a_database_is_made_once(
     def make() -> None:
         made.append(1)
         with sqlite3.connect(tmp_path / "first.db") as database:
-            database.execute("create table t (x)")
+            database.execute("create table if not exists t (x)")
 
     monkeypatch.setattr(local_runner.run, "initdb", make)
     for name in ("first.db", "second.db"):
-        make_database(tmp_path / name, tmp_path / "template.db")
+        make_database(tmp_path / name, tmp_path / "cache/template.db")
     with sqlite3.connect(tmp_path / "second.db") as database:
         assert database.execute("select * from t").fetchall() == []
     assert made == [1]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        *("first.db", "second.db", "template.db"),
-    ]
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["template.db"]
+    # A cache that cannot be written is no fault.
+    (tmp_path / "file").touch()
+    make_database(tmp_path / "first.db", tmp_path / "file/template.db")
+    assert made == [1, 1]
 
 
 # Pods.

@@ -5,6 +5,7 @@ task starts and ends, what a failed task has logged, and at the end a table.
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -212,12 +213,15 @@ def make_database(database: Path, template: Path) -> None:
         shutil.copyfile(template, database)
         return
     initdb()
-    with tempfile.TemporaryDirectory(dir=template.parent) as folder:
-        draft = Path(folder, "draft")
-        # Another run may make the same one at the same time.
-        with sqlite3.connect(database) as source, sqlite3.connect(draft) as target:
-            source.backup(target)
-        os.replace(draft, template)
+    # Without a cache that can be written, each run makes its own.
+    with contextlib.suppress(OSError):
+        template.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=template.parent) as folder:
+            draft = Path(folder, "draft")
+            # Another run may make the same one at the same time.
+            with sqlite3.connect(database) as source, sqlite3.connect(draft) as target:
+                source.backup(target)
+            os.replace(draft, template)
 
 
 def select(dag: Any, task: str | None, first: str | None) -> Any:
@@ -258,10 +262,8 @@ def run(
         first: a task to run together with all that come after it.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = cache / "maxai-marketplace"
-    cache.mkdir(parents=True, exist_ok=True)
-    database = Path(os.environ["AIRFLOW_HOME"], "airflow.db")
-    make_database(database, cache / f"airflow-{airflow.__version__}.db")
+    template = cache / "maxai-marketplace" / f"airflow-{airflow.__version__}.db"
+    make_database(Path(os.environ["AIRFLOW_HOME"], "airflow.db"), template)
     dag = select(load(folder, root), task, first)
     if date and not date.tzinfo:
         date = date.replace(tzinfo=dag.timezone)
