@@ -150,7 +150,7 @@ def test_a_database_is_made_once(
         assert database.execute("select * from t").fetchall() == []
     assert made == [1]
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["template.db"]
-    # A cache that cannot be written is no fault.
+    # A cache that cannot be written is not an error.
     (tmp_path / "file").touch()
     make_database(tmp_path / "first.db", tmp_path / "file/template.db")
     assert made == [1, 1]
@@ -430,12 +430,13 @@ def test_image_of_the_driver_wins() -> None:
     to = Settings("run", "/x", 2, {**TO.images, "maxai/finance": "maxai/finance:tag"})
     arguments = ["--master", "local[*]", "--conf", IMAGE, "--conf", key, APPLICATION]
     assert "maxai/finance:tag" in spark.docker_arguments(arguments, to)
-    assert spark.image(arguments) == "maxai/finance"
+    assert "maxai/retail:tag" not in spark.docker_arguments(arguments, to)
 
 
 def test_arguments_of_the_application_are_none_of_sparks() -> None:
     own = ["--conf", "spark.kubernetes.container.image=maxai/other"]
-    assert spark.image(["--conf", IMAGE, APPLICATION, *own]) == "maxai/retail"
+    arguments = ["--master", "local[*]", "--conf", IMAGE, APPLICATION, *own]
+    assert "maxai/retail:tag" in spark.docker_arguments(arguments, TO)
 
 
 @pytest.mark.parametrize(

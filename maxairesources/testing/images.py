@@ -12,6 +12,17 @@ import pandas as pd
 
 from maxairesources.testing.handlers import command_line, run_handler
 
+# Prints the packages of the image, and those that its lock lists.
+_PACKAGES = r"""
+import importlib.metadata, json, re, sys
+def normalize(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+found = importlib.metadata.distributions(path=[p for p in sys.path if "/opt/venv" in p])
+installed = [f"{normalize(each.metadata['Name'])}=={each.version}" for each in found]
+lock = open("/opt/maxai/requirements.lock").read()
+print(json.dumps([sorted(installed), sorted(re.findall(r"^[\w.-]+==[^ ;]+", lock, re.M))]))
+"""
+
 
 def image_name(domain: str) -> str:
     """Return the name and tag of the image that Pants has built for the test.
@@ -121,18 +132,6 @@ def check_content(domain: str) -> None:
     assert printed.returncode == 0, printed.stderr
     installed, locked = json.loads(printed.stdout)
     assert installed == locked
-
-
-# Prints the packages of the image, and those that its lock lists.
-_PACKAGES = r"""
-import importlib.metadata, json, re, sys
-def normalize(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
-found = importlib.metadata.distributions(path=[p for p in sys.path if "/opt/venv" in p])
-installed = [f"{normalize(each.metadata['Name'])}=={each.version}" for each in found]
-lock = open("/opt/maxai/requirements.lock").read()
-print(json.dumps([sorted(installed), sorted(re.findall(r"^[\w.-]+==[^ ;]+", lock, re.M))]))
-"""
 
 
 def _handlers_in(image: str) -> set[str]:

@@ -381,9 +381,10 @@ class _Change:
 
     def _known_images(self, live: Release | None) -> dict[str, Image]:
         """Return the images that were live in the origin, and those that stay."""
-        known, domains = dict(self.origin.live.images if self.origin else {}), None
-        if live and (domains := self.options.domain):
-            known |= {d: i for d, i in live.images.items() if d not in domains}
+        known = dict(self.origin.live.images) if self.origin else {}
+        if live and self.options.domain:
+            stay = live.images.keys() - {*self.options.domain}
+            known |= {domain: live.images[domain] for domain in stay}
         return known
 
     def _provide(self, new: Release, known: Mapping[str, Image]) -> dict[str, Image]:

@@ -94,7 +94,7 @@ def home(
             SCARF_NO_ANALYTICS="true",
         )
         environment.pop("MAXAI_DEPLOYMENT", None)
-        # Compiled anew in each run, Airflow's modules take three times as long to import.
+        # Without compiled files, Airflow's modules take three times as long to import.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         if deployment:
             environment["MAXAI_DEPLOYMENT"] = deployment

@@ -5,7 +5,6 @@ task that is refused is an import error of its DAG, so nothing of the DAG runs.
 """
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,31 +42,25 @@ def task_policy(task: Any) -> None:
         AirflowClusterPolicyViolation: it cannot.
     """
     try:
-        for _ in repositories(task):
-            pass
+        _check(task)
     except InputError as error:
         place = "/".join(Path(task.dag.fileloc).parts[-4:-1])
         error.subject = f"maxaidags/{place}/dag.py: task {task.task_id!r}"
         raise AirflowClusterPolicyViolation(str(error)) from error
 
 
-def repositories(task: Any) -> Iterator[str]:
-    """Yield the repositories of the images that a task runs; none if it needs none.
-
-    Raises:
-        InputError: the task cannot run here.
-    """
+def _check(task: Any) -> None:
     kind = task.operator_class if isinstance(task, MappedOperator) else type(task)
     # Nothing is imported for this: a task's own module is imported already.
     if pods := sys.modules.get(_PODS):
         if issubclass(kind, pods.KubernetesPodOperator):
-            yield from _pod_repositories(task, pods.KubernetesPodOperator)
+            _check_pod(task, pods.KubernetesPodOperator)
     if spark := sys.modules.get(_SPARK):
         if issubclass(kind, spark.SparkSubmitOperator):
-            yield from _spark_repositories(task)
+            _check_spark(task)
 
 
-def _pod_repositories(task: Any, operator: Any) -> Iterator[str]:
+def _check_pod(task: Any, operator: Any) -> None:
     from local_runner import pods
 
     operator.execute = pods.execute
@@ -85,10 +78,9 @@ def _pod_repositories(task: Any, operator: Any) -> Iterator[str]:
                 f"Airflow cannot make its pod ({error})", "mend its arguments"
             ) from error
         pods.check(pod, settings())
-        yield pod["spec"]["containers"][0]["image"]
 
 
-def _spark_repositories(task: Any) -> Iterator[str]:
+def _check_spark(task: Any) -> None:
     from local_runner import spark
 
     for each in unmapped(task):
@@ -100,4 +92,3 @@ def _spark_repositories(task: Any) -> Iterator[str]:
                 f"give {_ENVIRONMENT}.NAME in conf, which is the same in a cluster",
             )
         spark.docker_arguments(arguments, settings())
-        yield spark.image(arguments)

@@ -185,12 +185,6 @@ def docker_arguments(arguments: Sequence[str], to: Settings) -> list[str]:
     ]
 
 
-def image(arguments: Sequence[str]) -> str:
-    """Return the repository that arguments of spark-submit name."""
-    _, conf, _ = _parse(arguments)
-    return _repository(conf)
-
-
 def _parse(
     arguments: Sequence[str],
 ) -> tuple[list[tuple[str, list[str]]], dict[str, str], list[str]]:
@@ -207,13 +201,9 @@ def _parse(
 
 
 def _image(conf: dict[str, str], to: Settings) -> str:
-    return image_of(_repository(conf), to.images)
-
-
-def _repository(conf: dict[str, str]) -> str:
     for key in ("driver.container.image", "container.image"):
         if name := conf.get(_KUBERNETES + key):
-            return name
+            return image_of(name, to.images)
     raise InputError(
         f"{_KUBERNETES}container.image is missing", "give the domain's image"
     )

@@ -32,14 +32,14 @@ from marketplace.image_tags import TaggedImage
 RUNNER = Address("build-support/local")
 
 
-class AirflowHostField(StringField):
+class AirflowField(StringField):
     alias = "_airflow"
     help = "Marks the target."
 
 
 class MarketplaceAirflow(Target):
     alias = "marketplace_airflow"
-    core_fields = (*COMMON_TARGET_FIELDS, AirflowHostField)
+    core_fields = (*COMMON_TARGET_FIELDS, AirflowField)
     help = "`run` starts Airflow on this machine, with all DAGs."
 
 
@@ -59,10 +59,10 @@ class ObjectiveFieldSet(RunFieldSet):
 
 @dataclass(frozen=True)
 class AirflowFieldSet(RunFieldSet):
-    required_fields = (AirflowHostField,)
+    required_fields = (AirflowField,)
     run_in_sandbox_behavior = RunInSandboxBehavior.NOT_SUPPORTED
 
-    airflow: AirflowHostField
+    airflow: AirflowField
 
 
 @dataclass(frozen=True)
