@@ -364,7 +364,8 @@ def submitted(*arguments: str) -> list[str]:
     )
     assert made[2:4] == ["--volume", "/somewhere:/data"]
     assert made[4:6] == ["--env", "SPARK_DRIVER_BIND_ADDRESS=127.0.0.1"]
-    return made[6:]
+    assert made[6:8] == ["--env", "SPARK_SUBMIT_OPTS=-XX:TieredStopAtLevel=1"]
+    return made[8:]
 
 
 START = ["maxai/retail:tag", "driver", "--master", "local[*]"]

@@ -2,15 +2,18 @@
 
 import json
 import os
+import runpy
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 
-from maxairesources.testing.handlers import command_line, run_handler
+from maxairesources.testing.handlers import command_line
 
 # Prints the packages of the image, and those that its lock lists.
 _PACKAGES = r"""
@@ -52,9 +55,9 @@ def docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def run_in_image(image: str, user: int, folder: Path, *arguments: str) -> Any:
     """Run the image as the user with that number, with a folder as /data."""
-    volume = f"{folder}:/data"
     return docker(
-        "run", "--rm", "--user", f"{user}:{user}", "--volume", volume, image, *arguments
+        *("run", "--rm", "--user", f"{user}:{user}", "--volume", f"{folder}:/data"),
+        *("--env", "SPARK_SUBMIT_OPTS", image, *arguments),
     )
 
 
@@ -87,8 +90,8 @@ def check_image(
         command_line(config, task, inside)
         arguments = ("--config", "/data/py_config.json", "--task", task)
         there = run_in_image(image, user, inside, handler.__name__, *arguments)
-        here = run_handler(handler, config, task, outside)
-        assert (there.returncode, here.returncode) == (0, 0), there.stderr + here.stderr
+        assert there.returncode == 0, there.stderr
+        _run_outside(handler, command_line(config, task, outside), outside)
     missing = {handler.__name__ for handler, _ in runs} - _handlers_in(image)
     assert not missing, f"{missing} are not in the image"
     for name in written:
@@ -132,6 +135,16 @@ def check_content(domain: str) -> None:
     assert printed.returncode == 0, printed.stderr
     installed, locked = json.loads(printed.stdout)
     assert installed == locked
+
+
+def _run_outside(handler: ModuleType, arguments: list[str], folder: Path) -> None:
+    """Run a handler's command in this process, whose Spark session stays for the next."""
+    argv = patch.object(sys, "argv", [handler.__name__, *arguments])
+    with patch.dict(os.environ, MAXAI_DATA_ROOT=str(folder)), argv:
+        try:
+            runpy.run_path(str(handler.__file__), run_name="__main__")
+        except SystemExit as end:
+            assert not end.code, f"{handler.__name__} ended with exit code {end.code}"
 
 
 def _handlers_in(image: str) -> set[str]:

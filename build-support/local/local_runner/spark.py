@@ -177,6 +177,8 @@ def docker_arguments(arguments: Sequence[str], to: Settings) -> list[str]:
         *common_arguments(to),
         # The driver talks to itself alone.
         *("--env", "SPARK_DRIVER_BIND_ADDRESS=127.0.0.1"),
+        # Java compiles what runs once fast rather than well.
+        *("--env", "SPARK_SUBMIT_OPTS=-XX:TieredStopAtLevel=1"),
         *environment,
         _image(conf, to),
         *("driver", "--master", MASTER),

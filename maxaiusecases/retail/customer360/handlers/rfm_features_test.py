@@ -86,25 +86,15 @@ def test_days_are_local_and_end_before_as_of() -> None:
     assert found == {9: [], 10: [[1, 1, 1, 0.1]], 11: [[1, 1, 1, 0.3], [2, 1, 1, 5.0]]}
 
 
-def test_wrong_type_ends_the_real_command_in_one_line(
-    transactions: pd.DataFrame, tmp_path: Path
-) -> None:
-    wrong = transactions[:100].assign(sales_value="x")
-    wrong.to_parquet(tmp_path / "transactions.parquet")
-    result = run_handler(rfm_features, config(tmp_path), TASK, tmp_path)
-    assert result.returncode == 1
-    check_error(result.stderr, "column 'sales_value' is of type string; give a number")
-
-
-@pytest.mark.parametrize("broken", [0, 1])
 def test_broken_part_of_a_folder_ends_the_real_command_in_one_line(
-    broken: int, transactions: pd.DataFrame, tmp_path: Path
+    transactions: pd.DataFrame, tmp_path: Path
 ) -> None:
     (tmp_path / "transactions.parquet").mkdir()
     parts = [tmp_path / f"transactions.parquet/part-{i}.parquet" for i in range(2)]
     for part in parts:
         transactions[:100].to_parquet(part)
-    parts[broken].write_bytes(parts[broken].read_bytes()[:-20])
+    # The first part is read to learn the columns; the last one by a worker of Spark.
+    parts[1].write_bytes(parts[1].read_bytes()[:-20])
     result = run_handler(rfm_features, config(tmp_path), TASK, tmp_path)
     assert result.returncode == 1
     check_error(result.stderr, "transactions.parquet: cannot be read as parquet")
@@ -114,6 +104,7 @@ def test_broken_part_of_a_folder_ends_the_real_command_in_one_line(
     ("change", "args", "expected"),
     [
         (lambda t: t.drop(columns="basket_id"), {}, "no column 'basket_id'"),
+        (lambda t: t.assign(sales_value="x"), {}, "'sales_value' is of type string; "),
         (lambda t: t[:0], {}, "transactions.parquet: the table is empty"),
         (lambda t: t, {"as_of": "2016-12-31"}, "no sale before 2016-12-31"),
         (lambda t: t, {"as_of": "soon"}, "args.as_of: 'soon' is no date; give one"),
