@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
@@ -79,7 +81,7 @@ def echo_installation(launcher: Launcher) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Launcher:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
     """The first use, for real, by two launches at the same time."""
     launcher = Launcher(tmp_path_factory.mktemp("installed"))
     with ThreadPoolExecutor(2) as pool:
@@ -88,7 +90,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Launcher:
         result = launch.result()
         assert (result.returncode, result.stdout) == (0, "2.17.1\n"), result.stderr
         assert "first use: installing Pants" in result.stderr
-    return launcher
+    yield launcher
+    for file in launcher.root.glob(".pids/*/pantsd/pid"):
+        os.kill(int(file.read_text()), signal.SIGKILL)
 
 
 def test_two_first_uses_at_once_leave_one_installation(installed: Launcher) -> None:
