@@ -1,11 +1,15 @@
-"""Runs by the local runner that must fail, and tell why."""
+"""Runs by the local runner that must fail, and tell why; and pods in the Docker engine."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local_runner.containers import built_image
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk.exceptions import AirflowException
+from local_runner import pods
+from local_runner.containers import Settings, built_image
 from local_runner.tree import Tree, states
 
 FINANCE = "maxaidags/finance/credit_risk/default_score"
@@ -75,14 +79,20 @@ def test_model_that_is_no_better_publishes_nothing(tree: Tree, image: str) -> No
         (
             FINANCE,
             "finance/credit_risk/kubepod_config.json",
-            {"volumes": [{"name": "v", "emptyDir": {}}]},
-            "volumes",
+            {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]},
+            "spec.volumes[0].hostPath",
         ),
         (
             "maxaidags/retail/customer360/segmentation",
             "retail/customer360/spark_config.json",
-            {"conf": {"spark.kubernetes.driver.volumes.emptyDir.v.mount.path": "/v"}},
-            "spark.kubernetes.driver.volumes.emptyDir.v.mount.path",
+            {"conf": {"spark.kubernetes.driver.volumes.hostPath.v.mount.path": "/v"}},
+            "spark.kubernetes.driver.volumes.hostPath.v.mount.path",
+        ),
+        (
+            FINANCE,
+            "finance/credit_risk/kubepod_config.json",
+            {"env_from": [{"secretRef": {"name": "db"}}]},
+            "mkdir -p local/secrets/db && printf %s VALUE > local/secrets/db/KEY",
         ),
     ],
 )
@@ -109,3 +119,73 @@ def test_date_before_the_start_is_told(tree: Tree) -> None:
     assert (
         "2017-06-01 00:00 EDT is before the DAG's start_date, 2018-01-01" in done.stdout
     )
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make this process part of a run with a Secret, and return the run's folder."""
+    for name in ("home", "data", "local/secrets/db"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "local/secrets/db/password").write_text("a\nb\n")
+    images = {"maxai/finance": built_image("finance", Path())}
+    to = Settings("test", str(tmp_path / "data"), 2, images, str(tmp_path / "local"))
+    environment = {"AIRFLOW_HOME": str(tmp_path / "home")}
+    to.export(environment)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+def run_pod(first: str, then: str) -> Any:
+    """Run an init container and a container with the same volumes; return the XCom."""
+    volumes: dict[str, Any] = {
+        "work": {"emptyDir": {}},
+        "keep": {"persistentVolumeClaim": {"claimName": "models"}},
+        "db": {"secret": {"secretName": "db"}},
+    }
+    given: dict[str, Any] = {
+        "image": "maxai/finance",
+        "volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in volumes],
+    }
+    secret = {"secretKeyRef": {"name": "db", "key": "password"}}
+    env = [{"name": "PASSWORD", "valueFrom": secret}]
+    base = {"name": "base", "command": ["sh", "-ec", then], "env": env, **given}
+    before = {"name": "first", "command": ["sh", "-ec", first], **given}
+    spec = {
+        "containers": [base],
+        "initContainers": [before],
+        "volumes": [{"name": name, **volume} for name, volume in volumes.items()],
+    }
+    template = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "x"},
+        "spec": spec,
+    }
+    task = KubernetesPodOperator(
+        task_id="task", pod_template_dict=template, do_xcom_push=True
+    )
+    pod = pods.manifest(task)
+    pods.check(pod, pods.settings())
+    return pods.execute(task, None)
+
+
+def test_volumes_and_secrets_in_the_engine(engine: Path) -> None:
+    first = "echo one > /work/a; cat /db/password > /keep/file; ! touch /db/new"
+    then = """
+        test "$PASSWORD" = "$(printf 'a\\nb')"
+        test "$(cat /work/a)" = one
+        echo '{"a": 1}' > /airflow/xcom/return.json
+    """
+    assert run_pod(first, then) == {"a": 1}
+    # The claim stays, and belongs to whoever runs this.
+    kept = engine / "data/volumes/models/file"
+    assert kept.read_text() == "a\nb\n" and kept.stat().st_uid == os.getuid()
+    assert list((engine / "home").iterdir()) == []
+
+
+def test_init_container_that_fails_ends_the_pod(engine: Path) -> None:
+    message = "the init container 'first' ended with exit code 3"
+    with pytest.raises(AirflowException, match=message):
+        run_pod("exit 3", "touch /keep/file")
+    assert not (engine / "data/volumes/models/file").exists()

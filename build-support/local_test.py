@@ -24,7 +24,7 @@ _SLOW = HealthCheck.too_slow
 settings.register_profile("untimed", deadline=None, suppress_health_check=[_SLOW])
 settings.load_profile("untimed")
 
-TO = Settings("run", "/somewhere", 2, {"maxai/retail": "maxai/retail:tag"})
+TO = Settings("run", "/somewhere", 2, {"maxai/retail": "maxai/retail:tag"}, "/local")
 IMAGE = "spark.kubernetes.container.image=maxai/retail"
 APPLICATION = "local:///opt/maxai/handler.py"
 
@@ -42,7 +42,8 @@ def pod(container: Any = None, **spec: Any) -> dict[str, Any]:
 
 def docker(given_pod: dict[str, Any]) -> list[str]:
     """Return the arguments for Docker, without those that all pods have."""
-    arguments = pods.docker_arguments(given_pod, TO, Path("/xcom"))
+    (container,) = pods.docker_containers(given_pod, TO, Path("/pod"))
+    arguments = container.arguments
     assert arguments[0] == "--user"
     assert arguments[2:4] == ["--volume", "/somewhere:/data"]
     return arguments[4:]
@@ -237,7 +238,11 @@ def test_fields_without_effect(spec: Any) -> None:
         ({}, {"hostIPC": True}, "spec.hostIPC"),
         ({}, {"hostNetwork": True}, "spec.hostNetwork"),
         ({}, {"hostname": "name"}, "spec.hostname"),
-        ({}, {"initContainers": [{"name": "a"}]}, "spec.initContainers"),
+        (
+            {},
+            {"initContainers": [{"name": "a", "restartPolicy": "Always"}]},
+            "spec.initContainers[0].restartPolicy",
+        ),
         ({}, {"runtimeClassName": "gvisor"}, "spec.runtimeClassName"),
         (
             {},
@@ -245,16 +250,37 @@ def test_fields_without_effect(spec: Any) -> None:
             "spec.securityContext.sysctls",
         ),
         ({}, {"shareProcessNamespace": True}, "spec.shareProcessNamespace"),
-        ({}, {"volumes": [{"name": "v", "emptyDir": {}}]}, "spec.volumes"),
-        (
-            {"env": [{"name": "A"}, {"name": "B", "valueFrom": {"fieldRef": {}}}]},
-            {},
-            "spec.containers[0].env[1].valueFrom",
+        *(
+            (
+                {},
+                {"volumes": [{"name": "v", kind: {"a": 1}}]},
+                f"spec.volumes[0].{kind}",
+            )
+            for kind in ("csi", "downwardAPI", "ephemeral", "hostPath", "nfs")
         ),
         (
-            {"envFrom": [{"secretRef": {"name": "a"}}]},
             {},
-            "spec.containers[0].envFrom",
+            {
+                "volumes": [
+                    {
+                        "name": "v",
+                        "projected": {
+                            "sources": [{"serviceAccountToken": {"path": "a"}}]
+                        },
+                    }
+                ]
+            },
+            "spec.volumes[0].projected.sources[0].serviceAccountToken",
+        ),
+        (
+            {
+                "env": [
+                    {"name": "A"},
+                    {"name": "B", "valueFrom": {"resourceFieldRef": {"resource": "a"}}},
+                ]
+            },
+            {},
+            "spec.containers[0].env[1].valueFrom.resourceFieldRef",
         ),
         ({"lifecycle": {"preStop": {}}}, {}, "spec.containers[0].lifecycle"),
         ({"livenessProbe": {"exec": {}}}, {}, "spec.containers[0].livenessProbe"),
@@ -275,9 +301,19 @@ def test_fields_without_effect(spec: Any) -> None:
         ),
         ({"stdin": True}, {}, "spec.containers[0].stdin"),
         (
-            {"volumeMounts": [{"name": "v", "mountPath": "/v"}]},
+            {"volumeMounts": [{"name": "v", "subPathExpr": "a"}]},
             {},
-            "spec.containers[0].volumeMounts",
+            "spec.containers[0].volumeMounts[0].subPathExpr",
+        ),
+        (
+            {"volumeMounts": [{"name": "v", "mountPropagation": "HostToContainer"}]},
+            {},
+            "spec.containers[0].volumeMounts[0].mountPropagation",
+        ),
+        (
+            {"volumeDevices": [{"name": "v", "devicePath": "/v"}]},
+            {},
+            "spec.containers[0].volumeDevices",
         ),
     ],
 )
@@ -316,15 +352,15 @@ def _with_sidecar() -> dict[str, Any]:
 def test_sidecar_becomes_a_folder() -> None:
     given_pod = _with_sidecar()
     before = copy.deepcopy(given_pod)
-    expected = ["--volume", "/xcom:/airflow/xcom", "maxai/retail:tag"]
+    expected = ["--volume", "/pod/volumes/xcom:/airflow/xcom", "maxai/retail:tag"]
     assert docker(given_pod) == expected
     assert given_pod == before
 
 
 def test_sidecar_hides_no_volume() -> None:
     given_pod = _with_sidecar()
-    given_pod["spec"]["volumes"].append({"name": "v", "emptyDir": {}})
-    with pytest.raises(InputError, match="spec.volumes cannot be honoured"):
+    given_pod["spec"]["volumes"].append({"name": "v", "nfs": {"path": "/"}})
+    with pytest.raises(InputError, match=r"spec\.volumes\[1\]\.nfs cannot be honoured"):
         docker(given_pod)
 
 
@@ -359,9 +395,8 @@ def test_field_that_nobody_knows_is_refused(name: str) -> None:
 
 def submitted(*arguments: str) -> list[str]:
     """Return the arguments for Docker, without those that all jobs have."""
-    made = spark.docker_arguments(
-        ["--master", "local[*]", "--conf", IMAGE, *arguments], TO
-    )
+    given_ones = ["--master", "local[*]", "--conf", IMAGE, *arguments]
+    made = spark.docker_container(given_ones, TO, Path("/job")).arguments
     assert made[2:4] == ["--volume", "/somewhere:/data"]
     assert made[4:6] == ["--env", "SPARK_DRIVER_BIND_ADDRESS=127.0.0.1"]
     assert made[6:8] == ["--env", "SPARK_SUBMIT_OPTS=-XX:TieredStopAtLevel=1"]
@@ -410,6 +445,9 @@ def test_what_spark_is_told(arguments: list[str]) -> None:
         ["--conf", "spark.kubernetes.executor.request.cores=1"],
         ["--conf", "spark.kubernetes.authenticate.driver.serviceAccountName=a"],
         ["--conf", "spark.kubernetes.container.image.pullSecrets=a"],
+        ["--conf", "spark.kubernetes.executor.secretKeyRef.A=a:b"],
+        ["--conf", "spark.kubernetes.executor.secrets.a=/a"],
+        ["--conf", "spark.kubernetes.executor.volumes.emptyDir.a.mount.path=/a"],
     ],
 )
 def test_what_has_no_effect(arguments: list[str]) -> None:
@@ -428,16 +466,18 @@ def test_environment_of_the_driver() -> None:
 
 def test_image_of_the_driver_wins() -> None:
     key = "spark.kubernetes.driver.container.image=maxai/finance"
-    to = Settings("run", "/x", 2, {**TO.images, "maxai/finance": "maxai/finance:tag"})
+    images = {**TO.images, "maxai/finance": "maxai/finance:tag"}
+    to = Settings("run", "/x", 2, images, "/local")
     arguments = ["--master", "local[*]", "--conf", IMAGE, "--conf", key, APPLICATION]
-    assert "maxai/finance:tag" in spark.docker_arguments(arguments, to)
-    assert "maxai/retail:tag" not in spark.docker_arguments(arguments, to)
+    made = spark.docker_container(arguments, to, Path()).arguments
+    assert "maxai/finance:tag" in made and "maxai/retail:tag" not in made
 
 
 def test_arguments_of_the_application_are_none_of_sparks() -> None:
     own = ["--conf", "spark.kubernetes.container.image=maxai/other"]
     arguments = ["--master", "local[*]", "--conf", IMAGE, APPLICATION, *own]
-    assert "maxai/retail:tag" in spark.docker_arguments(arguments, TO)
+    made = spark.docker_container(arguments, TO, Path()).arguments
+    assert "maxai/retail:tag" in made
 
 
 @pytest.mark.parametrize(
@@ -460,13 +500,11 @@ def test_arguments_of_the_application_are_none_of_sparks() -> None:
                 "spark.kerberos.keytab",
                 "spark.submit.pyFiles",
                 "spark.kubernetes.driver.podTemplateFile",
-                "spark.kubernetes.driver.secretKeyRef.A",
-                "spark.kubernetes.driver.secrets.a",
-                "spark.kubernetes.driver.volumes.emptyDir.a.mount.path",
+                "spark.kubernetes.driver.volumes.hostPath.a.mount.path",
+                "spark.kubernetes.driver.volumes.nfs.a.mount.path",
                 "spark.kubernetes.executor.podTemplateFile",
-                "spark.kubernetes.executor.secretKeyRef.A",
-                "spark.kubernetes.executor.secrets.a",
-                "spark.kubernetes.executor.volumes.emptyDir.a.mount.path",
+                "spark.kubernetes.executor.volumes.hostPath.a.mount.path",
+                "spark.kubernetes.executor.volumes.nfs.a.mount.path",
                 "spark.kubernetes.file.upload.path",
                 "spark.kubernetes.no.such.key",
                 "no.key.of.spark",
@@ -483,12 +521,12 @@ def test_refused_argument(argument: str, values: list[str]) -> None:
 
 def test_another_master_is_refused() -> None:
     with pytest.raises(InputError, match="the master is yarn; drop its conn_id"):
-        spark.docker_arguments(["--master", "yarn", APPLICATION], TO)
+        spark.docker_container(["--master", "yarn", APPLICATION], TO, Path())
 
 
 def test_image_is_needed() -> None:
     with pytest.raises(InputError, match="container.image is missing"):
-        spark.docker_arguments(["--master", "local[*]", APPLICATION], TO)
+        spark.docker_container(["--master", "local[*]", APPLICATION], TO, Path())
 
 
 # Outputs.

@@ -13,7 +13,7 @@ from maxairesources.errors import nearest
 # RFC 1123: a label, as the names of containers are, and labels with dots between, as
 # those of pods are, of at most 253 characters.
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_NAME = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
+NAME = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 # What a container may ask for without the name of a vendor.
 _RESOURCES = ("cpu", "ephemeral-storage", "memory")
@@ -35,7 +35,7 @@ def mistakes_in_pod(pod: dict[str, Any]) -> Iterator[str]:
         place = ".".join(str(key) for key in error.path)
         yield f"the pod's {place or 'top level'}: {error.message}"
         return
-    if not re.fullmatch(_NAME, pod["metadata"]["name"]):
+    if not re.fullmatch(NAME, pod["metadata"]["name"]):
         yield f"the pod's name {pod['metadata']['name']!r} is none by RFC 1123"
     spec = pod["spec"]
     for container in [*spec["containers"], *(spec.get("initContainers") or [])]:

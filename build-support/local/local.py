@@ -1,8 +1,10 @@
 """Run an objective on this machine: the real DAG, by real Airflow, in the real images.
 
 Its DAG runs once: pods as containers of the Docker engine, from the same pod that
-Kubernetes would be given; Spark by the image's own spark-submit, with local[*]. What a
-laptop cannot honour, such as volumes and secrets, is refused by name before anything runs.
+Kubernetes would be given; Spark by the image's own spark-submit, with local[*]. Secrets,
+ConfigMaps and claims of volumes are folders, as CONTRIBUTING.md explains. Anything a
+laptop cannot honour, such as sidecars, hostPath and the host's network, is refused by name
+before anything runs.
 
 maxaidags:airflow starts Airflow itself with all DAGs, until Ctrl-C.
 """
@@ -126,6 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             data=str(data_root(root, os.environ)),
             cpus=count_cpus(),
             images={name.rpartition(":")[0]: name for name in options.image},
+            local=str(root / "local"),
         )
         to.export(os.environ)
         # A shell has what it starts in the background ignore Ctrl-C.

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from maxairesources.errors import InputError, nearest
 
@@ -42,16 +43,32 @@ class Settings:
         data: the data root.
         cpus: how many processors the engine has.
         images: the name and tag that stands for each repository.
+        local: the folder of Secrets and ConfigMaps.
     """
 
     run: str
     data: str
     cpus: int
     images: dict[str, str]
+    local: str
 
     def export(self, environment: "os._Environ[str] | dict[str, str]") -> None:
         """Put the settings into the environment of a process."""
         environment[_VARIABLE] = json.dumps(dataclasses.asdict(self))
+
+
+class Container(NamedTuple):
+    """A container to run.
+
+    Attributes:
+        name: its name in its pod.
+        arguments: those of `docker run`.
+        secrets: the values of variables that the arguments only name.
+    """
+
+    name: str
+    arguments: list[str]
+    secrets: dict[str, str]
 
 
 def settings() -> Settings:
@@ -100,12 +117,12 @@ def built_image(domain: str, folder: Path) -> str:
 
 
 def run_container(
-    arguments: Sequence[str], show: Callable[[str], object] | None = None
+    container: Container, show: Callable[[str], object] | None = None
 ) -> int:
     """Run a container and return its exit code; it ends when this process does.
 
     Args:
-        arguments: those of `docker run`.
+        container: the container.
         show: called with each line of output; None leaves the output to the streams of
             this process.
     """
@@ -119,7 +136,8 @@ def run_container(
     streams = {} if show is None else {"stdout": -1, "stderr": subprocess.STDOUT}
     try:
         with subprocess.Popen(
-            [*command, "--label", label, *arguments],
+            [*command, "--label", label, *container.arguments],
+            env={**os.environ, **container.secrets},
             text=True,
             errors="replace",
             **streams,  # type: ignore[call-overload]
@@ -145,14 +163,13 @@ def remove_containers(run: str) -> None:
     print(f"warning: containers are left: docker rm -f {found}", file=sys.stderr)
 
 
-def common_arguments(to: Settings) -> list[str]:
+def common_arguments() -> list[str]:
     """Return the arguments of `docker run` that all tasks have.
 
-    What a task writes belongs to whoever runs it, and the data root is at /data, as in
-    the examples of the domains' READMEs.
+    What a task writes belongs to whoever runs it.
     """
     user = f"{os.getuid()}:{os.getgid()}"
     # By their names alone, so that no list of processes shows a secret.
     names = sorted(name for name in os.environ if name.startswith(_CREDENTIALS))
     passed = [word for name in names for word in ("--env", name)]
-    return ["--user", user, "--volume", f"{to.data}:/data", *passed]
+    return ["--user", user, *passed]

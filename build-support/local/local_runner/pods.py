@@ -20,20 +20,25 @@ from kubernetes.client import ApiClient
 from kubernetes.utils.quantity import parse_quantity
 
 from local_runner.containers import (
+    Container,
     Settings,
     common_arguments,
     image_of,
     run_container,
     settings,
 )
+from local_runner.volumes import make_volumes, volumes_and_variables
 from maxairesources.errors import InputError
 from maxairesources.pods import mistakes_in_pod
 
 _CONTAINER = "spec.containers[]"
 
 # What is done with a field, and why. Whatever is not here is refused; what stands here
-# as refused is only explained better.
+# as refused is only explained better. A field of an init container is done as that of a
+# container.
 _RUN = "run: `docker run` is told the same"
+_FOLDER = "run: a folder of this machine is mounted"
+_FILES = "run: from files in local/"
 _NONE = "none: "
 _REFUSE = "refuse: "
 _WHERE = _NONE + "it only says where in a cluster, or as what"
@@ -68,6 +73,12 @@ FIELDS = {
     f"{_CONTAINER}.command": _RUN,
     f"{_CONTAINER}.env[].name": _RUN,
     f"{_CONTAINER}.env[].value": _RUN,
+    f"{_CONTAINER}.env[].valueFrom.configMapKeyRef": _FILES,
+    f"{_CONTAINER}.env[].valueFrom.fieldRef": _RUN,
+    f"{_CONTAINER}.env[].valueFrom.secretKeyRef": _FILES,
+    f"{_CONTAINER}.envFrom[].configMapRef": _FILES,
+    f"{_CONTAINER}.envFrom[].prefix": _FILES,
+    f"{_CONTAINER}.envFrom[].secretRef": _FILES,
     f"{_CONTAINER}.image": _RUN,
     f"{_CONTAINER}.imagePullPolicy": _NONE + "images are built, not pulled",
     f"{_CONTAINER}.name": _WHERE,
@@ -85,13 +96,24 @@ FIELDS = {
     f"{_CONTAINER}.securityContext.seccompProfile.type": _RUN,
     f"{_CONTAINER}.terminationMessagePath": _WHERE,
     f"{_CONTAINER}.terminationMessagePolicy": _WHERE,
+    f"{_CONTAINER}.volumeMounts[].mountPath": _FOLDER,
+    f"{_CONTAINER}.volumeMounts[].name": _FOLDER,
+    f"{_CONTAINER}.volumeMounts[].readOnly": _FOLDER,
+    f"{_CONTAINER}.volumeMounts[].subPath": _FOLDER,
     f"{_CONTAINER}.workingDir": _RUN,
-    f"{_CONTAINER}.env[].valueFrom": _REFUSE + "only the cluster knows the value",
-    f"{_CONTAINER}.envFrom": _REFUSE + "only the cluster knows the values",
-    f"{_CONTAINER}.volumeMounts": _REFUSE + "only the cluster has volumes",
+    "spec.volumes[].configMap": _FILES,
+    "spec.volumes[].emptyDir": _FOLDER,
+    "spec.volumes[].name": _FOLDER,
+    "spec.volumes[].persistentVolumeClaim": _FOLDER,
+    "spec.volumes[].projected.defaultMode": _FILES,
+    "spec.volumes[].projected.sources[].configMap": _FILES,
+    "spec.volumes[].projected.sources[].secret": _FILES,
+    "spec.volumes[].secret": _FILES,
+    f"{_CONTAINER}.restartPolicy": _REFUSE + "the containers run one after the other",
+    f"{_CONTAINER}.env[].valueFrom.resourceFieldRef": (
+        _REFUSE + "only the cluster knows the value"
+    ),
     "spec.hostNetwork": _REFUSE + "a container here has a network of its own",
-    "spec.initContainers": _REFUSE + "only the task's own container runs here",
-    "spec.volumes": _REFUSE + "only the cluster has volumes (secrets are such, too)",
 }
 _UNKNOWN = "this tool does not know how to do that without Kubernetes"
 
@@ -112,23 +134,25 @@ def check(pod: dict[str, Any], to: Settings) -> None:
     """Raise an InputError for a pod that no Kubernetes takes, or that cannot run here."""
     for mistake in mistakes_in_pod(pod):
         raise InputError(f"Kubernetes would refuse {mistake}", "mend it")
-    docker_arguments(pod, to, Path())
+    docker_containers(pod, to, Path())
 
 
-def docker_arguments(pod: dict[str, Any], to: Settings, xcom: Path) -> list[str]:
-    """Return the arguments of `docker run` for a pod.
+def docker_containers(
+    pod: dict[str, Any], to: Settings, folder: Path
+) -> list[Container]:
+    """Return the containers of a pod in the order in which they run.
 
     Args:
         pod: the pod, as Kubernetes would be sent it.
         to: the settings of the run.
-        xcom: the folder for the value that the task returns, if it returns one.
+        folder: the folder of this run of the pod.
 
     Raises:
         InputError: the pod has what cannot be honoured here.
     """
-    pod, has_xcom = _without_sidecar(pod)
+    pod = _without_sidecar(pod)
     for path in _refused(pod, ""):
-        why = FIELDS.get(re.sub(r"\[\d+\]", "[]", path), _REFUSE + _UNKNOWN)
+        why = FIELDS.get(_pattern(path), _REFUSE + _UNKNOWN)
         raise InputError(
             f"{path} cannot be honoured on a laptop: {why.removeprefix(_REFUSE)}",
             "drop it (in an overlay, if a cluster needs it)",
@@ -139,21 +163,26 @@ def docker_arguments(pod: dict[str, Any], to: Settings, xcom: Path) -> list[str]
             "container runs here",
             "drop it (in an overlay, if a cluster needs it)",
         )
-    (container,) = pod["spec"]["containers"]
-    command = [*(container.get("command") or ()), *(container.get("args") or ())]
-    variables = [
-        f"{env['name']}={env.get('value') or ''}" for env in container.get("env") or ()
+    containers = [
+        *(pod["spec"].get("initContainers") or ()),
+        *pod["spec"]["containers"],
     ]
-    for text in (*command, *variables):
+    return [_docker_container(each, pod, to, folder) for each in containers]
+
+
+def _docker_container(
+    container: dict[str, Any], pod: dict[str, Any], to: Settings, folder: Path
+) -> Container:
+    """Return one of a pod's containers, as `docker_containers` does."""
+    command = [*(container.get("command") or ()), *(container.get("args") or ())]
+    values = [variable.get("value") or "" for variable in container.get("env") or ()]
+    for text in (*command, *values):
         if reference := _REFERENCE.search(text):
             raise InputError(
                 f"{reference[0]} is filled in by Kubernetes only", "write it out"
             )
-    arguments = common_arguments(to)
-    if has_xcom:
-        arguments += ["--volume", f"{xcom}:{PodDefaults.XCOM_MOUNT_PATH}"]
-    for variable in variables:
-        arguments += ["--env", variable]
+    given, secrets = volumes_and_variables(container, pod, to, folder)
+    arguments = [*common_arguments(), *given]
     if container.get("workingDir"):
         arguments += ["--workdir", container["workingDir"]]
     arguments += _limits((container.get("resources") or {}).get("limits") or {}, to)
@@ -162,7 +191,8 @@ def docker_arguments(pod: dict[str, Any], to: Settings, xcom: Path) -> list[str]
     if container.get("command"):
         # Docker's entry point is one word; the others come before the arguments.
         arguments += ["--entrypoint", command.pop(0)]
-    return [*arguments, image_of(container["image"], to.images), *command]
+    image = image_of(container.get("image") or "", to.images)
+    return Container(container["name"], [*arguments, image, *command], secrets)
 
 
 def execute(self: Any, context: Any) -> Any:
@@ -172,42 +202,53 @@ def execute(self: Any, context: Any) -> Any:
         What the task returns, if it was asked to.
 
     Raises:
-        AirflowException: the container fails.
+        AirflowException: a container fails.
     """
-    with tempfile.TemporaryDirectory(dir=os.environ["AIRFLOW_HOME"]) as folder:
-        arguments = docker_arguments(manifest(self, context), settings(), Path(folder))
-        # Whatever a task prints is in its log, here as in a cluster.
-        code = run_container(arguments, lambda line: print(line, flush=True))
+    with tempfile.TemporaryDirectory(
+        dir=os.environ["AIRFLOW_HOME"], ignore_cleanup_errors=True
+    ) as name:
+        folder, pod = Path(name), manifest(self, context)
+        *first, container = docker_containers(pod, settings(), folder)
+        make_volumes(pod["spec"], settings(), folder)
+        for each in first:
+            _raise_for(_run(each), f"the init container {each.name!r}")
+        code = _run(container)
         if code in self.skip_on_exit_code:
             raise AirflowSkipException(f"the container ended with exit code {code}")
-        if code:
-            killed = "; it may have needed more memory than its limit" * (code == 137)
-            raise AirflowException(f"the container ended with exit code {code}{killed}")
-        result = Path(folder) / "return.json"
+        _raise_for(code, "the container")
+        result = folder / "volumes" / PodDefaults.VOLUME.name / "return.json"
         if self.do_xcom_push and result.exists() and result.stat().st_size:
             return json.loads(result.read_text())
     return None
 
 
-def _without_sidecar(pod: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Return a pod without what Airflow adds to get a task's value, and if it did add."""
-    spec, (container, *others) = pod["spec"], pod["spec"]["containers"]
-    client = ApiClient()
-    volume = client.sanitize_for_serialization(PodDefaults.VOLUME)
-    mount = client.sanitize_for_serialization(PodDefaults.VOLUME_MOUNT)
-    left = [o for o in others if o["name"] != PodDefaults.SIDECAR_CONTAINER_NAME]
-    if len(left) == len(others):
-        return pod, False
-    mounts = [m for m in container.get("volumeMounts") or () if m != mount]
-    container = {**container, "volumeMounts": mounts}
-    volumes = [v for v in spec.get("volumes") or () if v != volume]
-    spec = {**spec, "containers": [container, *left], "volumes": volumes}
-    return {**pod, "spec": spec}, True
+def _run(container: Container) -> int:
+    # Whatever a task prints is in its log, here as in a cluster.
+    return run_container(container, lambda line: print(line, flush=True))
+
+
+def _raise_for(code: int, what: str) -> None:
+    if code:
+        killed = "; it may have needed more memory than its limit" * (code == 137)
+        raise AirflowException(f"{what} ended with exit code {code}{killed}")
+
+
+def _without_sidecar(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod without the container by which Airflow reads a task's value.
+
+    The volume for the value is left, and so is its mount.
+    """
+    containers = [
+        container
+        for container in pod["spec"]["containers"]
+        if container["name"] != PodDefaults.SIDECAR_CONTAINER_NAME
+    ]
+    return {**pod, "spec": {**pod["spec"], "containers": containers}}
 
 
 def _refused(value: Any, path: str) -> Iterator[str]:
     """Yield the paths of the fields that are set and that no `docker run` can honour."""
-    pattern = re.sub(r"\[\d+\]", "[]", path)
+    pattern = _pattern(path)
     effect = FIELDS.get(pattern, _REFUSE)
     if not effect.startswith(_REFUSE) or value in (None, False, "", [], {}):
         return
@@ -219,6 +260,12 @@ def _refused(value: Any, path: str) -> Iterator[str]:
             yield from _refused(item, f"{path}[{index}]")
     else:
         yield path
+
+
+def _pattern(path: str) -> str:
+    """Return the entry of `FIELDS` for a path."""
+    path = re.sub(r"\[\d+\]", "[]", path)
+    return re.sub(r"^spec\.initContainers(?!\w)", "spec.containers", path)
 
 
 def _has_below(prefix: str) -> bool:

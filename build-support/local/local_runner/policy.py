@@ -20,20 +20,6 @@ _PODS = _OPERATORS.format("cncf.kubernetes.operators.pod")
 _SPARK = _OPERATORS.format("apache.spark.operators.spark_submit")
 _ENVIRONMENT = "spark.kubernetes.driverEnv"
 
-# Arguments of the operator that are refused by their own names, which the pod does not
-# have; `pods` refuses by the pod's what comes by a template.
-_REFUSED = {
-    "callbacks": "they are called with what a cluster answers",
-    "configmaps": "only the cluster has them",
-    "env_from": "only the cluster knows the values",
-    "init_containers": "only the task's own container runs here",
-    "hostnetwork": "a container here has a network of its own",
-    "pod_runtime_info_envs": "only the cluster knows the values",
-    "secrets": "only the cluster has them",
-    "volume_mounts": "only the cluster has volumes",
-    "volumes": "only the cluster has volumes",
-}
-
 
 def task_policy(task: Any) -> None:
     """Check that a task can run here, and have pods run by the Docker engine.
@@ -65,12 +51,13 @@ def _check_pod(task: Any, operator: Any) -> None:
 
     operator.execute = pods.execute
     for each in unmapped(task):
-        for name, why in _REFUSED.items():
-            if getattr(each, name):
-                raise InputError(
-                    f"{name} cannot be honoured on a laptop: {why}",
-                    "drop it (in an overlay, if a cluster needs it)",
-                )
+        # The pod does not have them.
+        if each.callbacks:
+            raise InputError(
+                "callbacks cannot be honoured on a laptop: they are called with what a "
+                "cluster answers",
+                "drop it (in an overlay, if a cluster needs it)",
+            )
         try:
             pod = pods.manifest(each)
         except Exception as error:
@@ -91,4 +78,4 @@ def _check_spark(task: Any) -> None:
                 "env_vars are not handed on by a spark-submit without a cluster",
                 f"give {_ENVIRONMENT}.NAME in conf, which is the same in a cluster",
             )
-        spark.docker_arguments(arguments, settings())
+        spark.docker_container(arguments, settings(), Path())

@@ -5,20 +5,25 @@ run of `build-support/local` makes this one. The image's own spark-submit then r
 application with `local[*]`: driver and executors are one process.
 """
 
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from local_runner.containers import (
+    Container,
     Settings,
     common_arguments,
     image_of,
     run_container,
     settings,
 )
-from maxairesources.errors import InputError
+from local_runner.volumes import make_volumes, volumes_and_variables
+from maxairesources.errors import InputError, nearest
 
 MASTER = "local[*]"
 
@@ -27,6 +32,7 @@ class Does(Enum):
     """What an argument or a key of Spark does here."""
 
     PASS = "the image's spark-submit gets it"
+    POD = "the container is given what the driver's pod would be"
     NOTHING = "it only says where in a cluster, and how large"
     REFUSE = "it cannot be had here, and the job may rely on it"
 
@@ -40,6 +46,8 @@ class Rule(NamedTuple):
 
 _PASS = Rule(Does.PASS, "means the same in the image")
 _PLACE = Rule(Does.NOTHING, "places or sizes what runs in a cluster")
+_POD = Rule(Does.POD, "is given to the driver's pod")
+_DRIVER = Rule(Does.NOTHING, "is for executors, and the driver runs the tasks")
 _LOCAL = Rule(Does.NOTHING, "this tool says where the driver runs")
 _FILES = Rule(Does.REFUSE, "is a file that only the submitting machine has")
 _DOWNLOAD = Rule(Does.REFUSE, "is downloaded at the start; make it part of the image")
@@ -73,9 +81,22 @@ ARGUMENTS = {
     "--verbose": _PASS,
 }
 
+# Options of the driver's volumes. Some say only how large a volume is, and where.
+_PATH, _CLAIM = "mount.path", "options.claimName"
+_VOLUME_OPTIONS = {
+    _PATH,
+    _CLAIM,
+    "mount.readOnly",
+    "mount.subPath",
+    "options.medium",
+    "options.sizeLimit",
+    "options.storageClass",
+}
+
 # Keys of Spark. The longest entry that a key begins with decides; one that ends with a
 # point stands for all keys below it.
 _KUBERNETES = "spark.kubernetes."
+_ENV = f"{_KUBERNETES}driverEnv."
 KEYS = {
     "spark.": _PASS,
     "spark.archives": _FILES,
@@ -135,28 +156,41 @@ KEYS = {
         )
     },
     # What a pod is given.
-    f"{_KUBERNETES}driverEnv.": Rule(Does.NOTHING, "is the container's environment"),
+    _ENV: _POD,
     **{
         f"{_KUBERNETES}{role}.{key}": Rule(Does.REFUSE, why)
         for role in ("driver", "executor")
         for key, why in {
             "podTemplateContainerName": "names a part of a pod template",
             "podTemplateFile": "is a pod that only Kubernetes can make",
-            "secretKeyRef.": "is a secret that the cluster has",
-            "secrets.": "is a secret that the cluster has",
-            "volumes.": "is a volume that the cluster has",
+            "volumes.": "is a volume that only the cluster has",
         }.items()
+    },
+    **{
+        f"{_KUBERNETES}{role}.{key}": rule
+        for role, rule in (("driver", _POD), ("executor", _DRIVER))
+        for key in (
+            "secretKeyRef.",
+            "secrets.",
+            "volumes.emptyDir.",
+            "volumes.persistentVolumeClaim.",
+        )
     },
 }
 
 
-def docker_arguments(arguments: Sequence[str], to: Settings) -> list[str]:
-    """Return the arguments of `docker run` for arguments of spark-submit.
+def docker_container(arguments: Sequence[str], to: Settings, folder: Path) -> Container:
+    """Return the container that runs what spark-submit is asked for.
+
+    Args:
+        arguments: those of spark-submit.
+        to: the settings of the run.
+        folder: the folder of this run.
 
     Raises:
         InputError: an argument or a key cannot be honoured here.
     """
-    passed, environment = [], []
+    passed = []
     options, conf, rest = _parse(arguments)
     for name, value in options:
         if name == "--master":
@@ -168,23 +202,67 @@ def docker_arguments(arguments: Sequence[str], to: Settings) -> list[str]:
         elif _does(name, ARGUMENTS.get(name)) is Does.PASS:
             passed += [name, *value]
     for key, text in conf.items():
-        if key.startswith(f"{_KUBERNETES}driverEnv."):
-            name = key.removeprefix(f"{_KUBERNETES}driverEnv.")
-            environment += ["--env", f"{name}={text}"]
-        elif _does(key, _rule(key)) is Does.PASS:
+        if _does(key, _rule(key)) is Does.PASS:
             passed += ["--conf", f"{key}={text}"]
-    return [
-        *common_arguments(to),
+    pod = driver_pod(arguments)
+    (container,) = pod["spec"]["containers"]
+    given, secrets = volumes_and_variables(container, pod, to, folder)
+    made = [*common_arguments(), *given, _image(conf, to), "driver", "--master", MASTER]
+    return Container("driver", [*made, *passed, *rest], secrets)
+
+
+def driver_pod(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the volumes and variables of the driver's pod, as Kubernetes would be sent it.
+
+    Args:
+        arguments: those of spark-submit.
+
+    Raises:
+        InputError: a volume lacks an option, or has one that cannot be honoured here.
+    """
+    variables = {
         # The driver talks to itself alone.
-        *("--env", "SPARK_DRIVER_BIND_ADDRESS=127.0.0.1"),
+        "SPARK_DRIVER_BIND_ADDRESS": "127.0.0.1",
         # Java compiles what runs once fast rather than well.
-        *("--env", "SPARK_SUBMIT_OPTS=-XX:TieredStopAtLevel=1"),
-        *environment,
-        _image(conf, to),
-        *("driver", "--master", MASTER),
-        *passed,
-        *rest,
-    ]
+        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1",
+    }
+    env: list[Any] = [{"name": n, "value": value} for n, value in variables.items()]
+    mounts: list[Any] = []
+    volumes: list[Any] = []
+    options: dict[tuple[str, str], dict[str, str]] = {}
+    for key, value in _parse(arguments)[1].items():
+        kind, _, name = key.removeprefix(f"{_KUBERNETES}driver.").partition(".")
+        if key.startswith(_ENV):
+            env.append({"name": key.removeprefix(_ENV), "value": value})
+        elif kind == "secretKeyRef":
+            secret, _, entry = value.partition(":")
+            ref = {"name": secret, "key": entry}
+            env.append({"name": name, "valueFrom": {"secretKeyRef": ref}})
+        elif kind == "secrets":
+            volumes.append({"name": f"{name}-volume", "secret": {"secretName": name}})
+            mounts.append({"name": f"{name}-volume", "mountPath": value})
+        elif kind == "volumes":
+            kind, name, option = [*name.split(".", 2), "", ""][:3]
+            options.setdefault((kind, name), {})[option] = value
+    for (kind, name), given in options.items():
+        _check_volume(kind, name, given)
+        volumes.append({"name": name, kind: {"claimName": given.get(_CLAIM)}})
+        where = {"mountPath": given[_PATH], "subPath": given.get("mount.subPath")}
+        read_only = given.get("mount.readOnly") == "true"
+        mounts.append({"name": name, "readOnly": read_only, **where})
+    container = {"env": env, "volumeMounts": mounts}
+    return {"metadata": {}, "spec": {"containers": [container], "volumes": volumes}}
+
+
+def _check_volume(kind: str, name: str, given: dict[str, str]) -> None:
+    """Raise an InputError for options of a volume that are missing, or not known."""
+    start = f"{_KUBERNETES}driver.volumes.{kind}.{name}"
+    for option in given.keys() - _VOLUME_OPTIONS:
+        problem = f"{start}.{option} cannot be honoured on a laptop"
+        raise InputError(problem, nearest(option, _VOLUME_OPTIONS))
+    for option in (_PATH, _CLAIM)[: 1 if kind == "emptyDir" else 2]:
+        if option not in given:
+            raise InputError(f"{start}.{option} is missing", "add it")
 
 
 def _parse(
@@ -237,7 +315,12 @@ def main() -> int:
     # The container ends with this process, so it need not be told.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        return run_container(docker_arguments(sys.argv[1:], settings()))
+        with tempfile.TemporaryDirectory(
+            dir=os.environ["AIRFLOW_HOME"], ignore_cleanup_errors=True
+        ) as folder:
+            container = docker_container(sys.argv[1:], settings(), Path(folder))
+            make_volumes(driver_pod(sys.argv[1:])["spec"], settings(), Path(folder))
+            return run_container(container)
     except InputError as error:
         error.subject = error.subject or "spark-submit"
         print(f"error: {error}", file=sys.stderr)
