@@ -1,10 +1,12 @@
 """Tests of what the local runner makes of names, pods, Spark's arguments and outputs."""
 
 import copy
+import datetime
 import json
 import sqlite3
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import local
 import local_runner.run
@@ -15,7 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from local_runner import pods, spark
 from local_runner.containers import Settings, image_of
-from local_runner.run import _outputs, _size, make_database, select, table
+from local_runner.run import (
+    _outputs,
+    _size,
+    logical_date,
+    make_database,
+    select,
+    table,
+)
 
 from maxairesources.errors import InputError
 
@@ -132,6 +141,19 @@ def test_a_run_may_begin_at_a_task_or_be_of_one_alone() -> None:
     assert {*select(dag, None, "b").task_ids} == {"b", "c"}
     with pytest.raises(InputError, match="--from: no task 'x'; use one of: a, b, c"):
         select(dag, None, "x")
+
+
+def test_a_date_is_in_the_dags_time_zone_and_not_before_its_start() -> None:
+    start = datetime.datetime(2018, 1, 1, tzinfo=ZoneInfo("America/New_York"))
+    with DAG("dag", start_date=start) as dag:
+        EmptyOperator(task_id="a")
+    assert logical_date(dag, None) is None
+    assert logical_date(dag, datetime.datetime(2018, 1, 1)) == start
+    message = (
+        "2017-06-01 00:00 EDT is before the DAG's start_date, 2018-01-01 05:00 UTC"
+    )
+    with pytest.raises(InputError, match=message):
+        logical_date(dag, datetime.datetime(2017, 6, 1))
 
 
 def test_a_database_is_made_once(

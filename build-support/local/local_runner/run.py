@@ -241,6 +241,25 @@ def select(dag: Any, task: str | None, first: str | None) -> Any:
     )
 
 
+def logical_date(dag: Any, date: datetime.datetime | None) -> datetime.datetime | None:
+    """Return the date of a DAG's run, in the DAG's time zone if it names none.
+
+    Raises:
+        InputError: it is before the DAG's start_date, so that no task would run.
+    """
+    if date is None:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=dag.timezone)
+    if dag.start_date and date < dag.start_date:
+        raise InputError(
+            f"{date:%Y-%m-%d %H:%M %Z} is before the DAG's start_date, "
+            f"{dag.start_date:%Y-%m-%d %H:%M %Z}, so no task would run",
+            "give a later one",
+            "--date",
+        )
+    return date
+
+
 def run(
     folder: Path,
     root: Path,
@@ -265,15 +284,7 @@ def run(
     template = cache / "maxai-marketplace" / f"airflow-{airflow.__version__}.db"
     make_database(Path(os.environ["AIRFLOW_HOME"], "airflow.db"), template)
     dag = select(load(folder, root), task, first)
-    if date and not date.tzinfo:
-        date = date.replace(tzinfo=dag.timezone)
-    if date and dag.start_date and date < dag.start_date:
-        raise InputError(
-            f"{date:%Y-%m-%d %H:%M %Z} is before the DAG's start_date, "
-            f"{dag.start_date:%Y-%m-%d %H:%M %Z}, so no task would run",
-            "give a later one",
-            "--date",
-        )
+    date = logical_date(dag, date)
     to = settings()
     progress = Progress(terminal, log, Path(to.data))
     listeners: Any = get_listener_manager()
