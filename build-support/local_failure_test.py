@@ -59,7 +59,7 @@ def probe(tree: Tree) -> Tree:
     kubepod = json.loads((configs / "kubepod_config.json").read_text())
     conf = kubepod["tasks"][0]["conf"]
     del conf["do_xcom_push"]
-    commands = {
+    commands: dict[str, dict[str, Any]] = {
         "lacks_input": {},
         "after": {},
         "exits": {"cmds": ["sh", "-c", "echo all is lost; exit 3"]},

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Iterator
 
 import pytest
 from marketplace.small_marketplace import (
     CODE,
     DOMAINS,
-    FRAUD,
     OBJECTIVES,
     ROOT_TARGETS,
     Repository,
