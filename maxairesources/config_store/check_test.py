@@ -70,7 +70,10 @@ def test_command_prints_one_line_an_error_and_needs_no_airflow(root: Path) -> No
     result = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", check.__name__, "retail"],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+        },
         capture_output=True,
         text=True,
     )
