@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, Collection, Iterable, Mapping, Union
+from typing import Any, Iterable, Mapping, Union
 
 from pants.backend.docker.target_types import DockerImageTarget
-from pants.backend.python.dependency_inference.module_mapper import (
-    FirstPartyPythonModuleMapping,
-)
 from pants.backend.python.dependency_inference.parse_python_dependencies import (
     ParsedPythonDependencies,
     ParsePythonDependenciesRequest,
@@ -24,8 +21,6 @@ from pants.backend.python.subsystems.setup import PythonSetup
 from pants.backend.python.target_types import (
     PythonResolveField,
     PythonSourceField,
-    PythonTestsGeneratorTarget,
-    PythonTestTarget,
 )
 from pants.backend.python.util_rules.interpreter_constraints import (
     InterpreterConstraints,
@@ -39,13 +34,13 @@ from pants.engine.target import (
     DependenciesRequest,
     ExplicitlyProvidedDependencies,
     Target,
-    TargetGenerator,
 )
 from pants.util.frozendict import FrozenDict
 from pants.vcs.changed import ChangedAddresses
 
 from marketplace.changes import Changes
 from marketplace.domain_files import CONFIGS, DAGS, domain_of
+from marketplace.known_targets import KnownTargets, domain_of_address
 from marketplace.launch_configs import LaunchConfigTarget
 from marketplace.release_target import MarketplaceRelease
 from marketplace.sources_below import SourcesBelow, SourcesBelowFieldSet
@@ -57,10 +52,6 @@ Reached = Mapping[Address, Union[Address, str]]
 
 class DomainsMixed(Exception):
     """A target of one domain depends on another domain's."""
-
-
-class AmbiguousModule(Exception):
-    """A module has two owners in one resolve, so that imports of it would be no edges."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +80,7 @@ class ChangedTargets:
 async def find_changed_targets(
     request: ChangedTargetsRequest,
     targets: AllUnexpandedTargets,
+    known: KnownTargets,
     python_setup: PythonSetup,
 ) -> ChangedTargets:
     changes = request.changes
@@ -106,14 +98,9 @@ async def find_changed_targets(
         for path in changes.files
     )
     by_file = {path: set(found) for path, found in zip(changes.files, owners)}
-    test_generators = {
-        target.address
-        for target in targets
-        if isinstance(target, PythonTestsGeneratorTarget)
-    }
     for path in changes.deleted:
         # Of a deleted test nothing is left to run: its generator stands for all the others.
-        by_file[path] -= test_generators
+        by_file[path] -= known.test_generators
     # Of a target that a BUILD file has lost nothing is left either.
     builds = (path for path in changes.files if f"/{path}".endswith("/BUILD"))
     gone = tuple(sorted({*changes.deleted, *builds}))
@@ -128,7 +115,7 @@ async def find_changed_targets(
     }
     sources = [
         each
-        for each in _reachable(targets, map(domain_of, modules.values()))
+        for each in known.reachable({*map(domain_of, modules.values())})
         if modules and each.has_field(PythonSourceField)
     ]
     parsed = await MultiGet(
@@ -234,19 +221,19 @@ class ChangedDependents:
 
 @rule(desc="Map targets to their dependents")
 async def map_dependents(
-    changed: ChangedTargets,
-    targets: AllUnexpandedTargets,
-    modules: FirstPartyPythonModuleMapping,
+    changed: ChangedTargets, known: KnownTargets
 ) -> ChangedDependents:
-    _refuse_two_owners(modules, targets)
-    known = {_domain(target.address) for target in targets}
-    gathered = {each.address for each in targets if isinstance(each, SourcesBelow)}
     # What gathers the files of all domains is for tests that all share.
-    of_all = {address for address in gathered if _domain(address) is None}
-    reached = {_domain(address, known) for address in changed.addresses - of_all}
+    of_all = {
+        address for address in known.gathered if domain_of_address(address) is None
+    }
+    reached = {
+        domain_of_address(address, known.by_domain)
+        for address in changed.addresses - of_all
+    }
     # What a deleted file leaves behind has to be asked for, and may be an error.
     reached |= {domain_of(path) for path in changed.gone}
-    reachable = _reachable(targets, reached)
+    reachable = known.reachable(reached)
     # Of an image all of them are explicit: `add_content_tag` refuses to build any other, and
     # to look into its Dockerfile would need a tool to be installed.
     images = [each for each in reachable if isinstance(each, DockerImageTarget)]
@@ -276,74 +263,32 @@ async def map_dependents(
     for target, found in found_by_target:
         # All that a launch config depends on is what it launches.
         edges = launched if isinstance(target, LaunchConfigTarget) else dependents
-        domain = _domain(target.address)
+        domain = domain_of_address(target.address)
         for address in found:
-            if domain and (address in of_all or _domain(address) not in (None, domain)):
+            if domain and (
+                address in of_all or domain_of_address(address) not in (None, domain)
+            ):
                 raise DomainsMixed(
                     f"{target.address} depends on {address}, of another domain: move what "
                     "both need into maxairesources"
                 )
             edges[address].append(target.address)
-    all_images = {
-        each.address for each in targets if isinstance(each, DockerImageTarget)
-    }
     # A release has the tags of the images, whichever of their handlers a change is in.
-    releases = [
-        each.address for each in targets if isinstance(each, MarketplaceRelease)
-    ]
-    for address in all_images & launched.keys():
-        dependents[address].extend(releases)
-    return ChangedDependents(
-        dependents, launched, frozenset(gathered), frozenset(all_images)
-    )
-
-
-def _reachable(
-    targets: Iterable[Target], domains: Iterable[str | None]
-) -> list[Target]:
-    """The targets of some domains, and of what all share; with None, which stands for that, all.
-
-    Nothing leads from one domain to another: that is refused as soon as whatever leads there
-    is changed. So a change within domains reaches those alone and what all share, and no more
-    imports than theirs have to be read.
-    """
-    reached, known = {*domains}, {_domain(target.address) for target in targets}
-    return [
-        target
-        for target in targets
-        if None in reached or _domain(target.address, known) in (None, *reached)
-    ]
-
-
-def _domain(
-    address: Address, known: Collection[str | None] = frozenset()
-) -> str | None:
-    """The domain that an address is of: by its folder, or a shared module's by its resolve.
-
-    Args:
-        address: the address of a target.
-        known: the domains whose resolves count.
-    """
-    if domain := domain_of(f"{address.spec_path}/"):
-        return domain
-    resolve = address.parameters.get("resolve")
-    return resolve if resolve in known else None
+    for address in known.images & launched.keys():
+        dependents[address].extend(known.releases)
+    return ChangedDependents(dependents, launched, known.gathered, known.images)
 
 
 @rule
 async def find_affected_addresses(
-    changed: ChangedTargets,
-    dependents: ChangedDependents,
-    targets: AllUnexpandedTargets,
+    changed: ChangedTargets, dependents: ChangedDependents, known: KnownTargets
 ) -> ChangedAddresses:
-    roots = changed.addresses
     # A generator stands for all of its targets, of which only some may be reached. It is kept
     # where a file was deleted from it, and then stands for that.
-    generators = {
-        target.address for target in targets if isinstance(target, TargetGenerator)
-    }
     reached = reach(changed.by_file, dependents)
-    return ChangedAddresses(sorted(reached.keys() - (generators - roots)))
+    return ChangedAddresses(
+        sorted(reached.keys() - (known.generators - changed.addresses))
+    )
 
 
 def reach(by_file: ByFile, dependents: ChangedDependents) -> Reached:
@@ -376,27 +321,6 @@ def reach(by_file: ByFile, dependents: ChangedDependents) -> Reached:
     reached.update(launching)
     follow(launching, dependents.gathered)
     return reached
-
-
-def _refuse_two_owners(
-    modules: FirstPartyPythonModuleMapping, targets: Iterable[Target]
-) -> None:
-    # Nothing imports a test, and several targets may run the same one.
-    tests = {
-        target.address for target in targets if isinstance(target, PythonTestTarget)
-    }
-    for resolve, providers_of in modules.resolves_to_modules_to_providers.items():
-        for module, providers in providers_of.items():
-            # A stub may stand beside its module.
-            owners = {
-                (each.typ, each.addr) for each in providers if each.addr not in tests
-            }
-            if len({kind for kind, _ in owners}) < len(owners):
-                names = " and ".join(sorted(address.spec for _, address in owners))
-                raise AmbiguousModule(
-                    f"the module {module} of the resolve {resolve} has two owners, {names}: "
-                    "remove one, or what imports it would not be selected when it changes"
-                )
 
 
 def rules() -> Iterable[Any]:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import time
 from contextlib import redirect_stderr, redirect_stdout
@@ -208,7 +209,9 @@ class Repository:
 
     def git(self, *arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-        subprocess.run(["git", *identity, *arguments], cwd=self.root, check=True)
+        git = [shutil.which("git") or "git", "-C", str(self.root), *identity]
+        # As in `changes`: to fork a large process takes long.
+        subprocess.run([*git, *arguments], check=True, close_fds=False)
 
     def commit(self) -> None:
         self.git("add", "--all")
