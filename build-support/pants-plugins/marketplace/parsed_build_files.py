@@ -20,8 +20,10 @@ from pants.engine.internals.session import SessionValues
 from pants.engine.rules import TaskRule, collect_rules, rule
 from pants.util.frozendict import FrozenDict
 
-# What a shell or Pants' client sets anew for each command.
-_CHANGING = ("_", "OLDPWD", "PANTSD_RUNTRACKER_CLIENT_START_TIME", "PWD", "SHLVL")
+# What a shell sets anew for each command, and how what Pants' clients tell its daemon begins:
+# the one that starts it is another than the one that finds it running.
+_CHANGING = ("_", "OLDPWD", "PWD", "SHLVL")
+_OF_CLIENTS = ("PANTSD_", "__PANTS_")
 
 
 class SteadySessionValues(FrozenDict):
@@ -32,7 +34,11 @@ class SteadySessionValues(FrozenDict):
 def keep_the_environment(values: SessionValues) -> SteadySessionValues:
     variables = sorted(values[CompleteEnvironmentVars].items())
     environment = CompleteEnvironmentVars(
-        {name: value for name, value in variables if name not in _CHANGING}
+        {
+            name: value
+            for name, value in variables
+            if name not in _CHANGING and not name.startswith(_OF_CLIENTS)
+        }
     )
     return SteadySessionValues({CompleteEnvironmentVars: environment})
 

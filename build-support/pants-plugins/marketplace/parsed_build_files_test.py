@@ -12,7 +12,13 @@ from pants.engine.internals.session import SessionValues
 from pants.engine.rules import TaskRule
 from pants.testutil.rule_runner import run_rule_with_mocks
 
-NOISE = {"PANTSD_RUNTRACKER_CLIENT_START_TIME": "1.5", "_": "./pants", "SHLVL": "2"}
+NOISE = {
+    "PANTSD_REQUEST_TIMEOUT_LIMIT": "60.0",
+    "PANTSD_RUNTRACKER_CLIENT_START_TIME": "1.5",
+    "__PANTS_BIN_NAME": "pants",
+    "_": "./pants",
+    "SHLVL": "2",
+}
 
 
 def steady(**environment: str) -> SteadySessionValues:
