@@ -80,8 +80,8 @@ def test_image_holds_code_and_packages_only() -> None:
     check_content("retail")
 
 
-# Without a cluster, this is how far an executor goes. As a driver, the image is started by
-# the objectives' run tests.
+# Without a cluster, an executor can do no more. The objectives' run tests start the image as a
+# driver.
 
 
 def test_executor_starts_and_looks_for_its_driver() -> None:

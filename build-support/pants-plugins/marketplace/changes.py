@@ -153,8 +153,8 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        # With a full path, and without `cwd`, Python then spawns the process. To fork the
-        # daemon, with a gigabyte of memory, takes 70 ms.
+        # With this, a full path and no `cwd`, Python spawns the process and does not fork. A
+        # fork of the daemon takes 70 ms when it has a gigabyte of memory.
         close_fds=False,
     )
 

@@ -1,7 +1,7 @@
-"""All targets, sorted by what `--changed-since` asks of them.
+"""Sort all targets by domain and kind, for `--changed-since`.
 
-Sorting takes a while in a large marketplace. As a rule of its own it is done again only when a
-BUILD file or a file's name changes, and not when a line is edited.
+This takes a while in a large marketplace. It is a separate rule, so that Pants repeats it only
+when a BUILD file or the name of a file changes, and not when somebody edits a line.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class AmbiguousModule(Exception):
 
 @dataclass(frozen=True)
 class KnownTargets:
-    """What a selection asks of all targets; computed anew only when BUILD files or names change.
+    """All targets of the repository by domain, and the addresses of some kinds of targets.
 
     Attributes:
         by_domain: the targets of each domain; None stands for what all share.

@@ -20,9 +20,10 @@ from pants.engine.internals.session import SessionValues
 from pants.engine.rules import TaskRule, collect_rules, rule
 from pants.util.frozendict import FrozenDict
 
-# What a shell sets anew for each command, and how what Pants' clients tell its daemon begins:
-# the one that starts it is another than the one that finds it running.
+# A shell sets these variables for each command.
 _CHANGING = ("_", "OLDPWD", "PWD", "SHLVL")
+# The prefixes of those that Pants' client sets. The client that starts the daemon and the one
+# that finds it running set different ones.
 _OF_CLIENTS = ("PANTSD_", "__PANTS_")
 
 

@@ -210,7 +210,7 @@ class Repository:
     def git(self, *arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
         git = [shutil.which("git") or "git", "-C", str(self.root), *identity]
-        # As in `changes`: to fork a large process takes long.
+        # As in `changes`: forking a large process is slow.
         subprocess.run([*git, *arguments], check=True, close_fds=False)
 
     def commit(self) -> None:
@@ -220,9 +220,9 @@ class Repository:
     def pants(
         self, *arguments: str, cwd: str = ".", **env: str
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command as Pants' daemon does, within this process.
+        """Run a command in this process, as Pants' daemon does.
 
-        The engine starts once, with the first command; each one reads the files anew.
+        The first command starts the engine. Each command reads all files again.
         """
         BuildRoot().path = str(self.root)
         environment = {**os.environ, **env}
