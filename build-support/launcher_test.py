@@ -92,7 +92,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
         assert "first use: installing Pants" in result.stderr
     yield launcher
     for file in launcher.root.glob(".pids/*/pantsd/pid"):
-        os.kill(int(file.read_text()), signal.SIGKILL)
+        # A daemon that is about to end has emptied its file.
+        if pid := file.read_text().strip():
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def test_two_first_uses_at_once_leave_one_installation(installed: Launcher) -> None:

@@ -1,4 +1,4 @@
-"""Runs by the local runner that must fail, and tell why; and pods in the Docker engine."""
+"""Tests of local runs that fail, and of pods in the Docker engine."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def change(tree: Tree, config: str, **values: Any) -> None:
     path.write_text(json.dumps(content))
 
 
-# Tasks that fail and skip in one run, in place of the usecase's own objective.
+# An objective with tasks that fail and a task that skips.
 PROBE = "maxaidags/finance/credit_risk/probe"
 DAG = """\
 from maxairesources.dagfactory import DAGFactory
@@ -153,7 +153,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run_pod(first: str, then: str) -> Any:
     """Run an init container and a container with the same volumes; return the XCom."""
     volumes: dict[str, Any] = {
-        "work": {"emptyDir": {}},
+        "scratch": {"emptyDir": {}},
         "keep": {"persistentVolumeClaim": {"claimName": "models"}},
         "db": {"secret": {"secretName": "db"}},
     }
@@ -185,14 +185,14 @@ def run_pod(first: str, then: str) -> Any:
 
 
 def test_volumes_and_secrets_in_the_engine(engine: Path) -> None:
-    first = "echo one > /work/a; cat /db/password > /keep/file; ! touch /db/new"
+    first = "echo one > /scratch/a; cat /db/password > /keep/file; ! touch /db/new"
     then = """
         test "$PASSWORD" = "$(printf 'a\\nb')"
-        test "$(cat /work/a)" = one
+        test "$(cat /scratch/a)" = one
         echo '{"a": 1}' > /airflow/xcom/return.json
     """
     assert run_pod(first, then) == {"a": 1}
-    # The claim stays, and belongs to whoever runs this.
+    # The folder of the claim stays, and belongs to the user who runs the test.
     kept = engine / "data/volumes/models/file"
     assert kept.read_text() == "a\nb\n" and kept.stat().st_uid == os.getuid()
     assert list((engine / "home").iterdir()) == []

@@ -166,7 +166,7 @@ def remove_containers(run: str) -> None:
 def common_arguments() -> list[str]:
     """Return the arguments of `docker run` that all tasks have.
 
-    What a task writes belongs to whoever runs it.
+    A task's output belongs to the user who starts the run.
     """
     user = f"{os.getuid()}:{os.getgid()}"
     # By their names alone, so that no list of processes shows a secret.

@@ -34,8 +34,7 @@ from maxairesources.pods import mistakes_in_pod
 _CONTAINER = "spec.containers[]"
 
 # What is done with a field, and why. Whatever is not here is refused; what stands here
-# as refused is only explained better. A field of an init container is done as that of a
-# container.
+# as refused is only explained better. Init containers have the same fields as containers.
 _RUN = "run: `docker run` is told the same"
 _FOLDER = "run: a folder of this machine is mounted"
 _FILES = "run: from files in local/"
