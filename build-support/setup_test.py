@@ -482,7 +482,7 @@ def test_a_drifted_base_is_told(tmp_path: Path) -> None:
     code, output = here.run("--check")
     assert code == 0
     assert "maxai/spark:abc (drifted: nothing built on it can be pushed)" in output
-    assert "accept its packages with `build-support/docker/base-image record`" in output
+    assert "accept its packages with `build-support/images/base-image record`" in output
     assert "`docker rmi maxai/spark:abc` and run setup again" in output
     assert "`docker rmi maxai/python" not in output
 

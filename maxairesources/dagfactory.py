@@ -9,8 +9,8 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from maxairesources.config_store.document import Wrong, parse
-from maxairesources.config_store.objective import (
+from maxairesources.configs.document import Wrong, parse
+from maxairesources.configs.objective import (
     KUBEPOD,
     SPARK,
     Launch,
@@ -19,8 +19,7 @@ from maxairesources.config_store.objective import (
     read_objective,
     to_argument,
 )
-from maxairesources.errors import InputError, json_path, nearest
-from maxairesources.operators import (
+from maxairesources.dags.operators import (
     OPERATORS,
     mistake_in_template,
     mistake_in_value,
@@ -28,6 +27,8 @@ from maxairesources.operators import (
     parameters,
     to_objects,
 )
+from maxairesources.errors import InputError
+from maxairesources.tree import json_path, nearest
 
 ROOT = "root"
 

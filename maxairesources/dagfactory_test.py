@@ -6,19 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
-
-# This module has to be the first to import Airflow.
+# isort: off
+# This module must be the first to import Airflow.
 from maxairesources.testing.dags import check_dag, load_dags, mistakes_in
 
+# isort: on
+import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from kubernetes.client import ApiClient
 
-from maxairesources.config_store.objective import in_json, to_argument
-from maxairesources.operators import OPERATORS
+from maxairesources.configs.objective import in_json, to_argument
+from maxairesources.dags.operators import OPERATORS
 
 # How long an example takes is a matter of the machine.
 _SLOW = HealthCheck.too_slow

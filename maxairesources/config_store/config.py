@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from maxairesources.config_store.credentials import Credentials
-from maxairesources.config_store.document import parse, validate
-from maxairesources.config_store.py_config import PyConfig
-from maxairesources.errors import InputError, nearest
+from maxairesources.configs.document import parse, validate
+from maxairesources.configs.py_config import PyConfig
+from maxairesources.errors import InputError
+from maxairesources.tree import nearest
 from maxairesources.utilities import storage
 
 # The folder of a pod in which Airflow's KubernetesPodOperator with do_xcom_push looks for

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from maxairesources.config_store import py_config
-from maxairesources.config_store.document import ConfigModel, Wrong, validate
-from maxairesources.config_store.py_config import Port
-from maxairesources.errors import InputError, nearest
+from maxairesources.configs import py_config
+from maxairesources.configs.document import ConfigModel, Wrong, validate
+from maxairesources.configs.py_config import Port
+from maxairesources.errors import InputError
+from maxairesources.tree import nearest
 
 # The largest seed that NumPy's older generator takes, which scikit-learn uses.
 _LARGEST = 2**32 - 1

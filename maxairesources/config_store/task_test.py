@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from maxairesources.config_store import task
-from maxairesources.config_store.py_config import Port
 from maxairesources.config_store.task import Arguments, read_task
+from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port, py_config
 

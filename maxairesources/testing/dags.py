@@ -36,9 +36,10 @@ from airflow.sdk import DAG  # noqa: E402
 from airflow.serialization.serialized_objects import DagSerialization  # noqa: E402
 from kubernetes.client import ApiClient  # noqa: E402
 
-from maxairesources.config_store import objective  # noqa: E402
-from maxairesources.operators import unmapped  # noqa: E402
-from maxairesources.pods import mistakes_in_pod  # noqa: E402
+from maxairesources.configs import objective  # noqa: E402
+from maxairesources.dags.operators import unmapped  # noqa: E402
+from maxairesources.dags.pods import mistakes_in_pod  # noqa: E402
+from maxairesources.launches import lacks_spark_image  # noqa: E402
 
 
 def load_dags(file: Path, deployment: str | None = None) -> DagBag:
@@ -98,7 +99,5 @@ def mistakes_in(dag: DAG) -> Iterator[str]:
             for mistake in mistakes_in_pod(pod):
                 yield f"task {task.task_id}: {mistake}"
         elif task.task_type == objective.SPARK:
-            keys = {"spark.kubernetes.container.image"}
-            keys.add("spark.kubernetes.driver.container.image")
-            if not keys & (task.conf or {}).keys():
+            if lacks_spark_image(task.conf or {}):
                 yield f"task {task.task_id}: spark.kubernetes.container.image is missing"

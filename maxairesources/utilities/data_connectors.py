@@ -28,7 +28,7 @@ import pandas as pd
 # Pandas reads and writes parquet through it; Pants sees what is imported only.
 import pyarrow  # noqa: F401
 
-from maxairesources.config_store.py_config import Port
+from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
 from maxairesources.utilities.ports import Place, find_port, unreadable

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from maxairesources.config_store.py_config import Port
+from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port
 from maxairesources.utilities.data_connectors import DataFrame

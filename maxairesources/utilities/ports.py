@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from maxairesources.config_store.document import validate
-from maxairesources.config_store.py_config import Port
+from maxairesources.configs.document import validate
+from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from maxairesources.config_store.py_config import Port
+from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port
 from maxairesources.utilities.ports import Place, find_port

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pandas.api import types
 
-from maxairesources.config_store.py_config import Port
+from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities.data_connectors import DataFrame, reading
 from maxairesources.utilities.ports import find_port

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from typing import Any, Iterable
 
-from marketplace import (
-    affected,
+from pants.engine.target import Target
+
+from marketplace.graph import (
     build_files,
-    changed_since,
-    changed_targets,
-    config_schemas,
-    conventions,
     dag_dependencies,
-    deploy,
     deployments,
-    docker_engine,
     dynamic_imports,
-    image_lookup,
-    image_sources,
-    image_tags,
-    known_targets,
     launch_configs,
-    local_runs,
-    parsed_build_files,
-    release,
     release_target,
     sources_below,
-    tested_images,
-    wheel_linters,
 )
-from pants.engine.target import Target
+from marketplace.lint import config_schemas, conventions, wheel_linters
+from marketplace.release import (
+    deploy,
+    docker_engine,
+    image_sources,
+    image_tags,
+    release,
+)
+from marketplace.run import local_runs, tested_images
+from marketplace.selection import (
+    affected,
+    changed_since,
+    changed_targets,
+    image_lookup,
+    known_targets,
+    parsed_build_files,
+)
 
 changed_since.install()
 docker_engine.install()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from local_runner.tree import Tree, figures, run_objective
+from maxaitools.local.testing import Tree, figures, run_objective
 
 
 def test_objective_has_the_figures_of_the_readme(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ default, but no default.
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from maxairesources.config_store.py_config import Port
+from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities.ports import find_port
 from maxairesources.utilities.tables import Kind, check_values, read_table

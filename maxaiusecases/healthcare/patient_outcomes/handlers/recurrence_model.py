@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from lifelines import CoxPHFitter
 
-from maxairesources.config_store.py_config import Port
+from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities.ports import find_port
 from maxairesources.utilities.tables import Kind, check_values, read_table

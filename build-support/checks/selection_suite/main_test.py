@@ -1,0 +1,95 @@
+"""Tests of the selection suite's own arithmetic, and of its second opinion."""
+
+from pathlib import Path
+
+import pytest
+
+from selection_suite.cases import CASES
+from selection_suite.clone import Clone
+from selection_suite.model import Model
+from selection_suite.outcome import Share, by_paths, generator
+
+FILES = {
+    "maxaiusecases/retail/Dockerfile": "",
+    "maxaiusecases/retail/requirements.txt": "",
+    "maxaiusecases/retail/requirements.lock": "",
+    "maxaiusecases/retail/image_test.py": "",
+    "maxaiusecases/retail/churn/handlers/score.py": "import maxairesources.errors",
+    "maxaiusecases/retail/churn/handlers/score_test.py": "",
+    "maxairesources/errors.py": "",
+    "maxairesources/unused.py": "",
+    "maxaiconfigs/retail/churn/kubepod_config.json": '{"image": "maxai/retail"}',
+    "maxaiconfigs/retail/churn/leavers/py_config.json": "{}",
+    "maxaidags/retail/churn/leavers/dag.py": "",
+    "maxaidags/retail/churn/leavers/dag_test.py": "",
+    "maxaidags/retail/churn/leavers/run_test.py": "",
+}
+IMAGE = "maxaiusecases/retail:image"
+IMAGE_TEST = "maxaiusecases/retail/image_test.py:tests"
+DAG_TEST = "maxaidags/retail/churn/leavers/dag_test.py:tests"
+RUN_TEST = "maxaidags/retail/churn/leavers/run_test.py:tests"
+HANDLER_TEST = "maxaiusecases/retail/churn/handlers/score_test.py:tests"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    (tmp_path / "root").mkdir()
+    clone = Clone.__new__(Clone)
+    clone.folder = tmp_path / "root"
+    clone.git("init", "--quiet")
+    for path, content in FILES.items():
+        clone.write(path, content)
+    clone.commit("Base")
+    return clone
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("maxaiusecases/retail/Dockerfile", {IMAGE, IMAGE_TEST, RUN_TEST}),
+        (
+            "maxaiusecases/retail/requirements.lock",
+            {IMAGE, IMAGE_TEST, RUN_TEST, HANDLER_TEST},
+        ),
+        ("maxaiusecases/retail/churn/handlers/score_test.py", {HANDLER_TEST}),
+        ("maxairesources/errors.py", {IMAGE, IMAGE_TEST, RUN_TEST}),
+        ("maxairesources/unused.py", set()),
+        ("maxaiconfigs/retail/churn/leavers/py_config.json", {DAG_TEST, RUN_TEST}),
+        ("maxaidags/retail/churn/leavers/dag.py", {DAG_TEST, RUN_TEST}),
+    ],
+)
+def test_a_change_affects_what_is_made_from_it(
+    clone: Clone, path: str, expected: set[str]
+) -> None:
+    model = Model(clone, [])
+    before = model.digests()
+    clone.append(path, "\n")
+    clone.commit("Change")
+    after = model.digests()
+    assert {each for each in after if before[each] != after[each]} == expected
+
+
+def test_path_filter_knows_folders_only() -> None:
+    known = [IMAGE, IMAGE_TEST, DAG_TEST, "build-support:local_test"]
+    assert by_paths(["maxaiconfigs/retail/churn/a.json"], known) == {
+        IMAGE_TEST,
+        DAG_TEST,
+    }
+    assert by_paths(["maxairesources/unused.py"], known) == {*known[:3]}
+    assert by_paths(["build-support/setup", "pants.toml"], known) == set()
+
+
+def test_nothing_selected_of_nothing_is_exact() -> None:
+    assert (Share().recall, Share().over) == (1, 1)
+    assert Share(selected=1).over == float("inf")
+    assert Share(affected=2, selected=3, hit=1).recall == 0.5
+
+
+def test_generators_stand_for_their_targets() -> None:
+    assert generator("a/b_test.py:tests@resolve=c") == "a:tests@resolve=c"
+    assert generator("a:image") == "a:image"
+
+
+def test_cases_have_names_of_their_own() -> None:
+    names = [case.name for case in CASES]
+    assert len(names) == len({*names})

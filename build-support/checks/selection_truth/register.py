@@ -1,0 +1,163 @@
+"""The goal `digests`: what every image and every test is made from, as one hash each, and the
+content tags of the images.
+
+Two commits with the same digest give the same image, or run the same test on the same input,
+so what differs is what a change really affects. Nothing in here asks for dependents, and
+nothing is built with Docker. Only the suite beside this package loads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, Iterable, Iterator
+
+from pants.backend.docker.goals.package_image import DockerPackageFieldSet
+from pants.backend.docker.target_types import (
+    DockerImageRepositoryField,
+    DockerImageTarget,
+)
+from pants.backend.docker.util_rules.docker_build_context import (
+    DockerBuildContext,
+    DockerBuildContextRequest,
+)
+from pants.backend.python.goals import pytest_runner
+from pants.backend.python.subsystems.pytest import PythonTestFieldSet
+from pants.backend.python.target_types import PythonTestTarget
+from pants.core.goals.test import RuntimePackageDependenciesField, TestRequest
+from pants.core.util_rules.partitions import Partitions
+from pants.engine.console import Console
+from pants.engine.fs import DigestContents, PathGlobs
+from pants.engine.goal import Goal, GoalSubsystem
+from pants.engine.rules import Get, MultiGet, collect_rules, goal_rule
+from pants.engine.target import Target, Targets
+from pants.engine.unions import UnionMembership
+
+from marketplace.release.image_tags import TaggedImage
+
+_IMAGE_TEST = re.compile(r"maxaiusecases/([^/]+)/image_test\.py")
+_RUN_TEST = re.compile(r"maxaidags/([^/]+/[^/]+)/[^/]+/run_test\.py")
+
+
+class DigestsSubsystem(GoalSubsystem):
+    name = "digests"
+    help = "Prints a digest of what each image and each test is made from, as JSON."
+
+
+class Digests(Goal):
+    subsystem_cls = DigestsSubsystem
+    environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
+
+
+@goal_rule
+async def print_digests(
+    targets: Targets, unions: UnionMembership, console: Console
+) -> Digests:
+    # Built images would be inputs of their tests; their content tags stand for them.
+    for request in unions.get(pytest_runner.PytestPluginSetupRequest):
+        request.is_applicable = classmethod(lambda cls, target: False)  # type: ignore[assignment]
+
+    images = [target for target in targets if isinstance(target, DockerImageTarget)]
+    contexts = await MultiGet(
+        Get(DockerBuildContext, DockerBuildContextRequest(address=image.address))
+        for image in images
+    )
+    tags = {
+        str(image[DockerImageRepositoryField].value): str(
+            context.interpolation_context["pants"]["hash"]  # type: ignore[index]
+        )
+        for image, context in zip(images, contexts)
+    }
+
+    tests = [target for target in targets if isinstance(target, PythonTestTarget)]
+    partitions = await Get(
+        Partitions,
+        TestRequest.PartitionRequest,
+        pytest_runner.PyTestRequest.PartitionRequest(
+            tuple(map(PythonTestFieldSet.create, tests))
+        ),
+    )
+    setups = await MultiGet(
+        Get(
+            pytest_runner.TestSetup,
+            pytest_runner.TestSetupRequest(
+                partition.elements, partition.metadata, is_debug=False
+            ),
+        )
+        for partition in partitions
+    )
+    processes = {
+        field_set.address: setup.process
+        for partition, setup in zip(partitions, setups)
+        for field_set in partition.elements
+    }
+    configs = await Get(DigestContents, PathGlobs(["maxaiconfigs/*/*/*_config*.json"]))
+    named = {
+        (file.path.split("/", 1)[1].rpartition("/")[0], repository)
+        for file in configs
+        for repository in _images_in(json.loads(file.content))
+    }
+    tagged = await MultiGet(
+        Get(TaggedImage, DockerPackageFieldSet, DockerPackageFieldSet.create(image))
+        for image in images
+    )
+    digests = {
+        **{f"tag of {image.address}": each.tag for image, each in zip(images, tagged)},
+        **{image.address.spec: tags[_repository(image)] for image in images},
+        **{
+            test.address.spec: _hash(
+                processes[test.address],
+                {name: tags.get(name) for name in _images_of(test, named)},
+            )
+            for test in tests
+        },
+    }
+    console.print_stdout(json.dumps(digests))
+    return Digests(exit_code=0)
+
+
+def _repository(image: Target) -> str:
+    return str(image[DockerImageRepositoryField].value)
+
+
+def _images_in(config: Any, key: str = "") -> Iterator[str]:
+    """The repositories of all images that a launch config names, wherever it does."""
+    if isinstance(config, dict):
+        for name, value in config.items():
+            yield from _images_in(value, name)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _images_in(value)
+    elif key == "image" or key.endswith("container.image"):
+        yield str(config).partition(":")[0]
+
+
+def _images_of(test: Target, named: set[tuple[str, str]]) -> list[str]:
+    """The repositories of the images that a test runs."""
+    path = test.address.filename if test.address.is_file_target else ""
+    declared = test[RuntimePackageDependenciesField].value or ()
+    found = {
+        f"maxai/{match[1]}"
+        for address in declared
+        if (match := re.search(r"maxaiusecases/([^/:]+):image$", address))
+    }
+    if match := _IMAGE_TEST.fullmatch(path):
+        found.add(f"maxai/{match[1]}")
+    if match := _RUN_TEST.fullmatch(path):
+        found |= {repository for usecase, repository in named if usecase == match[1]}
+    return sorted(found)
+
+
+def _hash(process: Any, tags: dict[str, str | None]) -> str:
+    parts = (
+        *(process.argv, sorted(process.env.items()), process.input_digest),
+        *(process.immutable_input_digests, process.append_only_caches),
+        *(process.working_directory, process.output_files, process.output_directories),
+        tags,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def rules() -> Iterable[Any]:
+    return collect_rules()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+from pants.core.goals.tailor import AllOwnedSources, PutativeTarget, PutativeTargets
+from pants.testutil.rule_runner import QueryRule, RuleRunner
+
+from marketplace.graph import build_files, launch_configs
+from marketplace.graph.build_files import FIRST, MarketplaceTargetsRequest
+
+FILES = {
+    "maxaiusecases/retail/Dockerfile": "",
+    "maxaiusecases/retail/churn/handlers/Dockerfile": "",
+    "maxaiconfigs/retail/churn/kubepod_config.json": "",
+    "maxaiconfigs/retail/churn/kubepod_config.prod.json": "",
+    "maxaiconfigs/retail/churn/weekly/py_config.json": "",
+    "maxaidags/retail/churn/weekly/py_config.json": "",
+    "other/spark_config.json": "",
+}
+
+
+def stanzas(owned: list[str]) -> dict[str, str]:
+    """What `tailor` would write for FILES, by folder, if targets own some of them."""
+    rule_runner = RuleRunner(
+        rules=[
+            *build_files.rules(),
+            QueryRule(PutativeTargets, [MarketplaceTargetsRequest, AllOwnedSources]),
+        ],
+        target_types=[launch_configs.LaunchConfigsTarget],
+    )
+    rule_runner.write_files(FILES)
+    folders = tuple(sorted({path.rpartition("/")[0] for path in FILES}))
+    found = rule_runner.request(
+        PutativeTargets, [MarketplaceTargetsRequest(folders), AllOwnedSources(owned)]
+    )
+    return {target.path: target.generate_build_file_stanza("    ") for target in found}
+
+
+def test_each_level_gets_its_targets() -> None:
+    assert stanzas([]) == {
+        "maxaiusecases/retail": 'marketplace_domain(\n    name="_domain",\n)\n',
+        "maxaiconfigs/retail/churn": "launch_configs()\n",
+        "maxaiconfigs/retail/churn/weekly": (
+            'files(\n    sources=[\n        "*.json",\n    ],\n)\n'
+        ),
+    }
+
+
+def test_what_has_an_owner_gets_none() -> None:
+    assert stanzas(list(FILES)) == {}
+
+
+@pytest.mark.parametrize("domain", ["a", "retail", "zoo"])
+def test_the_macro_comes_before_the_targets_that_its_defaults_are_for(
+    domain: str,
+) -> None:
+    path = f"maxaiusecases/{domain}"
+    macro = PutativeTarget(path, FIRST, "marketplace_domain", (), ())
+    sources = PutativeTarget(path, domain, "python_sources", (), ())
+    tests = PutativeTarget(path, "tests", "python_tests", (), ())
+    assert [*PutativeTargets([tests, sources, macro])][0] == macro

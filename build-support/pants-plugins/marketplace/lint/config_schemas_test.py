@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+from pants.testutil.option_util import create_subsystem
+from pants.testutil.rule_runner import run_rule_with_mocks
+
+from marketplace.lint.config_schemas import (
+    ConfigSchemas,
+    ConfigSchemasRequest,
+    partition,
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("maxairesources/configs/py_config.py", True),
+        ("maxairesources/configs/schemas/py_config.json", True),
+        ("maxairesources/dags/operators.py", True),
+        ("3rdparty/python/airflow.lock", True),
+        ("maxairesources/dagfactory.py", False),
+        ("maxaiconfigs/retail/customer360/spark_config.json", False),
+    ],
+)
+def test_schemas_are_written_when_their_sources_are_given(
+    file: str, expected: bool
+) -> None:
+    request = ConfigSchemasRequest.PartitionRequest(("README.md", file))
+    subsystem = create_subsystem(ConfigSchemas, skip=False)
+    partitions = run_rule_with_mocks(partition, rule_args=[request, subsystem])
+    assert [p.elements for p in partitions] == (
+        [
+            (
+                "maxairesources/configs/schemas/kubepod_config.json",
+                "maxairesources/configs/schemas/py_config.json",
+                "maxairesources/configs/schemas/spark_config.json",
+            )
+        ]
+        if expected
+        else []
+    )

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+from pants.core.util_rules.partitions import Partitions
+from pants.engine.environment import EnvironmentName
+from pants.testutil.rule_runner import QueryRule, RuleRunner
+
+from marketplace.lint import wheel_linters
+from marketplace.lint.wheel_linters import WheelLintersRequest
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        (".github/workflows/main.yml", "", "check-jsonschema codespell zizmor"),
+        (".github/actions/pants/action.yml", "", "codespell zizmor"),
+        ("docs/workflows/main.yml", "", "codespell"),
+        ("maxaiusecases/retail/Dockerfile", "FROM x", "hadolint"),
+        ("pants", "#!/usr/bin/env bash", "shellcheck"),
+        ("build-support/checks/run", "#!/bin/sh", "shellcheck"),
+        ("build-support/images/recipe.sh", "", "codespell shellcheck"),
+        ("build-support/macros.py", "", "codespell ruff"),
+        ("build-support/images/base-image", "#!/usr/bin/env python3", "ruff"),
+        ("maxaiusecases/retail/README.md", "", "codespell"),
+        ("maxaiusecases/retail/BUILD", "", "codespell"),
+        ("maxaiusecases/retail/requirements.lock", "", ""),
+    ],
+)
+def test_each_file_has_its_linters(path: str, text: str, expected: str) -> None:
+    rule_runner = RuleRunner(
+        rules=[
+            *wheel_linters.rules(),
+            QueryRule(
+                Partitions, [WheelLintersRequest.PartitionRequest, EnvironmentName]
+            ),
+        ]
+    )
+    rule_runner.write_files({path: text})
+    request = WheelLintersRequest.PartitionRequest((path,))
+    partitions = rule_runner.request(Partitions, [request])
+    assert " ".join(each.metadata.command for each in partitions) == expected

@@ -1,0 +1,200 @@
+"""The target `image_sources`: the files that a domain's image gets, beside its packages.
+
+They are the handlers, what they import of this repository, data files, and the part of the
+domain's lock that the handlers need. All of it is known without installing anything.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping
+
+from pants.backend.python.subsystems.setup import PythonSetup
+from pants.backend.python.target_types import (
+    PythonRequirementResolveField,
+    PythonRequirementsField,
+    PythonSourceField,
+)
+from pants.core.target_types import FileSourceField, ResourceSourceField
+from pants.core.util_rules.source_files import SourceFiles, SourceFilesRequest
+from pants.engine.addresses import Address
+from pants.engine.fs import (
+    AddPrefix,
+    CreateDigest,
+    Digest,
+    DigestContents,
+    Directory,
+    FileContent,
+    MergeDigests,
+    PathGlobs,
+    Snapshot,
+)
+from pants.engine.rules import Get, collect_rules, rule
+from pants.engine.target import (
+    COMMON_TARGET_FIELDS,
+    Dependencies,
+    GeneratedSources,
+    GenerateSourcesRequest,
+    SourcesField,
+    Target,
+    TransitiveTargets,
+    TransitiveTargetsRequest,
+)
+from pants.engine.unions import UnionRule
+
+# Where a Dockerfile finds the files, and the name of the lock among them.
+FOLDER = "sources"
+LOCK = "requirements.lock"
+_FOLDERS = ("maxairesources", "maxaiusecases")
+
+
+class InvalidLock(Exception):
+    """A lock lacks a package that the handlers import; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A package in a lock: its lines without comments, and the packages that need it."""
+
+    lines: tuple[str, ...]
+    needed_by: frozenset[str]
+
+
+class ImageSourcesDependenciesField(Dependencies):
+    pass
+
+
+class ImageSourcesField(SourcesField):
+    alias = "_sources"
+    help = "Has no files of its own."
+
+
+class ImageSources(Target):
+    alias = "image_sources"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        ImageSourcesDependenciesField,
+        ImageSourcesField,
+    )
+    help = (
+        f"All sources and files of its dependencies, for a docker_image: in {FOLDER}/ of the "
+        f"build context. {FOLDER}/{LOCK} has the versions and hashes of all packages that "
+        "they need."
+    )
+
+
+class GenerateImageSourcesRequest(GenerateSourcesRequest):
+    input = ImageSourcesField
+    output = FileSourceField
+
+
+@dataclass(frozen=True)
+class ContentsRequest:
+    """Asks for what the dependencies of a target amount to."""
+
+    address: Address
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The sources and files of all dependencies, and the lock of the packages they need."""
+
+    sources: Digest
+    lock: str
+
+
+@rule
+async def find_contents(
+    request: ContentsRequest, python_setup: PythonSetup
+) -> Contents:
+    closure = await Get(TransitiveTargets, TransitiveTargetsRequest([request.address]))
+    sources = await Get(
+        SourceFiles,
+        SourceFilesRequest(
+            [target.get(SourcesField) for target in closure.dependencies],
+            for_sources_types=(PythonSourceField, FileSourceField, ResourceSourceField),
+        ),
+    )
+    needed = {
+        (target[PythonRequirementResolveField].normalized_value(python_setup), each)
+        for target in closure.dependencies
+        if target.has_field(PythonRequirementsField)
+        for each in target[PythonRequirementsField].value
+    }
+    text = ""
+    for resolve in sorted({resolve for resolve, _ in needed}):
+        path = python_setup.resolves[resolve]
+        (lock,) = await Get(DigestContents, PathGlobs([path]))
+        listed = sorted(f"# {each}\n" for of, each in needed if of == resolve)
+        # A requirement whose marker does not hold is not in the lock.
+        names = [
+            r.project_name for of, r in needed if of == resolve and ";" not in str(r)
+        ]
+        text += "".join(listed) + select(path, lock.content.decode(), names)
+    return Contents(sources.snapshot.digest, text)
+
+
+@rule
+async def generate_image_sources(
+    request: GenerateImageSourcesRequest,
+) -> GeneratedSources:
+    address = request.protocol_target.address
+    contents = await Get(Contents, ContentsRequest(address))
+    lock = FileContent(LOCK, contents.lock.encode())
+    # A Dockerfile copies both folders, even when there is nothing in them yet.
+    folders = map(Directory, _FOLDERS)
+    lock_digest = await Get(Digest, CreateDigest([lock, *folders]))
+    merged = await Get(Digest, MergeDigests([contents.sources, lock_digest]))
+    return GeneratedSources(await Get(Snapshot, AddPrefix(merged, FOLDER)))
+
+
+def select(path: str, lock: str, names: Iterable[str]) -> str:
+    """The entries of a lock for packages of these names and all that those need.
+
+    Raises InvalidLock when one of them is not in the lock.
+    """
+    locked = parse_lock(lock)
+    wanted = {normalize(name) for name in names}
+    for name in sorted(wanted - locked.keys()):
+        raise InvalidLock(f"{path}: {name} is not in it; refresh it: ./pants lock")
+    size = 0
+    while size != len(wanted):
+        size = len(wanted)
+        wanted |= {
+            n for n, each in locked.items() if not wanted.isdisjoint(each.needed_by)
+        }
+    return "".join(f"{line}\n" for n in sorted(wanted) for line in locked[n].lines)
+
+
+def parse_lock(text: str) -> Mapping[str, Locked]:
+    """The packages of a lock that uv has written, by name."""
+    entries: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if found := re.match(r"([\w.-]+)==", line):
+            entries[normalize(found[1])] = []
+        if entries and line.strip():
+            [*entries.values()][-1].append(line)
+    return {
+        name: Locked(
+            tuple(line for line in lines if not line.startswith("    #")),
+            frozenset(
+                normalize(found[1])
+                for line in lines
+                if (found := re.match(r"    #(?: via)? +([\w.-]+)", line))
+            ),
+        )
+        for name, lines in entries.items()
+    }
+
+
+def normalize(name: str) -> str:
+    """The one spelling of a package's name: PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def rules() -> Iterable[Any]:
+    return [
+        *collect_rules(),
+        UnionRule(GenerateSourcesRequest, GenerateImageSourcesRequest),
+    ]

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from marketplace.release.image_sources import InvalidLock, parse_lock, select
+
+LOCK = """\
+# Compiled from requirements.txt
+aiohttp==3.14.5 ; python_version >= '3.9' \\
+    --hash=sha256:01 \\
+    --hash=sha256:02
+    # via s3fs
+numpy==2.3 \\
+    --hash=sha256:03
+    # via
+    #   -r requirements.txt
+    #   pandas
+    #   scikit-learn
+pandas==2.3.3 \\
+    --hash=sha256:04
+    # via -r requirements.txt
+s3fs==2026.1 \\
+    --hash=sha256:05
+    # via -r requirements.txt
+scikit-learn==1.7 \\
+    --hash=sha256:06
+    # via -r requirements.txt
+threadpoolctl==3.6 \\
+    --hash=sha256:07
+    # via scikit-learn
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], []),
+        (["numpy"], ["numpy"]),
+        (["pandas"], ["numpy", "pandas"]),
+        (["s3fs"], ["aiohttp", "s3fs"]),
+        (["Scikit_Learn"], ["numpy", "scikit-learn", "threadpoolctl"]),
+    ],
+)
+def test_packages_bring_what_they_need(names: list[str], expected: list[str]) -> None:
+    assert [*parse_lock(select("x.lock", LOCK, names))] == expected
+
+
+def test_an_entry_keeps_its_version_marker_and_hashes() -> None:
+    assert select("x.lock", LOCK, ["aiohttp"]) == (
+        "aiohttp==3.14.5 ; python_version >= '3.9' \\\n"
+        "    --hash=sha256:01 \\\n    --hash=sha256:02\n"
+    )
+
+
+def test_circles_end() -> None:
+    lock = "a==1\n    # via b\nb==1\n    # via a\n"
+    assert [*parse_lock(select("x.lock", lock, ["a"]))] == ["a", "b"]
+
+
+def test_a_package_that_is_not_locked_is_named() -> None:
+    with pytest.raises(InvalidLock, match="x.lock: polars is not in it; refresh it: "):
+        select("x.lock", LOCK, ["polars"])

@@ -1,0 +1,253 @@
+"""Packages the release: `package //:release` writes it to dist/release/<id>/.
+
+The id hashes the manifest, and the manifest all the rest, so the same content has the same id
+on every machine, and a release is never another one. What differs from build to build or from
+place to place, such as a commit, a date or a registry, is therefore no part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping
+
+from pants.backend.docker.goals.package_image import DockerPackageFieldSet
+from pants.backend.docker.target_types import DockerImageSourceField, DockerImageTarget
+from pants.backend.python.target_types import PythonSourceField
+from pants.core.goals.package import (
+    BuiltPackage,
+    BuiltPackageArtifact,
+    OutputPathField,
+    PackageFieldSet,
+)
+from pants.core.target_types import FileSourceField, ResourceSourceField
+from pants.core.util_rules.source_files import SourceFiles, SourceFilesRequest
+from pants.engine.addresses import Addresses, UnparsedAddressInputs
+from pants.engine.collection import Collection
+from pants.engine.fs import CreateDigest, Digest, DigestContents, FileContent
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.target import (
+    HydratedSources,
+    HydrateSourcesRequest,
+    SourcesField,
+    TransitiveTargets,
+    TransitiveTargetsRequest,
+    UnexpandedTargets,
+)
+from pants.engine.unions import UnionRule
+from pants.util.logging import LogLevel
+
+from marketplace.graph.launch_configs import LaunchesField
+from marketplace.graph.release_target import ReleaseDependenciesField
+from marketplace.release.image_tags import TaggedImage
+from maxairesources.tree import CONFIGS, DAG_FILE, DAGS
+
+_LIBRARY = "maxairesources"
+# Airflow looks for DAGs in all Python files of a release but these, in the syntax of .gitignore.
+AIRFLOWIGNORE = "/maxaiconfigs/\n/maxairesources/\n/maxaiusecases/\n"
+
+_ARG = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.I | re.M)
+_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.I | re.M)
+
+
+class NoRelease(Exception):
+    """No release can be made; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class ReleaseFieldSet(PackageFieldSet):
+    required_fields = (ReleaseDependenciesField,)
+
+    dependencies: ReleaseDependenciesField
+    output_path: OutputPathField
+
+
+@dataclass(frozen=True)
+class ReleasedImage:
+    """The image of a domain; `base` is the image that it is made from."""
+
+    domain: str
+    base: str
+    tagged: TaggedImage
+
+
+@dataclass(frozen=True)
+class ReleasedImagesRequest:
+    """Asks for the images among what launch configs launch."""
+
+    launches: tuple[LaunchesField, ...]
+
+
+class ReleasedImages(Collection[ReleasedImage]):
+    pass
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release: `digest` has it at `path`, which ends with its id."""
+
+    path: str
+    digest: Digest
+    images: ReleasedImages
+
+
+@rule(desc="Tag the images of the release")
+async def find_released_images(request: ReleasedImagesRequest) -> ReleasedImages:
+    launched = await MultiGet(
+        Get(Addresses, UnparsedAddressInputs, field.to_unparsed_address_inputs())
+        for field in request.launches
+    )
+    # A config launches handlers too, and several launch the same image.
+    addresses = sorted({address for addresses in launched for address in addresses})
+    targets = await Get(UnexpandedTargets, Addresses(addresses))
+    field_sets = [
+        DockerPackageFieldSet.create(target)
+        for target in targets
+        if isinstance(target, DockerImageTarget)
+    ]
+    tagged = await MultiGet(
+        Get(TaggedImage, DockerPackageFieldSet, each) for each in field_sets
+    )
+    sources = await MultiGet(
+        Get(
+            HydratedSources,
+            HydrateSourcesRequest(
+                each.source,
+                for_sources_types=(DockerImageSourceField,),
+                enable_codegen=True,
+            ),
+        )
+        for each in field_sets
+    )
+    dockerfiles = await MultiGet(
+        Get(DigestContents, Digest, each.snapshot.digest) for each in sources
+    )
+    return ReleasedImages(
+        ReleasedImage(
+            image.field_set.address.spec_path.rpartition("/")[2],
+            base_of(dockerfile.content.decode()),
+            image,
+        )
+        for image, (dockerfile,) in zip(tagged, dockerfiles)
+    )
+
+
+@rule(desc="Build the release", level=LogLevel.DEBUG)
+async def build_release(field_set: ReleaseFieldSet) -> Release:
+    closure = await Get(
+        TransitiveTargets, TransitiveTargetsRequest([field_set.address])
+    )
+    sources, images = await MultiGet(
+        Get(
+            SourceFiles,
+            SourceFilesRequest(
+                [target.get(SourcesField) for target in closure.dependencies],
+                for_sources_types=(
+                    FileSourceField,
+                    PythonSourceField,
+                    ResourceSourceField,
+                ),
+            ),
+        ),
+        Get(
+            ReleasedImages,
+            ReleasedImagesRequest(
+                tuple(
+                    target[LaunchesField]
+                    for target in closure.dependencies
+                    if target.has_field(LaunchesField)
+                )
+            ),
+        ),
+    )
+    contents = await Get(DigestContents, Digest, sources.snapshot.digest)
+    files = {".airflowignore": AIRFLOWIGNORE.encode()}
+    for file in contents:
+        if is_released(file.path, field_set.address.spec):
+            files[file.path] = file.content
+    for image in images:
+        files[f"maxaiusecases/{image.domain}/image.json"] = as_json(
+            {
+                "base": image.base,
+                "repository": image.tagged.repository,
+                "tag": image.tagged.tag,
+            }
+        )
+    manifest = make_manifest(
+        files, {image.domain: image.tagged.tag for image in images}
+    )
+    if not manifest["dags"]:
+        raise NoRelease(
+            f"{field_set.address}: there is no {DAGS}/<domain>/<usecase>/<objective>/dag.py "
+            "to release; `./pants new` writes a usecase with one"
+        )
+    files["manifest.json"] = as_json(manifest)
+    folder = field_set.output_path.value_or_default(file_ending=None)
+    path = f"{folder}/{hashlib.sha256(files['manifest.json']).hexdigest()[:16]}"
+    # A file gets no other mode than that of all, whatever it has in the repository.
+    digest = await Get(
+        Digest,
+        CreateDigest(
+            FileContent(f"{path}/{name}", content) for name, content in files.items()
+        ),
+    )
+    return Release(path, digest, images)
+
+
+@rule
+async def package_release(field_set: ReleaseFieldSet) -> BuiltPackage:
+    release = await Get(Release, ReleaseFieldSet, field_set)
+    return BuiltPackage(release.digest, (BuiltPackageArtifact(release.path),))
+
+
+def base_of(dockerfile: str) -> str:
+    """The image that the last stage of a Dockerfile is made from, be it by other stages."""
+    defaults = dict(_ARG.findall(dockerfile))
+    stages: dict[str, str] = {}
+    base = ""
+    for image, stage in _FROM.findall(dockerfile):
+        image = re.sub(
+            r"\$\{?(\w+)\}?", lambda found: defaults.get(found[1], found[0]), image
+        )
+        base = stages.get(image, image)
+        stages[stage] = base
+    return base
+
+
+def is_released(path: str, address: str) -> bool:
+    """Whether a release holds a file that DAGs and configs depend on.
+
+    Raises NoRelease when a DAG would miss it there.
+    """
+    if path.startswith(f"{CONFIGS}/"):
+        return path.endswith(".json")
+    if path.startswith((f"{DAGS}/", f"{_LIBRARY}/")):
+        return True
+    raise NoRelease(
+        f"{address}: a DAG depends on {path}, which no release holds; move it into {_LIBRARY}"
+    )
+
+
+def make_manifest(
+    files: Mapping[str, bytes], images: Mapping[str, str]
+) -> dict[str, Any]:
+    """What a release is: the ids of its DAGs, the hashes of its files, and its images' tags."""
+    dags = [found.groups() for path in files if (found := DAG_FILE.fullmatch(path))]
+    return {
+        "dags": {"/".join(names): ".".join(names) for names in dags},
+        "files": {
+            path: hashlib.sha256(content).hexdigest() for path, content in files.items()
+        },
+        "images": dict(images),
+    }
+
+
+def as_json(value: Any) -> bytes:
+    """The one text that a value has, so that the same value is the same file."""
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+
+
+def rules() -> Iterable[Any]:
+    return [*collect_rules(), UnionRule(PackageFieldSet, ReleaseFieldSet)]

@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pants.backend.docker.goals.package_image import DockerPackageFieldSet
+from pants.backend.docker.target_types import DockerImageTarget
+from pants.backend.python.dependency_inference import rules as python_inference
+from pants.backend.python.target_types import (
+    PythonSourcesGeneratorTarget,
+    PythonTestsGeneratorTarget,
+)
+from pants.backend.python.target_types_rules import rules as python_target_rules
+from pants.core.goals import package
+from pants.core.target_types import FilesGeneratorTarget, FileTarget, ResourceTarget
+from pants.core.target_types import rules as core_target_rules
+from pants.core.util_rules import source_files
+from pants.engine.addresses import Address
+from pants.engine.fs import (
+    Digest,
+    DigestContents,
+    DigestEntries,
+    FileEntry,
+    PathGlobs,
+)
+from pants.engine.internals.scheduler import ExecutionError
+from pants.engine.rules import Get, rule
+from pants.testutil.rule_runner import QueryRule, RuleRunner
+
+from marketplace.graph import launch_configs, release_target
+from marketplace.release import release
+from marketplace.release.image_tags import TaggedImage
+from marketplace.release.release import Release, ReleaseFieldSet, base_of
+
+CODE = "python_sources()\npython_tests(name='tests')\n"
+HANDLERS = "maxaiusecases/retail/churn/handlers"
+CONFIGS, DAG = "maxaiconfigs/retail/churn", "maxaidags/retail/churn/weekly"
+KUBEPOD = {
+    "tasks": [
+        {
+            "conf": {
+                "image": "maxai/retail",
+                "arguments": [f"{HANDLERS}/fit".replace("/", ".")],
+            }
+        }
+    ]
+}
+FILES: dict[str, Any] = {
+    "BUILD": "marketplace_release(name='release')",
+    "maxaiusecases/retail/BUILD": "docker_image(name='image', repository='maxai/retail')",
+    "maxaiusecases/retail/Dockerfile": "FROM maxai/spark:1 AS deps\nFROM maxai/spark:2\n",
+    "maxaiusecases/retail/README.md": "",
+    f"{HANDLERS}/BUILD": CODE,
+    f"{HANDLERS}/fit.py": "",
+    f"{HANDLERS}/fit_test.py": "",
+    f"{CONFIGS}/BUILD": "launch_configs()",
+    f"{CONFIGS}/kubepod_config.json": json.dumps(KUBEPOD),
+    f"{CONFIGS}/kubepod_config.prod.json": "{}",
+    f"{CONFIGS}/weekly/BUILD": "files(sources=['*'])",
+    f"{CONFIGS}/weekly/notes.txt": "",
+    f"{CONFIGS}/weekly/py_config.json": "{}",
+    f"{CONFIGS}/weekly/py_config.dev.json": "{}",
+    "maxaidags/BUILD": "file(name='ignore', source='.airflowignore')",
+    "maxaidags/.airflowignore": "",
+    f"{DAG}/BUILD": CODE,
+    f"{DAG}/dag.py": "from maxairesources.dagfactory import DAGFactory\n",
+    f"{DAG}/dag_test.py": "import maxairesources.testing\n",
+    "maxairesources/BUILD": "python_sources(dependencies=[':table'])\n"
+    "resource(name='table', source='table.json')\n",
+    "maxairesources/__init__.py": "",
+    "maxairesources/dagfactory.py": "import maxairesources.store\n",
+    "maxairesources/store.py": "",
+    "maxairesources/table.json": "{}",
+    "maxairesources/testing.py": "",
+}
+RELEASED = {
+    ".airflowignore",
+    "maxaiusecases/retail/image.json",
+    f"{CONFIGS}/kubepod_config.json",
+    f"{CONFIGS}/kubepod_config.prod.json",
+    f"{CONFIGS}/weekly/py_config.json",
+    f"{CONFIGS}/weekly/py_config.dev.json",
+    f"{DAG}/dag.py",
+    "maxairesources/__init__.py",
+    "maxairesources/dagfactory.py",
+    "maxairesources/store.py",
+    "maxairesources/table.json",
+}
+
+
+@rule
+async def tag_by_the_handlers(field_set: DockerPackageFieldSet) -> TaggedImage:
+    """In place of the tag that the Docker backend makes, which takes a PEX for it."""
+    folder = field_set.address.spec_path
+    globs = PathGlobs([f"{folder}/*/handlers/*.py", f"!{folder}/*/handlers/*_test.py"])
+    contents = await Get(DigestContents, PathGlobs, globs)
+    tag = hashlib.sha256(repr(contents).encode()).hexdigest()
+    return TaggedImage(field_set, str(field_set.repository.value), tag)
+
+
+@pytest.fixture
+def rule_runner() -> RuleRunner:
+    result = RuleRunner(
+        rules=[
+            *core_target_rules(),
+            *launch_configs.rules(),
+            *package.rules(),
+            *python_inference.rules(),
+            *python_target_rules(),
+            *release.rules(),
+            *release_target.rules(),
+            *source_files.rules(),
+            tag_by_the_handlers,
+            QueryRule(DigestEntries, [Digest]),
+            QueryRule(Release, [ReleaseFieldSet]),
+        ],
+        target_types=[
+            DockerImageTarget,
+            FilesGeneratorTarget,
+            FileTarget,
+            ResourceTarget,
+            PythonSourcesGeneratorTarget,
+            PythonTestsGeneratorTarget,
+            launch_configs.LaunchConfigsTarget,
+            launch_configs.LaunchConfigTarget,
+            release_target.MarketplaceRelease,
+        ],
+    )
+    result.set_options(
+        ["--python-infer-use-rust-parser", "--python-infer-init-files=always"]
+    )
+    result.write_files(FILES)
+    return result
+
+
+def build(rule_runner: RuleRunner) -> Release:
+    target = rule_runner.get_target(Address("", target_name="release"))
+    return rule_runner.request(Release, [ReleaseFieldSet.create(target)])
+
+
+def contents(rule_runner: RuleRunner, built: Release) -> dict[str, bytes]:
+    files = rule_runner.request(DigestContents, [built.digest])
+    return {file.path[len(built.path) + 1 :]: file.content for file in files}
+
+
+def test_a_release_has_what_the_dags_need_and_nothing_else(
+    rule_runner: RuleRunner,
+) -> None:
+    files = contents(rule_runner, build(rule_runner))
+    assert files.keys() == {*RELEASED, "manifest.json"}
+    assert b"maxaidags" not in files[".airflowignore"]
+
+
+def test_the_manifest_says_all_that_a_release_is(rule_runner: RuleRunner) -> None:
+    built = build(rule_runner)
+    files = contents(rule_runner, built)
+    text = files.pop("manifest.json")
+    image = json.loads(files["maxaiusecases/retail/image.json"])
+    assert image == {
+        "base": "maxai/spark:2",
+        "repository": "maxai/retail",
+        "tag": image["tag"],
+    }
+    manifest = json.loads(text)
+    assert manifest == {
+        "dags": {"retail/churn/weekly": "retail.churn.weekly"},
+        "files": {
+            path: hashlib.sha256(content).hexdigest() for path, content in files.items()
+        },
+        "images": {"retail": image["tag"]},
+    }
+    assert text.decode() == json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+    assert built.path == f"release/{hashlib.sha256(text).hexdigest()[:16]}"
+
+
+def test_the_same_content_is_the_same_release(rule_runner: RuleRunner) -> None:
+    before = build(rule_runner)
+    # Neither the mode of a file nor what a release does not hold is its content.
+    for path in (f"{DAG}/dag.py", f"{CONFIGS}/kubepod_config.json"):
+        Path(rule_runner.build_root, path).chmod(0o755)
+    for path in (
+        f"{DAG}/dag_test.py",
+        f"{HANDLERS}/fit_test.py",
+        "maxaiusecases/retail/README.md",
+        "maxairesources/testing.py",
+        f"{CONFIGS}/weekly/notes.txt",
+    ):
+        rule_runner.write_files({path: "# Changed.\n"})
+    rule_runner.write_files({"BUILD": f"{FILES['BUILD']}  # Changed.\n"})
+    after = build(rule_runner)
+    assert (after.path, after.digest) == (before.path, before.digest)
+    entries = rule_runner.request(DigestEntries, [after.digest])
+    assert not any(isinstance(e, FileEntry) and e.is_executable for e in entries)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{CONFIGS}/kubepod_config.json",
+        f"{CONFIGS}/kubepod_config.prod.json",
+        f"{CONFIGS}/weekly/py_config.dev.json",
+        f"{DAG}/dag.py",
+        f"{HANDLERS}/fit.py",
+        "maxairesources/store.py",
+        "maxairesources/table.json",
+        "maxaiusecases/retail/Dockerfile",
+    ],
+)
+def test_a_byte_of_its_content_makes_another_release(
+    path: str, rule_runner: RuleRunner
+) -> None:
+    before = build(rule_runner)
+    rule_runner.write_files({path: FILES[path].replace("spark:2", "spark:3") + "\n"})
+    assert build(rule_runner).path != before.path
+
+
+def test_a_new_overlay_and_a_new_dag_are_in_the_release(
+    rule_runner: RuleRunner,
+) -> None:
+    new = "maxaidags/retail/churn/daily"
+    rule_runner.write_files(
+        {
+            f"{CONFIGS}/kubepod_config.staging_2.json": "{}",
+            f"{new}/BUILD": CODE,
+            f"{new}/dag.py": "",
+        }
+    )
+    files = contents(rule_runner, build(rule_runner))
+    assert f"{CONFIGS}/kubepod_config.staging_2.json" in files
+    dags = json.loads(files["manifest.json"])["dags"]
+    assert dags["retail/churn/daily"] == "retail.churn.daily"
+
+
+def test_without_a_dag_there_is_no_release(rule_runner: RuleRunner) -> None:
+    rule_runner.write_files({f"{DAG}/BUILD": ""})
+    message = (
+        "//:release: there is no maxaidags/<domain>/<usecase>/<objective>/dag.py to"
+    )
+    with pytest.raises(ExecutionError, match=message):
+        build(rule_runner)
+
+
+def test_what_no_release_would_hold_is_told(rule_runner: RuleRunner) -> None:
+    rule_runner.write_files(
+        {
+            "other/BUILD": "python_sources()",
+            "other/helper.py": "",
+            f"{DAG}/dag.py": "import other.helper\n",
+        }
+    )
+    message = (
+        "//:release: a DAG depends on other/helper.py, which no release holds; move"
+    )
+    with pytest.raises(ExecutionError, match=message):
+        build(rule_runner)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "base"),
+    [
+        ("FROM maxai/spark:1\nRUN x", "maxai/spark:1"),
+        ("# FROM no\nFROM a:1 AS deps\nFROM b:2\nCOPY --from=deps a b", "b:2"),
+        (
+            "from --platform=linux/amd64 r.test:5000/a@sha256:0 as x",
+            "r.test:5000/a@sha256:0",
+        ),
+        ("ARG base=debian\nFROM ${base}:12\n", "debian:12"),
+        ("FROM a:1 AS x\nFROM x AS y\nFROM y\n", "a:1"),
+    ],
+)
+def test_the_base_is_that_of_the_last_stage(dockerfile: str, base: str) -> None:
+    assert base_of(dockerfile) == base

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+from pants.engine.addresses import Address
+
+from marketplace.run.tested_images import TestedImageField
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "expected"),
+    [
+        ("maxaiusecases/retail", "image_test.py", ("//maxaiusecases/retail:image",)),
+        (
+            "maxaidags/retail/churn/weekly",
+            "run_test.py",
+            ("//maxaiusecases/retail:image",),
+        ),
+        ("maxaidags/retail/churn/weekly", "dag_test.py", None),
+        ("maxaiusecases/retail/churn/handlers", "image_test.py", None),
+        ("build-support", "run_test.py", None),
+    ],
+)
+def test_the_image_follows_from_the_place_of_the_test(
+    folder: str, file: str, expected: tuple[str, ...] | None
+) -> None:
+    address = Address(folder, target_name="tests", relative_file_path=file)
+    assert TestedImageField(None, address).value == expected
+    # A generator is no test.
+    assert TestedImageField(None, Address(folder, target_name="tests")).value is None

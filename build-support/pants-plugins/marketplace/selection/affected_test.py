@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Iterable
+
+import pytest
+from pants.core.util_rules import system_binaries
+from pants.engine.addresses import Address
+from pants.testutil.rule_runner import QueryRule, RuleRunner
+
+from marketplace.graph.deployments import Deployment
+from marketplace.selection import image_lookup
+from marketplace.selection.affected import is_affected, shortest_path, state_of
+from marketplace.selection.affected_report import (
+    Image,
+    Report,
+    as_json,
+    markdown,
+    table,
+)
+from marketplace.selection.changed_targets import ChangedDependents, reach
+from marketplace.selection.image_lookup import FoundImages, ImageLookup
+
+
+def at(name: str) -> Address:
+    return Address("a", target_name=name)
+
+
+# A handler reaches the image over one target or two; the image reaches the DAG.
+EDGES = ChangedDependents(
+    {
+        at("handler"): [at("zip"), at("binary"), at("generator")],
+        at("generator"): [at("zip")],
+        at("zip"): [at("image")],
+        at("image"): [at("config")],
+        at("overlay"): [at("dag")],
+        at("config"): [at("dag"), at("config")],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("by_file", "end", "expected"),
+    [
+        ({"h.py": [at("handler")]}, "image", "h.py a:handler a:zip a:image"),
+        (
+            {"a.py": [at("handler")], "z.txt": [at("zip")]},
+            "image",
+            "z.txt a:zip a:image",
+        ),
+        ({"pants.toml": [at("image"), at("zip")]}, "image", "pants.toml a:image"),
+        ({"o.json": [at("overlay")]}, "image", ""),
+        ({}, "image", ""),
+    ],
+)
+def test_the_shortest_path_begins_with_a_file(
+    by_file: dict[str, list[Address]], end: str, expected: str
+) -> None:
+    assert shortest_path(at(end), reach(by_file, EDGES)) == tuple(expected.split())
+
+
+@pytest.mark.parametrize(
+    ("engine", "registry", "asked", "expected"),
+    [
+        (False, True, True, "identical"),
+        (True, False, True, "changed"),
+        (True, None, True, "unknown"),
+        (True, None, False, "built"),
+        (False, None, False, "changed"),
+        (None, None, False, "unknown"),
+    ],
+)
+def test_only_the_registry_tells_what_is_identical(
+    engine: bool | None, registry: bool | None, asked: bool, expected: str
+) -> None:
+    assert state_of(engine, registry, asked) == expected
+
+
+ROOT_DEV, ROOT_PROD = (Address("", target_name=name) for name in ("dev", "prod"))
+DEPLOYMENTS = (
+    Deployment("dev"),
+    Deployment("prod", domains=("a", "b")),
+)
+OVERLAYS = {
+    f"maxaiconfigs/a/b/spark_config.{name}.json": [at("overlay")]
+    for name in ("dev", "prod", "gone")
+}
+DEV, PROD, GONE = OVERLAYS
+
+
+def where(by_file: dict[str, list[Address]], *deployed: Address) -> tuple[str, ...]:
+    return tuple(
+        each.name
+        for each in DEPLOYMENTS
+        if is_affected(each, by_file, EDGES, {*deployed, ROOT_DEV, ROOT_PROD})
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ([], ()),
+        ([DEV], ("dev",)),
+        ([PROD], ("prod",)),
+        ([PROD, DEV], ("dev", "prod")),
+        # Of a deployment that there is not, nothing changes anywhere.
+        ([GONE], ()),
+        ([GONE, PROD], ("prod",)),
+        (["maxaiconfigs/a/b/spark_config.json"], ("dev", "prod")),
+        ([DEV, "maxaiusecases/a/b/handlers/h.prod.json"], ("dev", "prod")),
+        (["maxairesources/unused.py"], ()),
+    ],
+)
+def test_an_overlay_changes_its_deployment_alone(
+    files: Iterable[str], expected: tuple[str, ...]
+) -> None:
+    targets = {
+        **OVERLAYS,
+        "maxaiconfigs/a/b/spark_config.json": [at("config")],
+        "maxaiusecases/a/b/handlers/h.prod.json": [at("handler")],
+        "maxairesources/unused.py": [at("unused")],
+    }
+    by_file = {path: targets[path] for path in files}
+    assert where(by_file, at("dag"), at("image")) == expected
+
+
+def test_a_deployment_changes_with_the_domains_that_it_carries() -> None:
+    image = Address("maxaiusecases/a", target_name="image")
+    dag = Address("maxaidags/c/d/e", relative_file_path="dag.py")
+    assert where({"x": [image]}, image, dag) == ("dev", "prod")
+    assert where({"x": [dag]}, image, dag) == ("dev",)
+    # What is not among the specs is not deployed.
+    assert where({"x": [dag, image]}) == ()
+
+
+def test_a_deployment_changes_with_its_own_target() -> None:
+    assert where({"BUILD": [ROOT_PROD]}) == ("prod",)
+    assert where({"BUILD": [ROOT_DEV, ROOT_PROD]}) == ("dev", "prod")
+
+
+EMPTY = Report("origin/main", "0123456789abcdef", (), (), (), (), ())
+FULL = Report(
+    since="origin/main",
+    base="0123456789abcdef",
+    everything=(),
+    images=(
+        Image(
+            "r:i", "maxai/retail", "f" * 64, "changed", None, False, ("a|`b.py", "r:i")
+        ),
+        Image(
+            "h:i",
+            "maxai/healthcare",
+            "0" * 64,
+            "identical",
+            True,
+            True,
+            ("x", "x", "h:i"),
+        ),
+    ),
+    tests=("t/a_test.py:tests",),
+    dags=("retail.customer360.segmentation",),
+    deployments=("dev", "prod"),
+    notes=("the engine could not be asked: no",),
+)
+
+
+def test_a_table_has_aligned_columns_and_paths_on_their_own_lines() -> None:
+    assert table(FULL, "registry.test").splitlines() == [
+        "Affected since origin/main (merge base 0123456789ab):",
+        "",
+        "IMAGE             TAG           STATE      ENGINE   REGISTRY",
+        "maxai/retail      ffffffffffff  changed    unknown  no",
+        "  because of a|`b.py",
+        "          -> r:i",
+        "maxai/healthcare  000000000000  identical  yes      yes",
+        "  because of x",
+        "          -> h:i",
+        "",
+        "tests (1)",
+        "  t/a_test.py:tests",
+        "",
+        "DAGs (1)",
+        "  retail.customer360.segmentation",
+        "",
+        "deployments: dev, prod",
+        "note: the engine could not be asked: no",
+    ]
+    assert table(FULL, "").count("not asked") == 2
+
+
+def test_markdown_escapes_names_and_folds_lists() -> None:
+    text = markdown(FULL, "registry.test")
+    assert f"| `maxai/retail` | `{'f' * 64}` | changed | unknown | no |" in text
+    assert "- `` a\\|`b.py `` → `r:i`" in text
+    assert "<details><summary>Tests (1)</summary>\n\n- `t/a_test.py:tests`" in text
+    assert "**Deployments**: dev, prod" in text
+
+
+def test_nothing_affected_is_one_line_and_valid_json() -> None:
+    line = "Nothing that is built, tested or deployed is affected since origin/main"
+    assert table(EMPTY, "") == f"{line} (merge base 0123456789ab)."
+    assert line.replace("origin/main", "`origin/main`") in markdown(EMPTY, "")
+    assert json.loads(as_json(EMPTY)) == {
+        "since": "origin/main",
+        "base": "0123456789abcdef",
+        **dict.fromkeys(("everything", "images", "tests", "dags", "deployments"), []),
+    }
+
+
+def test_json_has_the_documented_fields() -> None:
+    image = json.loads(as_json(FULL))["images"][0]
+    assert list(image) == "address repository tag state engine registry why".split()
+    assert (image["engine"], image["registry"], image["why"][1]) == (None, False, "r:i")
+
+
+def look_up(folder: Path, script: str | None, registry: str = "") -> FoundImages:
+    """Looks two images up with a stub of docker and skopeo, or with none."""
+    for name in ("docker", "skopeo") if script is not None else ():
+        stub = folder / name
+        stub.write_text(f'#!/bin/sh\necho "$*" >> {folder}/calls\n{script}\n')
+        stub.chmod(0o755)
+    rule_runner = RuleRunner(
+        rules=[
+            *image_lookup.rules(),
+            *system_binaries.rules(),
+            QueryRule(FoundImages, [ImageLookup]),
+        ]
+    )
+    search = f"--docker-executable-search-paths=['{folder}']"
+    rule_runner.set_options([search], env_inherit={"PATH"})
+    return rule_runner.request(FoundImages, [ImageLookup(("a:1", "b:2"), registry)])
+
+
+HAS_A = """\
+case "$*" in
+  "image ls"*) echo "a:1"; echo "127.0.0.1:5/x/b:2" ;;
+  *a:1) ;;
+  *) echo "fatal: manifest unknown: b" >&2; exit 1 ;;
+esac
+"""
+
+
+def test_without_a_registry_the_engine_alone_is_asked(tmp_path: Path) -> None:
+    assert look_up(tmp_path, HAS_A) == FoundImages((True, False), (None, None), ())
+    assert "inspect" not in (tmp_path / "calls").read_text()
+
+
+def test_the_registry_is_asked_for_each_image(tmp_path: Path) -> None:
+    found = look_up(tmp_path, HAS_A, "127.0.0.1:5/x")
+    # The engine knows an image that was pushed by that name too.
+    assert found == FoundImages((True, True), (True, False), ())
+    command = "inspect --raw --tls-verify=false docker://127.0.0.1:5/x/a:1"
+    assert command in (tmp_path / "calls").read_text()
+
+
+def test_plain_http_is_for_this_machine_alone(tmp_path: Path) -> None:
+    look_up(tmp_path, HAS_A, "127.example.org/x")
+    command = "inspect --raw docker://127.example.org/x/a:1"
+    assert command in (tmp_path / "calls").read_text()
+
+
+def test_who_does_not_answer_knows_nothing(tmp_path: Path) -> None:
+    found = look_up(tmp_path, "echo denied >&2; exit 1", "registry.test")
+    assert found.engine == found.registry == (None, None)
+    assert found.notes == (
+        "the engine could not be asked: denied",
+        "the registry registry.test could not be asked: denied",
+    )
+
+
+def test_without_docker_nothing_is_known(tmp_path: Path) -> None:
+    found = look_up(tmp_path, None, "registry.test")
+    assert found.engine == found.registry == (None, None)
+    assert found.notes == ("docker is not on the PATH", "skopeo is not on the PATH")

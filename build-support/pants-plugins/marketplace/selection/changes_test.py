@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from marketplace.selection import changes
+from marketplace.selection.changes import NoChanges, read_changes
+
+TOML = """\
+[GLOBAL]
+a = 1 # A comment.
+[python.resolves]
+retail = "maxaiusecases/retail/requirements.lock"
+black = "3rdparty/python/black.lock"
+"""
+MACROS = 'DOMAINS = ("finance", "retail")\nSPARK_DOMAINS = ("retail",)\n\n\ndef f():\n    pass\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(changes, "get_buildroot", lambda: str(tmp_path))
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@localhost")
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    write(tmp_path, "pants.toml", TOML)
+    write(tmp_path, "build-support/macros.py", MACROS)
+    write(tmp_path, "a/old name.txt", "one\ntwo\nthree\n")
+    commit(tmp_path)
+    git(tmp_path, "tag", "base")
+    return tmp_path
+
+
+def git(root: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True)
+
+
+def write(root: Path, path: str, text: str) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
+def commit(root: Path) -> None:
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--allow-empty", "--message", "change")
+
+
+def test_nothing_has_changed(root: Path) -> None:
+    assert read_changes("base").files == ()
+
+
+def test_committed_uncommitted_and_untracked_files_count(root: Path) -> None:
+    write(root, "b/committed.txt", "")
+    commit(root)
+    write(root, "a/old name.txt", "")
+    write(root, "c/untracked é.txt", "")
+    found = read_changes("base")
+    assert found.files == ("a/old name.txt", "b/committed.txt", "c/untracked é.txt")
+    assert found.deleted == ()
+
+
+def test_a_renamed_file_counts_by_both_names(root: Path) -> None:
+    git(root, "mv", "a/old name.txt", "b.txt")
+    commit(root)
+    found = read_changes("base")
+    assert found.files == ("a/old name.txt", "b.txt")
+    assert found.deleted == ("a/old name.txt",)
+
+
+def test_a_change_that_was_taken_back_is_none(root: Path) -> None:
+    write(root, "a/old name.txt", "")
+    commit(root)
+    git(root, "revert", "--no-edit", "HEAD")
+    assert read_changes("base").files == ()
+
+
+def test_what_others_have_merged_meanwhile_is_no_change(root: Path) -> None:
+    git(root, "checkout", "--quiet", "-b", "mine")
+    write(root, "mine.txt", "")
+    commit(root)
+    git(root, "checkout", "--quiet", "main")
+    write(root, "theirs.txt", "")
+    commit(root)
+    git(root, "checkout", "--quiet", "mine")
+    assert read_changes("main").files == ("mine.txt",)
+    git(root, "merge", "--quiet", "--no-edit", "main")
+    assert read_changes("main").files == ("mine.txt",)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("pants", True),
+        (".gitignore", True),
+        ("3rdparty/python/pytest.lock", True),
+        ("3rdparty/python/new_tool.lock", True),
+        ("3rdparty/python/airflow.lock", False),
+        ("3rdparty/python/black.txt", False),
+        ("build-support/images/recipe.sh", True),
+        ("build-support/images/base_image_test.py", False),
+        ("build-support/images/BUILD", False),
+        ("build-support/pants-plugins/marketplace/changes.py", True),
+        ("build-support/pants-plugins/marketplace/changes_test.py", False),
+        ("build-support/pants-plugins/README.md", False),
+        ("maxaiusecases/retail/Dockerfile", False),
+        ("README.md", False),
+    ],
+)
+def test_what_everything_is_made_with_affects_everything(
+    root: Path, path: str, expected: bool
+) -> None:
+    write(root, path, "changed")
+    assert read_changes("base").everything == ((path,) if expected else ())
+
+
+def test_a_build_file_that_folders_below_inherit_from_is_told(root: Path) -> None:
+    write(root, "a/BUILD", "__defaults__(all=dict(tags=['a']))")
+    write(root, "b/BUILD", "marketplace_domain()")
+    commit(root)
+    git(root, "tag", "with")
+    write(root, "a/BUILD", "files(sources=['*'])")
+    (root / "b/BUILD").unlink()
+    write(root, "c/BUILD", "python_sources()")
+    write(
+        root, "BUILD", "marketplace_release(name='release')\nmarketplace_deployment()"
+    )
+    write(root, "d/BUILD", "marketplace_deployment()")
+    assert read_changes("with").inherited == ("a/BUILD", "b/BUILD")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "everything", "domains"),
+    [
+        ("A comment.", "Another.", False, ()),
+        ("a = 1", "a = 2", True, ()),
+        ("black.lock", "black2.lock", True, ()),
+        ("retail/requirements.lock", "retail/other.lock", False, ("retail",)),
+        ("retail = ", 'zoo = "maxaiusecases/zoo/x.lock"\nretail = ', False, ("zoo",)),
+        ("[GLOBAL]", "[GLOBAL", True, ()),
+    ],
+)
+def test_pants_toml_is_compared_by_value(
+    root: Path, old: str, new: str, everything: bool, domains: tuple[str, ...]
+) -> None:
+    write(root, "pants.toml", TOML.replace(old, new))
+    found = read_changes("base")
+    assert found.everything == (("pants.toml",) if everything else ())
+    assert found.domains == domains
+    assert found.lists == (() if everything else ("pants.toml",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "everything", "domains"),
+    [
+        ("def f", "# A comment.\ndef f", False, ()),
+        ("pass", "return", True, ()),
+        ('"retail")', '"retail", "zoo")', False, ("zoo",)),
+        ('("retail",)', '("finance", "retail")', False, ("finance",)),
+        ("SPARK_DOMAINS =", "SPARKS =", True, ()),
+        ('("finance", ', '("finance",  # Money (EU).\n', False, ()),
+        ('("retail",)', "(f(),)", True, ()),
+        ("def f", "def", True, ()),
+    ],
+)
+def test_macros_are_compared_by_value(
+    root: Path, old: str, new: str, everything: bool, domains: tuple[str, ...]
+) -> None:
+    write(root, "build-support/macros.py", MACROS.replace(old, new))
+    found = read_changes("base")
+    assert found.everything == (("build-support/macros.py",) if everything else ())
+    assert found.domains == domains
+
+
+def test_a_symbolic_link_in_a_tree_is_refused(root: Path) -> None:
+    (root / "maxaiusecases").mkdir()
+    (root / "maxaiusecases/link.py").symlink_to("../a/old name.txt")
+    commit(root)
+    with pytest.raises(NoChanges, match="maxaiusecases/link.py: is a symbolic link"):
+        read_changes("base")
+
+
+def test_a_submodule_in_a_tree_is_refused(root: Path) -> None:
+    git(root, "clone", "--quiet", ".", "maxaiusecases")
+    commit(root)
+    with pytest.raises(NoChanges, match="maxaiusecases: is a submodule, whose"):
+        read_changes("base")
+
+
+def test_a_name_that_pants_cannot_see_is_refused(root: Path) -> None:
+    with open(bytes(root) + b"/a/caf\xe9.py", "wb"):
+        pass
+    with pytest.raises(NoChanges, match="a/caf\ufffd.py: its name is no UTF-8"):
+        read_changes("base")
+
+
+def test_a_commit_that_is_not_there_is_told(root: Path) -> None:
+    with pytest.raises(NoChanges, match="since=origin/main: there is no such commit"):
+        read_changes("origin/main")
+
+
+def test_a_shallow_clone_without_the_base_says_what_to_fetch(
+    root: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    git(root, "branch", "other")
+    write(root, "b.txt", "")
+    commit(root)
+    clone = tmp_path_factory.mktemp("clone")
+    git(
+        clone,
+        "clone",
+        "--quiet",
+        "--depth=1",
+        "--no-single-branch",
+        f"file://{root}",
+        ".",
+    )
+    monkeypatch.setattr(changes, "get_buildroot", lambda: str(clone))
+    with pytest.raises(NoChanges, match="git fetch --unshallow"):
+        read_changes("origin/other")
+    with pytest.raises(NoChanges, match="git fetch --unshallow"):
+        read_changes("0123456789012345678901234567890123456789")

@@ -1,0 +1,194 @@
+"""Tests of the plugin with real Pants processes, in a small marketplace."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from marketplace.selection.small_marketplace import DOMAINS, Repository
+
+HANDLERS = "maxaiusecases/finance/risk/handlers"
+
+
+def pants(
+    root: Path, *arguments: str, cwd: str = ".", **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a Pants process, which starts a daemon or uses the one that is there."""
+    plugins = Path(__file__).parents[2]
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pants"),
+            f"--pythonpath=['{plugins}']",
+            f"--pants-subprocessdir={root}/.pids",
+            "--no-dynamic-ui",
+            *arguments,
+        ],
+        cwd=root / cwd,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **env},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    """A repository whose images need no packages, so that nothing has to be installed."""
+    result = Repository(tmp_path_factory.mktemp("repository"))
+    for domain, usecase in DOMAINS.items():
+        code = f"maxaiusecases/{domain}"
+        result.write(f"{code}/Dockerfile", "ARG base=debian:12\nFROM $base\n")
+        result.write(f"{code}/requirements.txt", "")
+        result.write(f"{code}/{usecase}/handlers/fit.py", "import maxairesources.all\n")
+    # Python looks for the modules that the plugin shares in the working directory first.
+    for module in ("dynamic_imports", "launches", "tree"):
+        file = f"maxairesources/{module}.py"
+        result.write(file, Path(file).read_text())
+    tool = "build-support/tools/maxaitools/deployments"
+    result.write(f"{tool}/BUILD", "python_sources()\n")
+    result.write(f"{tool}/main.py", TOOL)
+    result.commit()
+    yield result
+    for file in result.root.glob(".pids/*/pantsd/pid"):
+        # On a SIGTERM, Pants 2.17 may wait for an answer about files for ever. A daemon that
+        # is about to end has emptied its file.
+        if pid := file.read_text().strip():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+# In place of the deployment tool: it prints what it was given, and lacks one image.
+TOOL = """\
+import json
+import os
+import sys
+from pathlib import Path
+
+if sys.argv[1] == "images":
+    print('["retail"]')
+    sys.exit()
+release = Path(sys.argv[-1])
+print(
+    json.dumps(
+        {
+            "arguments": sys.argv[1:-1],
+            "cwd": os.getcwd(),
+            "environment": os.environ["A_REGISTRY"],
+            "manifest": (release / "manifest.json").read_text(),
+            "release": release.name,
+        }
+    )
+)
+"""
+# In place of Docker.
+DOCKER = """\
+#!/bin/sh
+echo "$*" >> {folder}/calls
+case "$*" in
+  version*) echo 20.10 ;;
+  image*) exit 1 ;;
+  build*) echo "Successfully built 0123456789ab" ;;
+esac
+"""
+
+
+def digests_below(folder: Path) -> dict[str, tuple[str, int]]:
+    """The content and mode of each file in a folder."""
+    return {
+        str(path.relative_to(folder)): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mode,
+        )
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_two_clones_package_the_same_release(
+    repository: Repository, tmp_path: Path
+) -> None:
+    clone = tmp_path / "elsewhere/clone"
+    repository.git("clone", "--quiet", ".", str(clone))
+    roots = [repository.root, clone]
+    # One daemon is enough; nothing that it has kept counts for the clone.
+    for root, flags in zip(roots, [(), ("--no-pantsd", "--no-local-cache")]):
+        result = pants(root, *flags, "package", "//:release")
+        assert result.returncode == 0, result.stderr
+    ours, theirs = (digests_below(root / "dist/release") for root in roots)
+    assert ours == theirs
+    (manifest,) = (path for path in ours if path.endswith("/manifest.json"))
+    release = json.loads((clone / "dist/release" / manifest).read_text())
+    assert release["images"].keys() == {*DOMAINS}
+    folder = manifest.partition("/")[0]
+    assert {path[17:]: sha for path, (sha, _) in ours.items() if path != manifest} == (
+        release["files"]
+    )
+    assert folder == ours[manifest][0][:16]
+
+
+def test_a_handler_makes_another_release_and_a_test_or_readme_does_not(
+    repository: Repository,
+) -> None:
+    def release() -> str:
+        result = pants(repository.root, "package", "//:release")
+        return re.findall("Wrote dist/release/(.*)", result.stderr)[0]
+
+    before = release()
+    for path in (f"{HANDLERS}/rank_test.py", "maxaiusecases/finance/README.md"):
+        repository.append(path)
+    assert release() == before
+    repository.append(f"{HANDLERS}/rank.py")
+    assert release() != before
+    repository.git("reset", "--quiet", "--hard")
+
+
+def test_deploy_builds_what_is_missing_and_hands_over_the_release(
+    repository: Repository, tmp_path: Path
+) -> None:
+    (tmp_path / "docker").write_text(DOCKER.format(folder=tmp_path))
+    (tmp_path / "docker").chmod(0o755)
+    env = {
+        "A_REGISTRY": "127.0.0.1:2/b",
+        "PATH": os.pathsep.join([str(tmp_path), os.environ["PATH"]]),
+    }
+    result = pants(repository.root, "experimental-deploy", "//:prod", **env)
+    assert result.returncode == 0, result.stderr
+    call = json.loads(result.stdout)
+    assert call["arguments"] == ["deploy", "prod", "--release"]
+    assert Path(call["cwd"]) == repository.root.resolve()
+    assert call["environment"] == "127.0.0.1:2/b"
+    manifest = call["manifest"].encode()
+    assert call["release"] == hashlib.sha256(manifest).hexdigest()[:16]
+    tags = json.loads(manifest)["images"]
+    calls = (tmp_path / "calls").read_text().splitlines()
+    (built,) = (line for line in calls if line.startswith("build"))
+    assert f"--tag maxai/retail:{tags['retail']}" in built
+
+    for specs in (["::"], ["//:dev", "//:prod"]):
+        result = pants(repository.root, "experimental-deploy", *specs, **env)
+        assert result.returncode == 1
+        assert "deploys one deployment at a time; name it" in result.stderr
+
+
+def test_changed_since_has_no_traceback_and_knows_its_folder(
+    repository: Repository,
+) -> None:
+    result = pants(repository.root, "--changed-since=gone", "list", "::")
+    assert result.returncode == 1
+    assert "--changed-since=gone: there is no such commit here" in result.stderr
+    assert "Traceback" not in result.stderr
+    repository.append(f"{HANDLERS}/rank_test.py")
+    result = pants(
+        repository.root,
+        *("--changed-since=HEAD", "list", "risk::"),
+        cwd="maxaiusecases/finance",
+    )
+    assert result.stdout.split() == [f"{HANDLERS}/rank_test.py:tests"]
+    repository.git("reset", "--quiet", "--hard")

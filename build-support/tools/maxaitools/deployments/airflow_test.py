@@ -1,0 +1,180 @@
+"""A real Airflow that follows a deployment's branch by its own GitDagBundle.
+
+It has no maxairesources but that of the branch. The tasks are Bash, which needs no cluster;
+what they print shows which commit they are of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maxaitools.deployments.conftest import Run
+from maxaitools.deployments.testing import Marketplace
+from maxaitools.local.home import AIRFLOW_COMMAND, new_run
+from maxaitools.local.standalone import Api, started
+
+DAG = "lab.probe.first"
+# How long each step may take, in seconds; two cores need a tenth of it.
+PATIENCE = 240
+
+# The second task is another one in each release, and prints which; the first waits for the
+# test, so that the run goes on while another release goes live.
+_DAG_FILE = '''\
+"""Airflow DAG of a test."""
+
+from maxairesources.dagfactory import DAGFactory
+from maxairesources.errors import MARK
+
+factory = DAGFactory("lab.probe.first", "lab", "probe", "first")
+factory.add(
+    task_id="wait",
+    operator="BashOperator",
+    parent=["root"],
+    bash_command="until test -e {{ params.file }}; do sleep 0.1; done",
+)
+factory.add(
+    task_id="print_RELEASE",
+    operator="BashOperator",
+    parent=["wait"],
+    # To leave with 99 skips the task that follows, which would need a cluster.
+    bash_command=f"echo dag RELEASE, library {MARK} >> {{{{ params.file }}}}; exit 99",
+)
+factory.add(
+    task_id="measure", operator="KubernetesPodOperator", parent=["print_RELEASE"]
+)
+dag = factory.create_dag()
+'''
+
+
+def write_release(place: Marketplace, name: str, file: Path) -> None:
+    """Commit what makes a release, with its name in the DAG and in the library."""
+    dag = _DAG_FILE.replace("RELEASE", name)
+    # On a busy machine a worker may not start in time; as in production, it is retried.
+    more = (
+        f'default_args={{"retries": 5, "retry_delay": 1}}, params={{"file": "{file}"}}'
+    )
+    dag = dag.replace('"first")', f'"first", {more})')
+    place.write("maxaidags/lab/probe/first/dag.py", dag)
+    errors = place.root / "maxairesources/errors.py"
+    text = errors.read_text().partition("\nMARK = ")[0]
+    errors.write_text(f"{text}\nMARK = {name!r}\n")
+    place.commit(f"release {name}")
+    place.package()
+
+
+def environment(folder: Path, url: str) -> dict[str, str]:
+    """Return the environment of an Airflow that has no maxairesources of its own."""
+    paths = [
+        path for path in sys.path if path and not Path(path, "maxairesources").exists()
+    ]
+    (folder / "bin").mkdir(parents=True)
+    command = folder / "bin" / "airflow"
+    command.write_text(AIRFLOW_COMMAND.format(python=sys.executable))
+    command.chmod(0o755)
+    bundle = {
+        "name": "dev",
+        "classpath": "airflow.providers.git.bundles.git.GitDagBundle",
+        "kwargs": {
+            "repo_url": url,
+            "tracking_ref": "deploy/dev",
+            "refresh_interval": 1,
+        },
+    }
+    return {
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(folder / "bundles"),
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "HOME": str(folder),
+        "PATH": os.pathsep.join([str(folder / "bin"), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths)),
+        # Without it, the folder that this is run from would come first.
+        "PYTHONSAFEPATH": "1",
+        "SCARF_NO_ANALYTICS": "true",
+    }
+
+
+def until(ask: Callable[[], Any], log: Path) -> Any:
+    """Return an answer as soon as it is not empty."""
+    limit = time.monotonic() + PATIENCE
+    while not (answer := ask()):
+        assert time.monotonic() < limit, log.read_text()[-5000:]
+        time.sleep(0.3)
+    return answer
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    return {name: tmp_path / f"printed-{name}" for name in ("one", "two")}
+
+
+def test_a_run_ends_on_the_commit_that_it_began_on(
+    place: Marketplace, run: Run, files: dict[str, Path], tmp_path: Path
+) -> None:
+    write_release(place, "one", files["one"])
+    run("deploy", "dev")
+    first = place.history()[0].commit
+    home = tmp_path / "airflow"
+    with started(home, environment(home, place.url), new_run()) as airflow:
+        api = Api(airflow.url, airflow.password)
+
+        def dag(path: str = "") -> Any:
+            return api.call("GET", f"/api/v2/dags/{DAG}{path}")
+
+        def see(name: str, commit: str) -> None:
+            dags = partial(api.call, "GET", "/api/v2/dags")
+            until(
+                lambda: dags()["dags"] and dag()["bundle_version"] == commit,
+                airflow.log,
+            )
+            tasks = partial(dag, "/tasks")
+            wanted = f"print_{name}"
+            until(
+                lambda: wanted in [t["task_id"] for t in tasks()["tasks"]], airflow.log
+            )
+            assert api.call("GET", "/api/v2/importErrors")["import_errors"] == []
+
+        def begin() -> str:
+            made = api.call(
+                "POST", f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None}
+            )
+            return f"/dagRuns/{made['dag_run_id']}"
+
+        def ended(path: str) -> bool:
+            return dag(path)["state"] in ("success", "failed")
+
+        see("one", first)
+        # dev says so, and nothing else does.
+        assert dag()["is_paused"] is True
+        api.call("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
+        began_on_one = begin()
+        until(lambda: dag(began_on_one)["state"] == "running", airflow.log)
+
+        write_release(place, "two", files["two"])
+        run("deploy", "dev")
+        second = place.history()[0].commit
+        see("two", second)
+        began_on_two = begin()
+        for file in files.values():
+            file.touch()
+        for path, commit in ((began_on_one, first), (began_on_two, second)):
+            until(partial(ended, path), airflow.log)
+            assert dag(path)["state"] == "success", airflow.log.read_text()[-5000:]
+            assert dag(path)["bundle_version"] == commit
+        assert files["one"].read_text() == "dag one, library one\n"
+        assert files["two"].read_text() == "dag two, library two\n"

@@ -1,0 +1,83 @@
+"""Writes the JSON Schemas of the configs, with which editors complete and check them.
+
+`./pants fmt` runs this whenever what they are made from has changed.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from maxairesources.configs.launch_config import KubepodConfig, SparkConfig
+from maxairesources.configs.objective import KUBEPOD, SPARK
+from maxairesources.configs.py_config import PyConfig
+from maxairesources.configs.spark_keys import json_schema as spark_conf_schema
+from maxairesources.dags.operators import operator_class, parameters, simple_types
+
+# What JSON Schema calls Python's types.
+_TYPES = {
+    "bool": "boolean",
+    "float": "number",
+    "int": "integer",
+    "str": "string",
+    "None": "null",
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema (draft 2020-12) of each config, by its file's name."""
+    spark, kubepod = _schema(SparkConfig), _schema(KubepodConfig)
+    spark["$defs"]["conf"] = spark_conf_schema()
+    spark["properties"]["conf"] = {"$ref": "#/$defs/conf"}
+    spark["$defs"]["SparkTask"]["properties"]["spark_submit_conf"] = _arguments(
+        SPARK, application={"type": "string"}, conf={"$ref": "#/$defs/conf"}
+    )
+    kubepod["$defs"]["KubepodTask"]["properties"]["conf"] = _arguments(
+        KUBEPOD,
+        arguments={"type": "array", "items": {"type": "string"}, "minItems": 1},
+        image={"type": "string"},
+    )
+    return {
+        "kubepod_config.json": kubepod,
+        "py_config.json": _schema(PyConfig),
+        "spark_config.json": spark,
+    }
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **model.model_json_schema()}
+
+
+def _arguments(operator: str, **required: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an operator's arguments."""
+    taker = operator_class(operator)
+    known: dict[str, Any] = {
+        name: (
+            {"type": [_TYPES[part] for part in simple_types(taker)[name]]}
+            if name in simple_types(taker)
+            else True
+        )
+        for name in sorted(parameters(taker))
+    }
+    return {
+        "type": "object",
+        "description": f"Arguments of Airflow's {operator}.",
+        "properties": {**known, **required},
+        "required": sorted({*required} - {"conf"}),
+        "additionalProperties": False,
+    }
+
+
+def main(folder: Path) -> None:
+    """Write the schemas into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in schemas().items():
+        text = json.dumps(schema, indent=1, sort_keys=True)
+        (folder / name).write_text(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,151 @@
+"""The models of spark_config.json and kubepod_config.json: how tasks are launched."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from maxairesources.configs.document import ConfigModel, Wrong
+from maxairesources.configs.spark_keys import mistake_in
+from maxairesources.tree import nearest
+
+
+class _LaunchTask(ConfigModel):
+    """The launch of one task.
+
+    Attributes:
+        id: the task's place in the order of the tasks.
+        name: the task's name, the same as in the DAG and in the py_config.
+    """
+
+    id: int
+    name: str = Field(min_length=1)
+
+
+class SparkTask(_LaunchTask):
+    """The launch of one task by SparkSubmitOperator.
+
+    Attributes:
+        spark_submit_conf: the operator's arguments; its `conf` overrides the common one
+            key by key.
+    """
+
+    spark_submit_conf: dict[str, Any]
+
+    @field_validator("spark_submit_conf")
+    @classmethod
+    def _check(cls, value: dict[str, Any]) -> dict[str, Any]:
+        conf = value.get("conf", {})
+        if not isinstance(conf, dict):
+            remedy = "give a JSON object of Spark's keys"
+            raise Wrong(f"is {_shown(conf)}", remedy, ("conf",))
+        _check_conf(conf, ("conf",))
+        _check_text(value, "application", "give the handler's path in the image")
+        return value
+
+
+class KubepodTask(_LaunchTask):
+    """The launch of one task by KubernetesPodOperator.
+
+    Attributes:
+        conf: the operator's arguments; the first of its `arguments` is the handler's
+            module.
+    """
+
+    conf: dict[str, Any]
+
+    @field_validator("conf")
+    @classmethod
+    def _check(cls, value: dict[str, Any]) -> dict[str, Any]:
+        _check_given(value, "arguments", "give a list whose first is the module")
+        arguments = value["arguments"]
+        if (
+            not isinstance(arguments, list)
+            or not arguments
+            or not all(argument and isinstance(argument, str) for argument in arguments)
+        ):
+            remedy = "give a list of texts whose first is the module"
+            raise Wrong(f"is {_shown(arguments)}", remedy, ("arguments",))
+        _check_text(value, "image", "give the domain's, such as maxai/retail")
+        return value
+
+
+def _check_text(arguments: dict[str, Any], name: str, remedy: str) -> None:
+    _check_given(arguments, name, remedy)
+    value = arguments[name]
+    if not value or not isinstance(value, str):
+        raise Wrong(f"is {_shown(value)}", remedy, (name,))
+
+
+def _check_given(arguments: dict[str, Any], name: str, remedy: str) -> None:
+    if name in arguments:
+        return
+    if close := difflib.get_close_matches(name, arguments, 1):
+        raise Wrong(f"has {close[0]!r}, but no {name!r}", nearest(close[0], [name]))
+    raise Wrong("is missing", remedy, (name,))
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else repr(value)
+
+
+def _check_conf(conf: dict[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
+    for key, value in conf.items():
+        if mistake := mistake_in(key, value):
+            raise Wrong(*mistake, path)
+    return conf
+
+
+def _check_tasks(tasks: Sequence[_LaunchTask]) -> None:
+    for field in ("id", "name"):
+        seen: set[object] = set()
+        for index, task in enumerate(tasks):
+            value = getattr(task, field)
+            if value in seen:
+                problem = f"an earlier task has the {field} {value!r} too"
+                remedy = "give each task its own"
+                raise Wrong(problem, remedy, ("tasks", index, field))
+            seen.add(value)
+
+
+_Schema = Annotated[str | None, Field(alias="$schema")]
+
+
+class SparkConfig(ConfigModel):
+    """How SparkSubmitOperator launches a usecase's tasks.
+
+    Attributes:
+        conf: Spark's configuration for all tasks, with the keys that Spark documents.
+        tasks: the launch of each task.
+    """
+
+    schema_: _Schema = None
+    conf: dict[str, Any]
+    tasks: list[SparkTask] = Field(min_length=1)
+
+    @field_validator("conf")
+    @classmethod
+    def _check_common(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _check_conf(value)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SparkConfig":
+        _check_tasks(self.tasks)
+        return self
+
+
+class KubepodConfig(ConfigModel):
+    """How KubernetesPodOperator launches a usecase's tasks.
+
+    Attributes:
+        tasks: the launch of each task.
+    """
+
+    schema_: _Schema = None
+    tasks: list[KubepodTask] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "KubepodConfig":
+        _check_tasks(self.tasks)
+        return self

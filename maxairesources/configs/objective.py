@@ -1,0 +1,265 @@
+"""Reads the configs of one objective, as the deployment's overlays change them."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import json_merge_patch
+
+from maxairesources.configs.document import ConfigModel, parse, validate
+from maxairesources.configs.launch_config import KubepodConfig, SparkConfig
+from maxairesources.configs.py_config import PyConfig
+from maxairesources.errors import InputError
+from maxairesources.tree import json_path, nearest
+
+Model = TypeVar("Model", bound=ConfigModel)
+
+# The name of an overlay has the deployment's in it.
+_DEPLOYMENT = r"\.([a-z][a-z0-9_]*)"
+_OVERLAY = re.compile(rf"(?:kubepod|py|spark)_config{_DEPLOYMENT}\.json")
+
+SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
+
+# A template that gives a value. Its braces may have signs that trim the text around it.
+_EXPRESSION = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
+
+# The largest argument that Linux hands to a process: 32 pages of 4 KiB, in bytes.
+_LARGEST_ARGUMENT = 128 * 1024
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a task is launched.
+
+    Attributes:
+        id: its place in the order of the tasks.
+        operator: the name of the operator that launches it.
+        arguments: the operator's arguments.
+        file: the launch config that says so.
+        place: where in that file the arguments stand, as a JSON path.
+    """
+
+    id: int
+    operator: str
+    arguments: dict[str, Any]
+    file: str
+    place: str
+
+
+@dataclass(frozen=True)
+class ObjectiveConfigs:
+    """All that the configs say of one objective.
+
+    Attributes:
+        py_config: the whole py_config, as the handlers get it.
+        py_config_file: its file's name.
+        launches: how tasks of the usecase are launched, by task name.
+    """
+
+    py_config: dict[str, Any]
+    py_config_file: str
+    launches: dict[str, Launch]
+
+
+def merge(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """Return a config with a JSON Merge Patch (RFC 7386) applied; both stay as they are."""
+    merged: dict[str, Any] = json_merge_patch.merge(
+        copy.deepcopy(base), copy.deepcopy(patch)
+    )
+    return merged
+
+
+def find_deployments(folder: Path) -> Iterator[str]:
+    """Yield the deployment that each overlay in a folder of configs, or below, is for.
+
+    What deployments there are, only the root BUILD file knows; `lint` compares the two.
+    """
+    # Of a file with another name, `_check_names` tells.
+    for path in folder.rglob("*_config.*.json"):
+        if overlay := _OVERLAY.fullmatch(path.name):
+            yield overlay[1]
+
+
+def read_config(
+    model: type[Model], root: Path, path: Path, deployment: str | None
+) -> tuple[dict[str, Any], Model, str]:
+    """Read a config with the deployment's overlay beside it, if there is one.
+
+    Args:
+        model: the model of the config.
+        root: the marketplace's folder, to which the file names in errors are relative.
+        path: the config's file.
+        deployment: the deployment's name; None means the config alone.
+
+    Returns:
+        The merged config, what the model makes of it, and the file's name for errors.
+
+    Raises:
+        InputError: a file cannot be read, or the result does not fit the model.
+    """
+    name = str(path.relative_to(root))
+    data = parse(_read(path, name), name)
+    overlay = path.with_suffix(f".{deployment}.json")
+    if deployment and overlay.exists():
+        patch_name = str(overlay.relative_to(root))
+        patch = parse(_read(overlay, patch_name), patch_name)
+        for path_, siblings in _removed_in_vain(data, patch):
+            raise InputError(
+                f"{json_path(path_)} is null, but {path.name} has no such key to remove",
+                nearest(path_[-1], siblings),
+                patch_name,
+            )
+        data = merge(data, patch)
+        name += f" with {overlay.name}"
+    data.pop("$schema", None)
+    return data, validate(model, data, name), name
+
+
+def read_objective(
+    root: Path, domain: str, usecase: str, objective: str, deployment: str | None = None
+) -> ObjectiveConfigs:
+    """Read the configs of one objective.
+
+    Args:
+        root: the marketplace's folder, which holds maxaiconfigs.
+        domain: the domain's name.
+        usecase: the usecase's name.
+        objective: the objective's name.
+        deployment: the deployment whose overlays apply; None means no overlays.
+
+    Raises:
+        InputError: a config is missing or wrong, a task has two launches, or there is no
+            overlay for the deployment anywhere.
+    """
+    configs = root / "maxaiconfigs"
+    if deployment is not None and deployment not in find_deployments(configs):
+        raise InputError(
+            f"no config has an overlay for a deployment {deployment!r}",
+            nearest(deployment, {*find_deployments(configs)}),
+            "MAXAI_DEPLOYMENT",
+        )
+    folder = configs / domain / usecase
+    _check_names(root, folder, "spark_config", "kubepod_config")
+    _check_names(root, folder / objective, "py_config")
+    data, _, py_name = read_config(
+        PyConfig, root, folder / objective / "py_config.json", deployment
+    )
+    if len(to_argument(data).encode()) >= _LARGEST_ARGUMENT:
+        raise InputError(
+            f"has more than {_LARGEST_ARGUMENT // 1024} KiB, too much for an argument",
+            "move what is large into a table that the handlers read",
+            py_name,
+        )
+    launches = _read_launches(root, folder, deployment)
+    return ObjectiveConfigs(data, py_name, launches)
+
+
+def to_argument(py_config: dict[str, Any]) -> str:
+    """Return a py_config as the text that a handler's --config takes.
+
+    The templates in it stay templates, each with the filter `in_json`, so that whatever
+    Airflow puts there cannot change the JSON around it.
+    """
+    expressions: list[str] = []
+
+    def hold(value: Any) -> Any:
+        """Put a mark in the place of each template, which JSON would spoil."""
+        if isinstance(value, dict):
+            return {hold(key): hold(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [hold(item) for item in value]
+        return _EXPRESSION.sub(mark, value) if isinstance(value, str) else value
+
+    def mark(expression: "re.Match[str]") -> str:
+        expressions.append(expression[1].strip())
+        return f"\0{len(expressions) - 1}\0"
+
+    text = json.dumps(hold(py_config), separators=(",", ":"))
+    # Kubernetes fills in $(NAME) and halves $$ in arguments, so they get no dollar sign.
+    return re.sub(
+        r"\\u0000(\d+)\\u0000",
+        lambda found: f"{{{{ ({expressions[int(found[1])]}) | in_json }}}}",
+        text.replace("$", "\\u0024"),
+    )
+
+
+def in_json(value: object) -> str:
+    """Return a value as text within JSON's quotes; the filter of `to_argument`."""
+    return json.dumps(str(value))[1:-1]
+
+
+def _read(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+        missing = isinstance(error, FileNotFoundError)
+        remedy = "add the file" if missing else "make it a file that can be read"
+        raise InputError(problem, remedy, name) from error
+    except UnicodeDecodeError as error:
+        problem = f"is no UTF-8 text ({error.reason})"
+        raise InputError(problem, "save it as UTF-8", name) from error
+
+
+def _read_launches(
+    root: Path, folder: Path, deployment: str | None
+) -> dict[str, Launch]:
+    launches: dict[str, Launch] = {}
+    found: list[tuple[str, Launch]] = []
+    spark_path, kubepod_path = (
+        folder / f"{kind}_config.json" for kind in ("spark", "kubepod")
+    )
+    if spark_path.exists():
+        _, spark, name = read_config(SparkConfig, root, spark_path, deployment)
+        for index, task in enumerate(spark.tasks):
+            conf = {**spark.conf, **task.spark_submit_conf.get("conf", {})}
+            arguments = {**task.spark_submit_conf, "conf": conf}
+            place = f"$.tasks[{index}].spark_submit_conf"
+            found.append((task.name, Launch(task.id, SPARK, arguments, name, place)))
+    if kubepod_path.exists():
+        _, kubepod, name = read_config(KubepodConfig, root, kubepod_path, deployment)
+        for index, pod in enumerate(kubepod.tasks):
+            place = f"$.tasks[{index}].conf"
+            found.append((pod.name, Launch(pod.id, KUBEPOD, pod.conf, name, place)))
+    for task_name, launch in found:
+        if task_name in launches:
+            raise InputError(
+                f"task {task_name!r} is in {launches[task_name].file} too",
+                "keep it in one of the two",
+                launch.file,
+            )
+        launches[task_name] = launch
+    return launches
+
+
+def _removed_in_vain(
+    base: Any, patch: dict[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+    """Yield the places where a patch removes a key that is not there, and its siblings.
+
+    RFC 7386 allows it, but here the key is misspelt or the overlay out of date.
+    """
+    siblings = base if isinstance(base, dict) else {}
+    for key, value in patch.items():
+        if value is None and key not in siblings:
+            yield (*path, key), set(siblings)
+        elif isinstance(value, dict):
+            yield from _removed_in_vain(siblings.get(key), value, (*path, key))
+
+
+def _check_names(root: Path, folder: Path, *kinds: str) -> None:
+    """Raise an InputError for a file that nothing would read, such as a config's typo."""
+    known = re.compile(rf"(?:{'|'.join(kinds)})(?:{_DEPLOYMENT})?\.json")
+    for path in sorted(folder.glob("*.json")):
+        if not known.fullmatch(path.name):
+            deployments = {*find_deployments(root / "maxaiconfigs")}
+            ends = ("", *(f".{deployment}" for deployment in deployments))
+            raise InputError(
+                "is no name of a config or an overlay",
+                nearest(path.name, (f"{k}{end}.json" for k in kinds for end in ends)),
+                path.relative_to(root),
+            )

@@ -1,0 +1,108 @@
+"""The model of py_config.json, which tells an objective's handlers what to do."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from maxairesources.configs.document import ConfigModel, Wrong
+
+
+class SourceDetails(ConfigModel):
+    """Where a table is kept.
+
+    Attributes:
+        source: `file`: below the data root, which MAXAI_DATA_ROOT names; else the
+            object store: `s3`, `abfs` (Azure) or `gs` (Google).
+        fileFormat: the format of the file.
+        filePath: the path below the data root, or an absolute one; in an object store
+            the bucket (or container) and the path in it.
+    """
+
+    source: Literal["file", "s3", "abfs", "gs"]
+    fileFormat: Literal["csv", "excel", "json", "parquet"]
+    filePath: str = Field(min_length=1)
+
+    @field_validator("filePath")
+    @classmethod
+    def _check_path(cls, value: str) -> str:
+        if "://" in value:
+            raise Wrong(
+                f"{value!r} is a URI", "give the path, and its scheme as source"
+            )
+        return value
+
+
+class Port(ConfigModel):
+    """A table that a task reads or writes.
+
+    Attributes:
+        port: the number by which the handler names it, from 1 on.
+        type: the kind of data frame.
+        sourceDetails: where the table is kept.
+    """
+
+    port: int = Field(ge=1)
+    type: Literal["pandas", "spark"]
+    sourceDetails: SourceDetails
+
+    @model_validator(mode="after")
+    def _check_format(self) -> "Port":
+        details = self.sourceDetails
+        if self.type == "spark" and details.fileFormat == "excel":
+            raise Wrong("Spark reads and writes no excel", "give type pandas")
+        if self.type == "spark" and details.source != "file":
+            raise Wrong(
+                f"a spark port cannot have the source {details.source!r}",
+                "give the source file, or type pandas",
+            )
+        return self
+
+
+def _unique(ports: list[Port]) -> list[Port]:
+    numbers = [port.port for port in ports]
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise Wrong(f"port {number} stands there twice", "give each port once")
+    return ports
+
+
+class Function(ConfigModel):
+    """The arguments of a task's function, by name; the handler says which it takes."""
+
+    args: dict[str, Any]
+
+
+class Task(ConfigModel):
+    """What a py_config tells one task.
+
+    Attributes:
+        input: the ports that the task reads.
+        output: the ports that the task writes.
+        function: its arguments.
+    """
+
+    input: list[Port]
+    output: list[Port]
+    function: Function
+
+    _input = field_validator("input")(_unique)
+    _output = field_validator("output")(_unique)
+
+
+class PyConfig(ConfigModel, extra="allow"):
+    """A py_config: what each task of an objective is told, by the task's name."""
+
+    schema_: Annotated[str | None, Field(alias="$schema")] = None
+
+    __pydantic_extra__: dict[str, Task]
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """The tasks by name."""
+        return self.__pydantic_extra__
+
+    @model_validator(mode="after")
+    def _check_tasks(self) -> "PyConfig":
+        if not self.tasks:
+            raise Wrong("there is no task", "give one key a task")
+        return self

@@ -1,0 +1,137 @@
+"""Judges the entries of a Spark configuration where there is neither Spark nor Java.
+
+What it knows is in `spark_keys.json`, which `spark_keys_source` makes.
+"""
+
+import difflib
+import functools
+import importlib.resources
+import json
+import re
+from typing import Any
+
+from maxairesources.tree import nearest
+
+# How Spark reads each kind of value, and what a person may write.
+_KINDS = {
+    "boolean": ("(?i)true|false", "true or false"),
+    "bytes": ("(?i)-?[0-9]+([kmgtp]?b|[kmgtp])?", "a size such as 2g or 512m"),
+    "integer": ("[+-]?[0-9]+", "a whole number such as 2"),
+    "number": (
+        r"(?i)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?[df]?",
+        "a number such as 0.5",
+    ),
+    "text": ("(?s).*", "a text"),
+    "time": ("(?i)-?[0-9]+(us|ms|s|m|min|h|d)?", "a duration such as 30s or 5m"),
+}
+_TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)
+# Names that are less alike than this, from 0 to 1, are no misspellings of each other.
+_ALIKE_KEY, _ALIKE_PREFIX = 0.8, 0.9
+
+
+def mistake_in(key: str, value: object) -> tuple[str, str] | None:
+    """Return what is wrong with an entry of a Spark configuration, or None.
+
+    Args:
+        key: the key, such as spark.executor.memory. Case matters, as it does to Spark.
+        value: the value, as JSON has it. One with a template passes, since nobody knows
+            yet what comes of it.
+
+    Returns:
+        The problem, naming the key, and the remedy.
+    """
+    table = _table()
+    kind = table["keys"].get(key)
+    if kind is None:
+        if not any(key.startswith(p) and key != p for p in table["prefixes"]):
+            return _unknown(key), _similar(key)
+        kind = "text"
+    pattern, wanted = _KINDS.get(kind) or (kind, _one_of(kind))
+    if value is None or isinstance(value, (list, dict)):
+        return f"{key} is no text, number or boolean", f"give {wanted}"
+    # JSON and Spark write booleans alike, and Python does not.
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if _TEMPLATE.search(text) or re.fullmatch(pattern, text.strip()):
+        return None
+    return f"{key} is {value!r}", f"give {wanted}"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a Spark configuration.
+
+    It refers to its own parts by anchors, so it may stand anywhere in another schema.
+    """
+    table = _table()
+    return {
+        "type": "object",
+        "description": f"Spark's configuration, with the keys of Spark {table['version']}.",
+        "properties": {
+            key: {"$ref": f"#spark-{kind}"} if kind in _KINDS else _value_schema(kind)
+            for key, kind in table["keys"].items()
+        },
+        "patternProperties": {
+            f"^{re.escape(prefix)}.": {"$ref": "#spark-text"}
+            for prefix in table["prefixes"]
+        },
+        "additionalProperties": False,
+        "$defs": {
+            kind: {"$anchor": f"spark-{kind}", **_value_schema(kind)} for kind in _KINDS
+        },
+    }
+
+
+def _value_schema(kind: str) -> dict[str, Any]:
+    """Return the JSON Schema of the values of a kind."""
+    if kind == "text":
+        return {"type": ["string", "number", "boolean"]}
+    pattern, wanted = _KINDS.get(kind) or (kind, _one_of(kind))
+    simple = kind if kind in ("boolean", "number") else "integer"
+    return {
+        "type": ["string", simple] if kind in _KINDS else "string",
+        "pattern": rf"^\s*({_both_cases(pattern)})\s*$|\{{\{{[\s\S]*\}}\}}",
+        "description": f"Give {wanted}.",
+    }
+
+
+def _both_cases(pattern: str) -> str:
+    """Return a pattern without (?i), which JSON Schema's regular expressions lack."""
+    if not pattern.startswith("(?i)"):
+        return pattern
+    inside, parts = False, []
+    for letter in pattern.removeprefix("(?i)"):
+        inside = letter == "[" or (inside and letter != "]")
+        cases = letter.lower() + letter.upper() if letter.isalpha() else letter
+        parts.append(cases if inside or not letter.isalpha() else f"[{cases}]")
+    return "".join(parts)
+
+
+@functools.cache
+def _table() -> Any:
+    """Return what is known: Spark's version, the keys' kinds and the open prefixes."""
+    file = importlib.resources.files(__package__).joinpath("spark_keys.json")
+    return json.loads(file.read_text())
+
+
+def _unknown(key: str) -> str:
+    if not key.startswith("spark."):
+        return f"{key!r} does not begin with spark., so Spark would ignore it"
+    return f"Spark {_table()['version']} has no public key {key!r}"
+
+
+def _similar(key: str) -> str:
+    """Return a remedy that names the most similar key, should there be one."""
+    names, parts = list(_table()["keys"]), key.split(".")
+    for prefix in _table()["prefixes"]:
+        size = prefix.count(".")
+        head = ".".join(parts[:size]) + "."
+        # What begins known keys is right: spark.executor. means no spark.executorEnv.
+        right = any(name.startswith(head) for name in _table()["keys"])
+        if not right and difflib.get_close_matches(head, [prefix], 1, _ALIKE_PREFIX):
+            names.append(prefix + ".".join(parts[size:]))
+    if close := difflib.get_close_matches(key, names, 1, _ALIKE_KEY):
+        return nearest(key, close)
+    return "give a key that Spark documents; one of Hadoop stands below spark.hadoop."
+
+
+def _one_of(pattern: str) -> str:
+    return f"one of: {pattern.removeprefix('(?i)').replace('|', ', ')}"

@@ -1,0 +1,138 @@
+import copy
+from typing import Any
+
+import pytest
+
+from maxairesources.dags.pods import mistakes_in_pod
+
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "score-clients", "labels": {"team": "retail"}},
+    "spec": {
+        "containers": [
+            {
+                "name": "base",
+                "image": "maxai/retail",
+                "imagePullPolicy": "IfNotPresent",
+                "args": ["a.b"],
+                "env": [{"name": "STAGE", "value": "dev"}],
+                "resources": {
+                    "requests": {"cpu": "500m", "memory": "1Gi"},
+                    "limits": {"memory": "1Gi", "nvidia.com/gpu": "1"},
+                },
+            }
+        ],
+        "initContainers": [{"name": "first", "image": "maxai/retail"}],
+        "restartPolicy": "Never",
+    },
+}
+
+
+def mistakes(path: str, value: Any) -> list[str]:
+    """Return the mistakes in the good pod with one place changed."""
+    pod = copy.deepcopy(POD)
+    *parents, last = path.split()
+    part: Any = pod
+    for key in parents:
+        part = part[int(key) if key.isdigit() else key]
+    part[last] = value
+    return [*mistakes_in_pod(pod)]
+
+
+def test_good_pod() -> None:
+    assert [*mistakes_in_pod(POD)] == []
+
+
+BASE = "spec containers 0"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        # What Kubernetes' schema lacks.
+        ("spce", {}, "'spce' was unexpected"),
+        ("spec contaners", [], "'contaners' was unexpected"),
+        (f"{BASE} imag", "x", "'imag' was unexpected"),
+        (f"{BASE} resources limitz", {}, "'limitz' was unexpected"),
+        (
+            f"{BASE} env",
+            [{"nam": "STAGE", "value": "dev"}],
+            "spec.containers.0.env.0: ",
+        ),
+        (f"{BASE} env", {"STAGE": "dev"}, "the pod's spec.containers.0.env: {'STAGE'"),
+        (
+            f"{BASE} args",
+            "a.b",
+            "the pod's spec.containers.0.args: 'a.b' is not of type",
+        ),
+        (f"{BASE} name", None, "the pod's spec.containers.0.name: None is not of type"),
+        # What it leaves open.
+        ("metadata name", "score_clients", "name 'score_clients' is none by RFC 1123"),
+        ("metadata name", "Score", "the pod's name 'Score' is none by RFC 1123"),
+        ("metadata name", "-score", "the pod's name '-score' is none by RFC 1123"),
+        ("metadata name", "a" * 254, "is none by RFC 1123"),
+        (
+            f"{BASE} name",
+            "my.base",
+            "the container's name 'my.base' is none by RFC 1123",
+        ),
+        (
+            "spec initContainers 0 name",
+            "a b",
+            "the container's name 'a b' is none by RFC",
+        ),
+        (f"{BASE} imagePullPolicy", "Alway", "Policy is 'Alway'; did you mean Always?"),
+        (
+            f"{BASE} resources limits memory",
+            "1gb",
+            "the pod's resources.limits.memory: I",
+        ),
+        (
+            f"{BASE} resources limits memory",
+            "1 Gi",
+            "the pod's resources.limits.memory: ",
+        ),
+        (
+            f"{BASE} resources requests cpu",
+            "half",
+            "the pod's resources.requests.cpu: In",
+        ),
+        (
+            f"{BASE} resources requests memroy",
+            "1Gi",
+            "memroy is unknown; did you mean me",
+        ),
+        (
+            f"{BASE} resources limits gpu",
+            "1",
+            "limits.gpu is unknown; did you mean cpu?",
+        ),
+        (
+            f"{BASE} resources requests memory",
+            "512m",
+            "is 512m, too little for any conta",
+        ),
+        (
+            f"{BASE} resources requests cpu",
+            "500n",
+            "is 500n, too little for any contain",
+        ),
+        (
+            f"{BASE} resources requests memory",
+            "2Gi",
+            "requests.memory is above its limit",
+        ),
+    ],
+)
+def test_mistake_is_told_with_its_place(path: str, value: Any, expected: str) -> None:
+    told = mistakes(path, value)
+    assert len(told) == 1
+    assert expected in told[0]
+
+
+def test_every_mistake_in_quantities_and_names_is_told() -> None:
+    pod = copy.deepcopy(POD)
+    pod["metadata"]["name"] = "A"
+    pod["spec"]["containers"][0]["resources"]["requests"] = {"cpu": "x", "memory": "y"}
+    assert len([*mistakes_in_pod(pod)]) == 3

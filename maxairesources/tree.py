@@ -1,0 +1,114 @@
+"""The names and paths of the three trees, and how errors write names and places.
+
+The ground floor: the plugin, the library and the tools import it, and it imports only the
+standard library. It runs on CPython 3.9, which Pants needs, and on 3.11.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from typing import Any, Iterable
+
+CONFIGS, DAGS, USECASES = TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
+LIBRARY = "maxairesources"
+MACROS = "build-support/macros.py"
+PANTS_TOML = "pants.toml"
+
+# Domains, usecases, objectives and handlers have such names: they become part of modules,
+# images and ids.
+NAME = re.compile("[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+PY_CONFIG = "py_config.json"
+SPARK_CONFIG = "spark_config.json"
+KUBEPOD_CONFIG = "kubepod_config.json"
+# The launch config that holds the arguments of an operator.
+LAUNCHED_FROM = {
+    "KubernetesPodOperator": KUBEPOD_CONFIG,
+    "SparkSubmitOperator": SPARK_CONFIG,
+}
+
+# The groups are the domain, the usecase and the objective.
+DAG_FILE = re.compile(f"{DAGS}/([^/]+)/([^/]+)/([^/]+)/dag[.]py")
+HANDLER_FILE = re.compile(rf"{USECASES}/\w+/\w+/handlers/\w+[.]py")
+
+# An image keeps the sources in this folder; `application` in a spark_config names it so.
+IN_IMAGE = "local:///opt/maxai/"
+SPARK_IMAGES = tuple(
+    f"spark.kubernetes.{part}container.image" for part in ("", "driver.", "executor.")
+)
+
+# The tuples of domains in build-support/macros.py.
+_DOMAIN_LISTS = ("DOMAINS", "SPARK_DOMAINS")
+
+
+def path_of(tree: str, names: Iterable[str], *file: str) -> str:
+    """Return the path of a folder or file, such as maxaidags/finance/credit_risk/dag.py."""
+    return "/".join((tree, *names, *file))
+
+
+def domain_of(path: str) -> str | None:
+    """Return the domain of a path in one of the three trees; None for any other path."""
+    tree, *below = path.split("/")
+    return below[0] if len(below) > 1 and tree in TREES else None
+
+
+def dag_id(domain: str, usecase: str, objective: str) -> str:
+    """Return the id of an objective's DAG."""
+    return f"{domain}.{usecase}.{objective}"
+
+
+def repository_of(domain: str) -> str:
+    """Return the repository of a domain's image, as launch configs name it."""
+    return f"maxai/{domain}"
+
+
+def nearest(name: str, valid: Iterable[str], otherwise: str | None = None) -> str:
+    """Return advice that names the valid names nearest to `name`.
+
+    Args:
+        name: the name that is not valid.
+        valid: the names that are.
+        otherwise: the advice if none of them is near; by default, a list of them.
+    """
+    names = sorted({*valid})
+    if close := difflib.get_close_matches(name, names):
+        return f"did you mean {' or '.join(close)}?"
+    if otherwise is not None:
+        return otherwise
+    return f"use one of: {', '.join(names)}" if names else "remove it"
+
+
+def json_path(path: Iterable[Any]) -> str:
+    """Return a path of keys and indexes as RFC 9535 writes it, such as $.tasks[0].id."""
+    parts = ["$"]
+    for key in path:
+        if isinstance(key, int):
+            parts.append(f"[{key}]")
+        elif re.fullmatch(r"[A-Za-z_]\w*", key):
+            parts.append(f".{key}")
+        else:
+            parts.append(f"[{key!r}]")
+    return "".join(parts)
+
+
+def read_macros(text: str) -> tuple[str, dict[str, set[str]]]:
+    """Split build-support/macros.py into its code and its lists of domains.
+
+    Returns:
+        A dump of the code without the lists, and the domains in each list by its name.
+
+    Raises:
+        SyntaxError: the file is not valid Python.
+        ValueError: a list is not a literal.
+    """
+    module = ast.parse(text)
+    lists: dict[str, set[str]] = {}
+    for statement in [*module.body]:
+        if isinstance(statement, ast.Assign):
+            target = statement.targets[0]
+            if isinstance(target, ast.Name) and target.id in _DOMAIN_LISTS:
+                lists[target.id] = set(ast.literal_eval(statement.value))
+                module.body.remove(statement)
+    return ast.dump(module), lists
