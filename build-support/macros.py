@@ -75,3 +75,19 @@ def marketplace_domain(name=None):
         # Two builds of the same content give the same bytes.
         env_vars=["SOURCE_DATE_EPOCH=315532800"],
     )
+
+
+def sample_data():
+    """Provide the sample data of a domain, which its sample_data.py writes, to tests.
+
+    A test that depends on `//maxaiusecases/<domain>:sample_data` finds it in `data/`.
+    """
+    adhoc_tool(
+        name="sample_data",
+        runnable="./sample_data.py",
+        # Pants 2.17 does not count the runnable as a dependency.
+        execution_dependencies=["./sample_data.py"],
+        args=["data"],
+        workdir="/",
+        output_directories=["data"],
+    )

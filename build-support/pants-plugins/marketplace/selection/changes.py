@@ -22,7 +22,7 @@ from maxairesources.tree import MACROS, PANTS_TOML, read_macros
 # but those of resolves that targets are in. Tests and READMEs change nothing else.
 _EVERYTHING = re.compile(
     r"(pants|pants\.ci\.toml|\.gitignore|maxairesources/(__init__|dynamic_imports|launches|tree)\.py"
-    r"|3rdparty/python/(?!(airflow|build-support|pants-plugins|sample-data)\.)[^/]*\.lock"
+    r"|3rdparty/python/(?!(airflow|build-support|library|pants-plugins)\.)[^/]*\.lock"
     r"|build-support/(mypy\.ini|images/(?!BUILD|[^/]*_test\.py).*"
     r"|pants-plugins/(?!.*(_test\.py|README\.md|/BUILD)$).*))"
 )

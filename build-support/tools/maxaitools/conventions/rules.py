@@ -48,7 +48,7 @@ FILES: dict[tuple[str, int], tuple[Names, Names]] = {
     (USECASES, 1): (
         ("BUILD", "Dockerfile", "README.md", "image_test.py")
         + ("requirements.lock", "requirements.txt", "setup.py"),
-        (),
+        ("sample_data.py", "sample_data_test.py"),
     ),
     (USECASES, 2): (("handlers/BUILD",), ()),
     (USECASES, 3): ((), ("BUILD", "*.py")),

@@ -1,0 +1,9 @@
+from maxairesources.testing.sample_data import load
+from maxaiusecases.healthcare.sample_data import TABLES
+
+
+def test_patients_have_numbers_and_recurrences() -> None:
+    (table,) = TABLES.values()
+    frame = load(table)
+    assert frame["patient_id"].tolist() == list(range(1, 687))
+    assert frame["cens"].sum() == 299

