@@ -50,8 +50,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
         result.write(f"{code}/{usecase}/handlers/fit.py", "import maxairesources.all\n")
     # Python looks for the modules that the plugin shares in the working directory first.
     for module in ("dynamic_imports", "launches", "tree"):
-        file = f"maxairesources/{module}.py"
-        result.write(file, Path(file).read_text())
+        path = f"maxairesources/{module}.py"
+        result.write(path, Path(path).read_text())
     tool = "build-support/tools/maxaitools/deployments"
     result.write(f"{tool}/BUILD", "python_sources()\n")
     result.write(f"{tool}/main.py", TOOL)
