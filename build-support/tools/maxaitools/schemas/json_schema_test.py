@@ -76,27 +76,21 @@ def test_good_config_passes(name: str) -> None:
     assert mistakes(name, {"$schema": "x", **GOOD[name]}) == []
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=str)
-@pytest.mark.parametrize(
-    "deployment", [None, *sorted({*find_deployments(Path("maxaiconfigs"))})]
-)
-def test_committed_config_passes(path: Path, deployment: str | None) -> None:
-    config = json.loads(path.read_text())
-    overlay = path.with_suffix(f".{deployment}.json")
-    if overlay.exists():
-        config = merge(config, json.loads(overlay.read_text()))
-    assert mistakes(path.name, config) == []
+def test_committed_configs_match_their_schemas() -> None:
+    for path in CONFIGS:
+        for deployment in (None, *sorted({*find_deployments(Path("maxaiconfigs"))})):
+            config = json.loads(path.read_text())
+            overlay = path.with_suffix(f".{deployment}.json")
+            if overlay.exists():
+                config = merge(config, json.loads(overlay.read_text()))
+            assert mistakes(path.name, config) == [], (path, deployment)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=str)
-def test_committed_config_names_its_schema(path: Path) -> None:
-    schema = Path("maxairesources/configs/schemas", path.name).resolve()
-    named = json.loads(path.read_text())["$schema"]
-    assert path.parent.joinpath(named).resolve() == schema
-
-
-def test_there_are_committed_configs_of_each_kind() -> None:
-    assert {path.name for path in CONFIGS} == {*NAMES}
+def test_committed_configs_name_an_existing_schema_or_none() -> None:
+    for path in CONFIGS:
+        schema = Path("maxairesources/configs/schemas", path.name).resolve()
+        named = json.loads(path.read_text()).get("$schema", schema)
+        assert path.parent.joinpath(named).resolve() == schema, path
 
 
 ARGUMENTS = "tasks 0 spark_submit_conf"
