@@ -5,6 +5,7 @@ domain in a sandbox.
 """
 
 import argparse
+import inspect
 import sys
 import textwrap
 import tomllib
@@ -22,7 +23,7 @@ from maxairesources.tree import (
     read_macros,
 )
 from maxaitools.conventions.domain import Domain
-from maxaitools.conventions.rules import RULES, check
+from maxaitools.conventions.rules import RULES, check, rule_id
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,10 +41,11 @@ def describe_rules() -> str:
     """Return a paragraph for each rule: its id, the rule, why it exists and how to fix it."""
     paragraphs = []
     for rule in RULES:
-        labelled = zip(("", "Why: ", "Fix: "), rule.texts)
+        texts = (inspect.getdoc(rule) or "").splitlines()
+        labelled = zip(("", "Why: ", "Fix: "), texts, strict=True)
         lines = (textwrap.fill(label + text, 84) for label, text in labelled)
         body = textwrap.indent("\n".join(lines), "    ")
-        paragraphs.append(f"{rule.id}\n{body}")
+        paragraphs.append(f"{rule_id(rule)}\n{body}")
     return "\n".join(paragraphs)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from maxaitools.conventions import main
 from maxaitools.conventions.main import find_config_errors
-from maxaitools.conventions.rules import RULES
+from maxaitools.conventions.rules import RULES, rule_id
 
 TASK: dict[str, Any] = {"input": [], "output": [], "function": {"args": {}}}
 POD = {
@@ -102,5 +102,5 @@ def test_command_prints_each_rule(root: Path) -> None:
     result = run(root)
     assert result.returncode == 0
     for rule in RULES:
-        assert rule.id in result.stdout.splitlines()
+        assert rule_id(rule) in result.stdout.splitlines()
     assert result.stdout.count("    Why: ") == len(RULES)

@@ -12,7 +12,6 @@ import fnmatch
 import keyword
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from maxairesources.dynamic_imports import find_dynamic_import
@@ -375,36 +374,22 @@ def overlay(domain: Domain) -> Iterator[Finding]:
                     places.append(((*keys, key), old[key], value))
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A convention: `find` yields what breaks it in a domain."""
-
-    find: Callable[[Domain], Iterator[Finding]]
-
-    @property
-    def id(self) -> str:
-        return self.find.__name__.replace("_", "-")
-
-    @property
-    def texts(self) -> list[str]:
-        """The rule, why it exists, and how to fix what it finds."""
-        return [line.strip() for line in (self.find.__doc__ or "").strip().splitlines()]
-
-
-RULES = tuple(
-    Rule(find)
-    for find in (
-        *(name, unexpected_file, missing_file, domain_not_registered, orphan, dag),
-        *(task_name, unknown_handler, unused_handler, foreign_image, foreign_import),
-        *(nested_requirements, config, overlay),
-    )
+RULES: tuple[Callable[[Domain], Iterator[Finding]], ...] = (
+    *(name, unexpected_file, missing_file, domain_not_registered, orphan, dag),
+    *(task_name, unknown_handler, unused_handler, foreign_image, foreign_import),
+    *(nested_requirements, config, overlay),
 )
+
+
+def rule_id(rule: Callable[[Domain], Iterator[Finding]]) -> str:
+    """Return the id of a rule, such as unused-handler."""
+    return rule.__name__.replace("_", "-")
 
 
 def check(domain: Domain) -> list[str]:
     """Return the findings of all rules, one line each."""
     return sorted(
-        f"{finding.file}: {rule.id}: {finding.problem}; {finding.fix}"
+        f"{finding.file}: {rule_id(rule)}: {finding.problem}; {finding.fix}"
         for rule in RULES
-        for finding in rule.find(domain)
+        for finding in rule(domain)
     )

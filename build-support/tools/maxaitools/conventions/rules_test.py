@@ -5,7 +5,7 @@ import pytest
 
 from maxairesources.errors import InputError
 from maxaitools.conventions.domain import Domain
-from maxaitools.conventions.rules import RULES, check
+from maxaitools.conventions.rules import RULES, check, rule_id
 
 DAG = '''\
 """Airflow DAG."""
@@ -454,12 +454,7 @@ def test_a_name_is_valid_in_images_modules_and_ids(bad: str) -> None:
 
 
 def test_every_rule_is_broken_by_some_case() -> None:
-    assert {rule.id for rule in RULES} == {rule for rule, *_ in CASES}
-
-
-def test_every_rule_has_a_reason_and_a_fix() -> None:
-    for rule in RULES:
-        assert len(rule.texts) == 3 and all(rule.texts), rule.id
+    assert {rule_id(rule) for rule in RULES} == {rule for rule, *_ in CASES}
 
 
 @pytest.mark.parametrize(
