@@ -29,6 +29,8 @@ from pants.option.option_types import SkipOption
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
+from maxairesources.tree import TREES
+
 
 @dataclass(frozen=True)
 class WheelLinter:
@@ -39,12 +41,14 @@ class WheelLinter:
         patterns: the files that it checks, as `PurePath.match` accepts them.
         arguments: its arguments before the files.
         config: the files that it reads besides.
+        in_trees: if it checks the three trees, too, which belong to their teams.
     """
 
     command: str
     patterns: tuple[str, ...]
     arguments: tuple[str, ...] = ()
     config: tuple[str, ...] = ()
+    in_trees: bool = True
 
     @property
     def description(self) -> str:
@@ -52,7 +56,9 @@ class WheelLinter:
         return self.command
 
     def checks(self, path: str) -> bool:
-        return any(PurePath(path).match(pattern) for pattern in self.patterns)
+        return any(PurePath(path).match(pattern) for pattern in self.patterns) and (
+            self.in_trees or path.partition("/")[0] not in TREES
+        )
 
 
 PHRASES = "build-support/phrases.txt"
@@ -73,6 +79,7 @@ LINTERS = (
             r"|it takes|the one before|there (?:twice|already))\b|[^\W\d_]+",
         ),
         (PHRASES,),
+        in_trees=False,
     ),
     WheelLinter("hadolint", ("Dockerfile",)),
     WheelLinter(
