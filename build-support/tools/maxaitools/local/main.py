@@ -2,7 +2,7 @@
 
 Its DAG runs once: pods as containers of the Docker engine, from the same pod that
 Kubernetes would be given; Spark by the image's own spark-submit, with local[*]. Secrets,
-ConfigMaps and claims of volumes are folders, as CONTRIBUTING.md explains. Anything a
+ConfigMaps and claims of volumes are folders, as build-support/docs/dags.md explains. Anything a
 laptop cannot honour, such as sidecars, hostPath and the host's network, is refused by name
 before anything runs.
 
