@@ -1,4 +1,4 @@
-"""The macros of the BUILD files. Pants makes every name in here known to all of them."""
+"""The macros of the BUILD files. All names of this module are defined in each of them."""
 
 DOMAINS = ("finance", "healthcare", "retail")
 
@@ -7,10 +7,9 @@ SPARK_DOMAINS = ("retail",)
 
 
 def marketplace_domain(name=None):
-    """Everything a domain's folder `maxaiusecases/<domain>` is made into: its requirements,
-    image (`:image`) and wheel (`:wheel`). For setup.py, image_test.py and all below,
-    `python_sources()` and `python_tests(name="tests")` are all that a BUILD file needs.
-    Nothing has the name, which `tailor` gives to whatever it writes.
+    """Define the targets of the folder `maxaiusecases/<domain>`: requirements, `:image` and
+    `:wheel`. Its Python files and all folders below need only `python_sources()` and
+    `python_tests(name="tests")`. `tailor` passes a name, which is not used.
     """
     domain = build_file_dir().name
 
@@ -24,13 +23,13 @@ def marketplace_domain(name=None):
             ),
         }
     )
-    # A domain may use itself and what all share, and no other domain may use it. Shared
-    # modules may use its packages, since they are declared in its resolve too.
+    # A domain may use itself and the library, and no other domain may use it. The library
+    # may use its packages, since its modules are in the resolve of the domain, too.
     own = f"//maxaiusecases/{domain}/**"
     __dependencies_rules__(("*", own, "//maxairesources/**", "!*"))
     __dependents_rules__(
         ("<python_requirement*>", own, "//maxairesources/**", "!*"),
-        # The last two are the configs that name the image, and the tests that run it.
+        # The last two are the configs that name the image and the tests that run it.
         (
             "*",
             own,
@@ -45,7 +44,7 @@ def marketplace_domain(name=None):
     files(name="resolve", sources=["requirements.lock", "requirements.txt"])
     sources_below(name="handlers")
 
-    # The image has the packages as one layer and the sources, which change more often, as
+    # The image has the packages in one layer and the sources, which change more often, in
     # another; see the Dockerfile.
     pex_binary(
         name="deps",
@@ -60,7 +59,7 @@ def marketplace_domain(name=None):
     docker_image(
         name="image",
         repository=f"maxai/{domain}",
-        # The plugin adds a tag that is the hash of all that goes in.
+        # The plugin adds the content tag.
         image_tags=[],
         dependencies=[":deps", ":sources"],
     )

@@ -224,7 +224,7 @@ def test_no_hint_when_pants_is_on_the_path(tmp_path: Path) -> None:
         ("skopeo", "registry tools: setup installs skopeo"),
     ],
 )
-def test_check_tells_what_is_missing(tmp_path: Path, lacks: str, message: str) -> None:
+def test_check_prints_what_is_missing(tmp_path: Path, lacks: str, message: str) -> None:
     here = machine(tmp_path, lacks={lacks})
     code, output = here.run("--check")
     assert (code, here.changes()) == (1, [])
@@ -255,7 +255,7 @@ def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
         ("docker", "ID=fedora\n", 0, "install and start a Docker engine"),
         ("docker", "ID=ubuntu\nID_LIKE=debian\n", 0, "install and start a Docker engi"),
         ("git", DEBIAN, 1000, "install git"),
-        ("java", DEBIAN, 1000, "install Java 17 or newer (java is no Java)"),
+        ("java", DEBIAN, 1000, "install Java 17 or newer (java is not Java)"),
         ("skopeo", "ID=fedora\n", 0, "install skopeo"),
         ("python3.9", DEBIAN, 0, "run `pyenv install 3.9`, or set PANTS_PYTHON"),
         ("python3.11", DEBIAN, 1000, "install python3.11 and python3.11-venv"),
@@ -272,7 +272,7 @@ def test_by_hand(
     assert "see to these by hand, then run setup again" in output
 
 
-def test_all_that_is_by_hand_is_told_at_once(tmp_path: Path) -> None:
+def test_all_steps_by_hand_are_printed_at_once(tmp_path: Path) -> None:
     code, output = machine(tmp_path, lacks=COMPLETE, uid=1000).run()
     assert code == 3
     assert output.count("by hand: ") == 6, output
@@ -324,7 +324,7 @@ def test_pants_python_that_is_another_version(tmp_path: Path) -> None:
     here.env["PANTS_PYTHON"] = str(here.bin / "python3.11")
     code, output = here.run()
     assert (code, here.changes()) == (3, [])
-    assert "/python3.11 is no CPython 3.9: correct or unset it" in output
+    assert "/python3.11 is not CPython 3.9; correct or unset it" in output
 
 
 def test_an_engine_that_stops_at_once(tmp_path: Path) -> None:
@@ -344,7 +344,7 @@ def test_an_engine_that_never_answers_is_ended(tmp_path: Path) -> None:
 trap 'touch "$MACHINE/ended"; exit' TERM
 while :; do sleep 0.1; done""",
     )
-    # The process of this number is alive and is no engine: a machine that crashed.
+    # The process of this number is alive but not an engine, as after a crash.
     (tmp_path / "var/run/docker.pid").write_text(str(os.getpid()))
     here.env["MAXAI_ENGINE_TIMEOUT"] = "1"
     code, output = here.run()
@@ -466,7 +466,7 @@ def test_a_base_that_does_not_build(tmp_path: Path) -> None:
     assert "setup: maxai/python:abc could not be built" in output
 
 
-def test_packages_that_drifted_are_told(tmp_path: Path) -> None:
+def test_drifted_packages_are_printed(tmp_path: Path) -> None:
     here = machine(tmp_path, lacks={"images"})
     here.has("archive-moved-on")
     code, output = here.run()
@@ -476,7 +476,7 @@ def test_packages_that_drifted_are_told(tmp_path: Path) -> None:
     assert "installing" not in output
 
 
-def test_a_drifted_base_is_told(tmp_path: Path) -> None:
+def test_a_drifted_base_is_printed(tmp_path: Path) -> None:
     here = machine(tmp_path)
     (tmp_path / "images/spark").write_text("true\n")
     code, output = here.run("--check")

@@ -82,7 +82,7 @@ def test_spark_has_java() -> None:
 
 
 @pytest.mark.parametrize("name", ["python", "spark"])
-def test_the_label_tells_whether_the_image_has_drifted(name: str) -> None:
+def test_a_drifted_image_has_a_label(name: str) -> None:
     label = '{{index .Config.Labels "maxai.base.drifted"}}'
     drifted = docker("image", "inspect", "--format", label, reference(name))
     assert drifted in ("false", "true")

@@ -261,7 +261,7 @@ def test_check_passes_on_recorded_bases(checkout: Checkout) -> None:
     assert (code, output.startswith("ok: maxai/python:")) == (0, True)
 
 
-def test_check_tells_of_every_fault(checkout: Checkout) -> None:
+def test_check_reports_every_fault(checkout: Checkout) -> None:
     checkout.label(checkout.tag("python"), {"maxai.base.drifted": "true"})
     checkout.dockerfile("retail", "FROM maxai/python:0123456789ab AS deps\n")
     code, output = checkout.run("check")
@@ -362,7 +362,7 @@ def test_the_archive_is_the_same_every_time(checkout: Checkout) -> None:
         ids.add(module.write_archive(path, layer, image, "maxai/python:tag"))
         contents.append(path.read_bytes())
     assert contents[0] == contents[1]
-    # The code that writes archives is not hashed into the tag: whoever changes what it
+    # The code that writes archives is not hashed into the tag: a change of what it
     # writes must change recipe.sh, too, so that the same tag never means another image.
     assert ids == {
         "sha256:c5c86171f7b89e999ab13c670037ff61aeb872146a768ee54ec6804308b70584"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes the file system of a base image, bit for bit the same whenever the package
-# versions are the same. `base-image` calls it; it is no command for people.
+# Makes the file system of a base image. The same package versions give the same bytes.
+# `base-image` calls it; people do not.
 #
 #   recipe.sh SOURCES APT_CONFIG TAR PACKAGES [COMMAND]
 #
@@ -19,7 +19,7 @@ customize() {
     chroot "$root" useradd --uid 10001 --gid 10001 --no-create-home \
         --home-dir /home/maxai --shell /bin/sh maxai
     install -d -o 10001 -g 10001 "$root/data"
-    # Any uid may be told to run the image, and each of them needs a home to write to.
+    # The image may run as any uid, and each uid needs a home that it can write to.
     install -d -o 10001 -g 10001 -m 1777 "$root/home/maxai"
     # The PATH has /opt/venv/bin before this folder, so a virtual environment wins.
     ln -s /usr/bin/python3.11 "$root/usr/local/bin/python"
@@ -39,7 +39,7 @@ customize() {
     rm -rf "$root"/usr/share/{info,locale,man}/*
     find "$root/usr/share/doc" ! -type d ! -name copyright -delete
     find "$root/usr/share/doc" -type d -empty -delete
-    # What names this host or its mirror, or holds a time or a random number.
+    # These files name this host or its mirror, or contain a time or a random number.
     rm -rf "$root"/etc/apt/{sources.list,sources.list.d/*,apt.conf.d/99mmdebstrap} \
         "$root"/etc/{hostname,resolv.conf} \
         "$root"/etc/{passwd,group,shadow,gshadow,subuid,subgid}- \

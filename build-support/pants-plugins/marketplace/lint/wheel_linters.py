@@ -75,8 +75,9 @@ LINTERS = (
         (
             f"--dictionary={PHRASES}",
             # A word, or two or three that the dictionary has in one entry.
-            r"--regex=\b(?:[Ii]n silence|(?:is|are) no(?:ne)?(?! longer| more)|[Dd]rop it"
-            r"|it takes|the one before|there (?:twice|already))\b|[^\W\d_]+",
+            r"--regex=\b(?:(?<![Tt]here )(?:is|are) no(?:ne)?(?! longer| more)|it takes"
+            r"|[Ii]n silence|[Dd]rop it|the one before|there (?:twice|already))\b"
+            r"|[^\W\d_]+",
         ),
         (PHRASES,),
         in_trees=False,

@@ -37,11 +37,11 @@ def errors(root: Path, domain: str) -> list[str]:
     return [str(error) for error in find_config_errors(root, domain)]
 
 
-def test_right_configs_have_no_error(root: Path) -> None:
+def test_valid_configs_have_no_error(root: Path) -> None:
     assert errors(root, "retail") == []
 
 
-def test_each_error_is_told_once(root: Path) -> None:
+def test_each_error_is_reported_once(root: Path) -> None:
     """A launch config serves two objectives, and each is read with two overlays."""
     write(root, "kubepod_config.json", {"tasks": [{"id": 1, "nam": "fit"}]})
     write(root, "kubepod_config.prod.json", {})

@@ -99,7 +99,7 @@ def _read_jars() -> tuple[list[str], set[str]]:
 
 
 def _kind(converter: Any) -> str:
-    """Return the kind of an entry, which Spark tells when it refuses a wrong value."""
+    """Return the kind of an entry, which Spark gives when it refuses a wrong value."""
     refusal = _refusal(converter, "x")
     if found := re.search(r"should be a/an '(\w+)", refusal):
         return _KINDS[found[1]]
@@ -112,7 +112,7 @@ def _kind(converter: Any) -> str:
 
 
 def _refusal(converter: Any, value: str) -> str:
-    """Return why Spark refuses a value, or nothing if it takes it."""
+    """Return why Spark refuses a value, or an empty string if it accepts it."""
     try:
         converter.apply(value)
     except Py4JJavaError as error:

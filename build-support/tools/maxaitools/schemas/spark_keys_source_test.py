@@ -26,9 +26,9 @@ def fresh(jvm: Any) -> str:
 
 def test_file_is_up_to_date(fresh: str) -> None:
     committed = Path("maxairesources/configs/spark_keys.json").read_text()
-    # Not in one comparison, since pytest would take minutes to tell the difference.
+    # Not in one comparison, since pytest would need minutes to show the difference.
     is_stale = committed != fresh
-    assert not is_stale, "make it anew as spark_keys_source.py says"
+    assert not is_stale, "generate it again; spark_keys_source.py has the command"
 
 
 @pytest.mark.parametrize(
