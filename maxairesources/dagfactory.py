@@ -1,4 +1,4 @@
-"""Makes an objective's Airflow DAG from what its dag.py and its configs say."""
+"""Creates the Airflow DAG of an objective from its dag.py and its configs."""
 
 import graphlib
 import os
@@ -26,24 +26,32 @@ from maxairesources.dags.operators import (
     operator_class,
     parameters,
     to_objects,
+    with_new_names,
 )
 from maxairesources.errors import InputError
-from maxairesources.tree import json_path, nearest
+from maxairesources.tree import (
+    CONFIGS,
+    DAGS,
+    LAUNCHED_FROM,
+    json_path,
+    nearest,
+    path_of,
+)
 
 ROOT = "root"
 
 
 class DAGFactory:
-    """Collects the tasks of one objective and makes them a DAG.
+    """Collects the tasks of an objective and connects them to a DAG.
 
-    The configs are those of maxaiconfigs beside the folder maxaidags that the dag.py is
-    in, with the overlays of the deployment that the environment variable
-    MAXAI_DEPLOYMENT names, if it is set. In a deployment, the overlays are merged in
-    already, and maxaiconfigs/deployment.json says what holds for all DAGs.
+    It reads the configs in the folder maxaiconfigs beside maxaidags, with the overlays of
+    the deployment in the environment variable MAXAI_DEPLOYMENT, if it is set. On a
+    deployment branch the overlays are already merged, and maxaiconfigs/deployment.json
+    has settings for all DAGs.
 
     Attributes:
-        dag: Airflow's DAG, for what has no call here: a `TaskGroup(..., dag=factory.dag)`
-            to give to `add` as `task_group`, for one.
+        dag: Airflow's DAG, for everything else that Airflow offers, such as a
+            `TaskGroup(..., dag=factory.dag)` for the argument `task_group` of `add`.
     """
 
     def __init__(
@@ -56,36 +64,36 @@ class DAGFactory:
         default_args: Mapping[str, Any] | None = None,
         **dag_kwargs: Any,
     ) -> None:
-        """Begin the DAG of an objective.
+        """Create the DAG of an objective, without tasks.
 
         Args:
             dag_id: the DAG's id.
             domain_name: the domain's name.
             usecase: the usecase's name.
             obj: the objective's name.
-            schedule_interval: whatever Airflow's DAG takes as `schedule`: None, a cron
-                expression, a timedelta, a timetable, assets.
+            schedule_interval: the `schedule` of Airflow's DAG: None, a cron expression,
+                a timedelta, a timetable or assets.
             default_args: default arguments of all operators; the owner is the domain
                 unless they name another.
             dag_kwargs: further arguments of Airflow's DAG. The tags domain, usecase and
                 objective are added to given ones.
 
         Raises:
-            InputError: the dag.py is in another place than its names say, DAG takes no
-                such argument, or a config is missing or wrong.
+            InputError: the dag.py is in a folder with other names, DAG has no such
+                argument, or a config is missing or wrong.
         """
         path = Path(sys._getframe(1).f_code.co_filename).resolve()
         names = (domain_name, usecase, obj)
-        root = next((p.parent for p in path.parents if p.name == "maxaidags"), None)
+        root = next((p.parent for p in path.parents if p.name == DAGS), None)
         if root is None or path.parts[len(root.parts) + 1 : -1] != names:
             raise InputError(
-                f"is the DAG of {'/'.join(names)}, but not in that folder",
-                f"move it to maxaidags/{'/'.join(names)}/ or mend the names",
+                f"is the DAG of {'/'.join(names)}, but it is in another folder",
+                f"move it to {path_of(DAGS, names)}/, or correct the names",
                 path if root is None else path.relative_to(root),
             )
         self._file = str(path.relative_to(root))
-        self._usecase_configs = f"maxaiconfigs/{domain_name}/{usecase}"
-        deployed = root / "maxaiconfigs" / "deployment.json"
+        self._usecase_configs = path_of(CONFIGS, names[:2])
+        deployed = root / CONFIGS / "deployment.json"
         deployment = os.environ.get("MAXAI_DEPLOYMENT") or None
         if deployed.exists():
             deployment = None
@@ -97,29 +105,38 @@ class DAGFactory:
         self._launched: set[str] = set()
         self._takers: set[type] = set()
         self._default_args = dict(default_args or {})
-        self._check_arguments("the DAG", DAG, dag_kwargs, self._file)
-        tags = dag_kwargs.pop("tags", ())
-        filters = dag_kwargs.pop("user_defined_filters", None) or {}
-        if isinstance(tags, str):
-            raise self._wrong(f"the tags are {tags!r}", "give a list of texts")
-        try:
-            self.dag = DAG(
-                dag_id,
-                schedule=schedule_interval,
-                default_args={"owner": domain_name, **self._default_args},
-                tags={*names, *tags},
-                user_defined_filters={"in_json": in_json, **filters},
-                **dag_kwargs,
-            )
-        except Exception as error:
-            raise self._wrong(
-                f"Airflow refuses the DAG ({error})", "mend it"
-            ) from error
+        self.dag = self._create(dag_id, names, schedule_interval, dag_kwargs)
         self._environment = self.dag.get_template_env()
         config, file = self._configs.py_config, self._configs.py_config_file
         self._check_templates(config, "$", file)
         if mistake := mistake_in_template(self._environment, to_argument(config)):
             raise InputError(f"$: {mistake[0]}", mistake[1], file)
+
+    def _create(
+        self,
+        dag_id: str,
+        names: Sequence[str],
+        schedule: Any,
+        dag_kwargs: dict[str, Any],
+    ) -> DAG:
+        """Return Airflow's DAG, without tasks."""
+        self._check_arguments("the DAG", DAG, dag_kwargs, self._file)
+        tags = dag_kwargs.pop("tags", ())
+        filters = dag_kwargs.pop("user_defined_filters", None) or {}
+        if isinstance(tags, str):
+            raise self._wrong(f"the tags are {tags!r}", "use a list of strings")
+        try:
+            return DAG(
+                dag_id,
+                schedule=schedule,
+                default_args={"owner": names[0], **self._default_args},
+                tags={*names, *tags},
+                user_defined_filters={"in_json": in_json, **filters},
+                **dag_kwargs,
+            )
+        except Exception as error:
+            problem = f"Airflow rejects the DAG ({error})"
+            raise self._wrong(problem, "correct its arguments") from error
 
     def add(
         self, task_id: str, operator: str, parent: Sequence[str], **operator_kwargs: Any
@@ -129,8 +146,8 @@ class DAGFactory:
         Args:
             task_id: the task's id, and its name in the configs.
             operator: the operator's name, a key of `OPERATORS`.
-            parent: the ids of the tasks that it follows, which may be added later;
-                ["root"] for a first task.
+            parent: the ids of the tasks before it, which may be added later; ["root"]
+                for a first task.
             operator_kwargs: the operator's further arguments. `expand`, a dict, maps the
                 task over lists, as `expand` does in Airflow.
 
@@ -138,51 +155,26 @@ class DAGFactory:
             Airflow's operator.
 
         Raises:
-            InputError: the operator is unknown or takes no such argument, the id is
-                there already, the parents are no list, or a config lacks the task.
+            InputError: the operator is unknown or has no such argument, the id is
+                defined twice, the parents are not a list, or a config lacks the task.
         """
+        self._check_task(task_id, operator, parent)
         where = f"task {task_id!r}"
-        if task_id in self._operators:
-            raise self._wrong(f"{where} is there twice", "rename or drop one")
-        if operator not in OPERATORS:
-            raise self._wrong(
-                f"{where} has an unknown operator {operator!r}",
-                nearest(str(operator), OPERATORS),
-            )
-        if task_id == ROOT:
-            raise self._wrong(f"{where} is called as what stands for none", "rename it")
-        if (
-            not isinstance(parent, Sequence)
-            or isinstance(parent, str)
-            or not parent
-            or not all(isinstance(name, str) for name in parent)
-        ):
-            raise self._wrong(
-                f"{where} has the parent {parent!r}",
-                'give a list of task ids, or ["root"] for a first task',
-            )
         taker = operator_class(operator)
         expand = operator_kwargs.pop("expand", None)
         if expand is not None and (not isinstance(expand, Mapping) or not expand):
             raise self._wrong(
-                f"{where}: expand is {expand!r}", "give a dict of arguments and lists"
+                f"{where}: expand is {expand!r}", "use a dict of arguments and lists"
             )
         given = {**operator_kwargs, **(expand or {})}
         arguments = {
             **self._configured(task_id, operator, taker, given),
             **operator_kwargs,
         }
-        if operator == "PostgresOperator":
-            # The old class called the connection so, and had this default.
-            if "postgres_conn_id" in arguments and "conn_id" in arguments:
-                problem = "conn_id and postgres_conn_id are the same"
-                raise self._wrong(f"{where}: {problem}", "keep one of the two")
-            if not {"conn_id", "postgres_conn_id"} & {*arguments, *self._default_args}:
-                arguments["conn_id"] = "postgres_default"
-            if "postgres_conn_id" in arguments:
-                arguments["conn_id"] = arguments.pop("postgres_conn_id")
-            elif "postgres_conn_id" in self._default_args:
-                arguments.setdefault("conn_id", self._default_args["postgres_conn_id"])
+        try:
+            arguments = with_new_names(operator, arguments, self._default_args)
+        except Wrong as wrong:
+            raise self._wrong(f"{where}: {wrong.problem}", wrong.remedy) from None
         self._check_arguments(where, taker, {**arguments, **(expand or {})}, self._file)
         arguments.update(task_id=task_id, dag=self.dag)
         try:
@@ -191,13 +183,10 @@ class DAGFactory:
             else:
                 task = taker.partial(**arguments).expand(**expand)
         except Exception as error:
-            launch = self._configs.launches.get(task_id)
-            by = (
-                f", with arguments from {launch.file}, {launch.place}" if launch else ""
-            )
-            raise self._wrong(
-                f"{where}: Airflow refuses it ({error}){by}", "mend it"
-            ) from error
+            problem = f"{where}: Airflow rejects it ({error})"
+            if launch := self._configs.launches.get(task_id):
+                problem += f", with arguments from {launch.file}, {launch.place}"
+            raise self._wrong(problem, "correct its arguments") from error
         self._parents[task_id] = list(parent)
         self._operators[task_id] = task
         self._takers.add(taker)
@@ -205,11 +194,35 @@ class DAGFactory:
             self._launched.add(task_id)
         return task
 
+    def _check_task(self, task_id: str, operator: str, parent: Any) -> None:
+        """Raise an InputError for a wrong id, operator or parent of a new task."""
+        where = f"task {task_id!r}"
+        if task_id in self._operators:
+            raise self._wrong(f"{where} is defined twice", "rename or remove one")
+        if operator not in OPERATORS:
+            raise self._wrong(
+                f"{where} has an unknown operator {operator!r}",
+                nearest(str(operator), OPERATORS),
+            )
+        if task_id == ROOT:
+            problem = f"{where} is reserved: it marks a task without a parent"
+            raise self._wrong(problem, "rename the task")
+        if (
+            not isinstance(parent, Sequence)
+            or isinstance(parent, str)
+            or not parent
+            or not all(isinstance(name, str) for name in parent)
+        ):
+            raise self._wrong(
+                f"{where} has the parent {parent!r}",
+                'use a list of task ids, or ["root"] for a first task',
+            )
+
     def create_dag(self) -> DAG:
         """Connect the tasks and return the DAG.
 
         Raises:
-            InputError: a parent is unknown, the tasks go round in a circle, the order of
+            InputError: a parent is unknown, the tasks form a cycle, the order of
                 the ids in a launch config is another one, or the py_config has a task
                 that the DAG lacks.
         """
@@ -225,7 +238,7 @@ class DAGFactory:
         except graphlib.CycleError as error:
             circle = " -> ".join(reversed(error.args[1]))
             raise self._wrong(
-                f"the tasks go round in a circle: {circle}", "drop one parent"
+                f"the tasks form a cycle: {circle}", "remove one parent"
             ) from None
         for task_id, parents in self._parents.items():
             real = [self._operators[parent] for parent in parents if parent != ROOT]
@@ -241,16 +254,16 @@ class DAGFactory:
                 )
             if name not in self._launched:
                 raise InputError(
-                    f"$.{name}: no operator of {self._file} hands it to a handler",
-                    f"make the task a {SPARK} or {KUBEPOD}, or drop it here",
+                    f"$.{name}: no operator of {self._file} passes it to a handler",
+                    f"make the task a {SPARK} or {KUBEPOD}, or remove it here",
                     self._configs.py_config_file,
                 )
         self._check_default_args()
         try:
-            # There may be edges that were drawn with Airflow's own `>>`.
+            # A dag.py may add dependencies with Airflow's own `>>`.
             self.dag.check_cycle()
         except Exception as error:
-            raise self._wrong(str(error), "drop one edge") from error
+            raise self._wrong(str(error), "remove one dependency") from error
         return self.dag
 
     def _configured(
@@ -267,10 +280,10 @@ class DAGFactory:
                 raise self._wrong(
                     f"task {task_id!r} is a {operator}, but {launch.file} launches it "
                     f"with {launch.operator}",
-                    "use that operator, or drop it there",
+                    "use that operator, or remove it there",
                 )
             return {}
-        config = "spark_config.json" if operator == SPARK else "kubepod_config.json"
+        config = LAUNCHED_FROM[operator]
         if launch is None or launch.operator != operator:
             problem = f"task {task_id!r} is not in {self._usecase_configs}/{config}"
             if launch:
@@ -297,16 +310,16 @@ class DAGFactory:
         for name in given:
             if name in launch.arguments:
                 problem = f"{name} is given here and in {launch.file}"
-                raise self._wrong(f"task {task_id!r}: {problem}", "keep one of the two")
+                raise self._wrong(f"task {task_id!r}: {problem}", "keep one of them")
             if name in handed:
-                problem = f"{name} hands the config to the handler"
+                problem = f"{name} passes the config to the handler"
                 raise self._wrong(
-                    f"task {task_id!r}: {problem}", f"give it in {launch.file}"
+                    f"task {task_id!r}: {problem}", f"set it in {launch.file}"
                 )
         return handed
 
     def _with_py_config(self, task_id: str, launch: Launch) -> dict[str, Any]:
-        """Return the launch's arguments with the handler's own: its config and its task."""
+        """Return the arguments of a launch, with --config and --task for the handler."""
         key = "application_args" if launch.operator == SPARK else "arguments"
         config = to_argument(self._configs.py_config)
         handed = [*launch.arguments.get(key, []), "--config", config, "--task", task_id]
@@ -336,7 +349,7 @@ class DAGFactory:
         file: str,
         rendered: bool = True,
     ) -> None:
-        """Raise an InputError for a text in a config that Airflow would fail to render."""
+        """Raise an InputError for a string in a config that Airflow cannot render."""
         if isinstance(value, dict):
             for key, item in value.items():
                 at = place + json_path([key])[1:]
@@ -349,37 +362,37 @@ class DAGFactory:
         elif isinstance(value, str):
             if not rendered and ("{{" in value or "{%" in value):
                 raise InputError(
-                    f"{place} is a template, but Airflow renders none there",
-                    "give the value itself",
+                    f"{place} is a template, but Airflow does not render this argument",
+                    "use the value itself",
                     file,
                 )
             if mistake := mistake_in_template(self._environment, value):
                 raise InputError(f"{place}: {mistake[0]}", mistake[1], file)
 
     def _check_default_args(self) -> None:
-        """Raise an InputError for a default argument that no operator of the DAG takes.
+        """Raise an InputError for a default argument that no operator of the DAG has.
 
-        Airflow itself passes over it in silence.
+        Airflow silently ignores it.
         """
         known: set[str] = set().union(*map(parameters, self._takers))
         known.add("postgres_conn_id")
         for name in self._default_args:
             if known and name not in known:
                 raise self._wrong(
-                    f"default_args: no task takes {name!r}",
-                    nearest(name, known, otherwise="drop it"),
+                    f"default_args: no operator has an argument {name!r}",
+                    nearest(name, known, otherwise="remove it"),
                 )
 
     def _check_arguments(
         self, where: str, taker: type, arguments: Mapping[str, Any], file: str
     ) -> None:
-        """Raise an InputError for an argument that a DAG or an operator does not take."""
+        """Raise an InputError for an argument that a DAG or an operator does not have."""
         known = parameters(taker)
         for name in arguments:
             if name not in known:
                 raise InputError(
-                    f"{where}: {taker.__name__} takes no argument {name!r}",
-                    nearest(name, known, otherwise="drop it"),
+                    f"{where}: {taker.__name__} has no argument {name!r}",
+                    nearest(name, known, otherwise="remove it"),
                     file,
                 )
 

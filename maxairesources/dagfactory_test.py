@@ -210,14 +210,15 @@ def test_py_config_reaches_both_kinds_of_task_and_is_rendered(tree: Tree) -> Non
 
 @given(value=st.text(), around=st.text().filter(lambda text: not {*"{}#%\0"} & {*text}))
 @example(value='a"b', around="\\$$(HOME)")
+@example(value="$(HOME) $$", around="")
 def test_rendered_value_cannot_change_the_config_around_it(
     value: str, around: str
 ) -> None:
     argument = to_argument({"a": around + "{{ params['n'] }}", "b": [around]})
-    # Kubernetes has a meaning for it.
-    assert "$" not in argument
     environment = DAG("d", user_defined_filters={"in_json": in_json}).get_template_env()
     rendered = environment.from_string(argument).render(params={"n": value})
+    # Kubernetes would replace $(NAME) and $$.
+    assert "$" not in rendered
     assert json.loads(rendered) == {"a": around + value, "b": [around]}
 
 
@@ -339,7 +340,8 @@ def test_each_pod_of_a_mapped_task_is_checked(tree: Tree) -> None:
     """
     (mistake,) = mistakes_in(tree.dag(FEATURES + textwrap.dedent(lines)))
     assert (
-        mistake == "task score: the pod's resources.limits.memory: '1 Gi' holds a space"
+        mistake
+        == "task score: the pod's resources.limits.memory: '1 Gi' contains a space"
     )
 
 
@@ -396,40 +398,40 @@ DUMMY = "f.add('end', 'DummyOperator', ['root'])\n"
         ("f.add('a', 'DummyOperator', ['Root'])", "parent 'Root'; did you mean root?"),
         (
             "f.add('a', 'DummyOperator', ['a'])",
-            "the tasks go round in a circle: a -> a;",
+            "the tasks form a cycle: a -> a;",
         ),
         (
             "f.add('a', 'DummyOperator', ['b']); f.add('b', 'DummyOperator', ['a'])",
-            "the tasks go round in a circle: ",
+            "the tasks form a cycle: ",
         ),
         (
             f"{BOTH}a = f.add('a', 'DummyOperator', ['root'])\n"
             "b = f.add('b', 'DummyOperator', ['a'])\nb >> a",
             "Cycle detected in Dag: x. Faulty task: ",
         ),
-        (DUMMY + DUMMY, "task 'end' is there twice; rename or drop one"),
-        ("f.add('root', 'DummyOperator', ['root'])", "task 'root' is called as what s"),
+        (DUMMY + DUMMY, "task 'end' is defined twice; rename or remove one"),
+        ("f.add('root', 'DummyOperator', ['root'])", "task 'root' is reserved: it"),
         (
             "f.add('a b', 'DummyOperator', ['root'])",
-            "task 'a b': Airflow refuses it (Th",
+            "task 'a b': Airflow rejects it (Th",
         ),
         (
             "f.add('a', 'DummyOperator', 'root')",
-            "has the parent 'root'; give a list of",
+            "has the parent 'root'; use a list of",
         ),
         (
             "f.add('a', 'DummyOperator', [])",
-            "has the parent []; give a list of task ids",
+            "has the parent []; use a list of task ids",
         ),
         (
             "f.add('a', 'DummyOperator', None)",
-            "has the parent None; give a list of tas",
+            "has the parent None; use a list of tas",
         ),
-        ("f.add('a', 'DummyOperator', [1])", "has the parent [1]; give a list of task"),
+        ("f.add('a', 'DummyOperator', [1])", "has the parent [1]; use a list of task"),
         (
             "e = f.add('e', 'DummyOperator', ['root'])\n"
             "f.add('a', 'DummyOperator', [e])",
-            "task 'a' has the parent [<Task(EmptyOperator): e>]; give a list of task ids",
+            "task 'a' has the parent [<Task(EmptyOperator): e>]; use a list of task ids",
         ),
         (
             "f.add('a', 'DummyOperator')",
@@ -437,27 +439,27 @@ DUMMY = "f.add('end', 'DummyOperator', ['root'])\n"
         ),
         (
             "f.add('a', 'BashOperator', ['root'], bash_comand='x')",
-            "task 'a': BashOperator takes no argument 'bash_comand'; did you mean bash_c",
+            "task 'a': BashOperator has no argument 'bash_comand'; did you mean bash_c",
         ),
         (
             "f.add('a', 'BashOperator', ['root'])",
-            "task 'a': Airflow refuses it (missing k",
+            "task 'a': Airflow rejects it (missing k",
         ),
         (
             "f.add('a', 'DummyOperator', ['root'], trigger_rule='all_don')",
-            "task 'a': Airflow refuses it (The trigger_rule must be one of",
+            "task 'a': Airflow rejects it (The trigger_rule must be one of",
         ),
         (
             "f.add('a', 'BashOperator', ['root'], expand={'bash_comand': ['x']})",
-            "task 'a': BashOperator takes no argument 'bash_comand'; did you mean bash_c",
+            "task 'a': BashOperator has no argument 'bash_comand'; did you mean bash_c",
         ),
         (
             "f.add('a', 'BashOperator', ['root'], expand=['x'])",
-            "task 'a': expand is ['x']; give a dict of arguments and lists",
+            "task 'a': expand is ['x']; use a dict of arguments and lists",
         ),
         (
             "f.add('a', 'BashOperator', ['root'], expand={'bash_command': 3})",
-            "task 'a': Airflow refuses it (",
+            "task 'a': Airflow rejects it (",
         ),
         (
             "f.add('featurs', 'SparkSubmitOperator', ['root'])",
@@ -488,7 +490,7 @@ DUMMY = "f.add('end', 'DummyOperator', ['root'])\n"
         ),
         (
             "f.add('features', 'SparkSubmitOperator', ['root'], application_args=['a'])",
-            "task 'features': application_args hands the config to the handler; give it",
+            "task 'features': application_args passes the config to the handler; set it",
         ),
     ],
 )
@@ -506,20 +508,23 @@ def test_mistake_in_a_dag_is_told_with_its_file(
     [
         (
             "catchupp=True",
-            "the DAG: DAG takes no argument 'catchupp'; did you mean catchu",
+            "the DAG: DAG has no argument 'catchupp'; did you mean catchu",
         ),
         (
             "max_active_run=1",
-            "takes no argument 'max_active_run'; did you mean max_active",
+            "has no argument 'max_active_run'; did you mean max_active",
         ),
-        ("schedule='@daily'", "Airflow refuses the DAG ("),
-        ("tags='weekly'", "the tags are 'weekly'; give a list of texts"),
-        ("max_active_tasks='x'", "Airflow refuses the DAG ("),
+        ("schedule='@daily'", "Airflow rejects the DAG ("),
+        ("tags='weekly'", "the tags are 'weekly'; use a list of strings"),
+        ("max_active_tasks='x'", "Airflow rejects the DAG ("),
         (
             "default_args={'retires': 3}",
-            "default_args: no task takes 'retires'; did you",
+            "default_args: no operator has an argument 'retires'; did you",
         ),
-        ("default_args={'provide_context': 1}", "no task takes 'provide_context'; "),
+        (
+            "default_args={'provide_context': 1}",
+            "no operator has an argument 'provide_context'; ",
+        ),
     ],
 )
 def test_mistake_in_the_arguments_of_a_dag_is_told(
@@ -548,9 +553,10 @@ def test_wrong_cron_expression_is_an_import_error(tree: Tree) -> None:
 def test_dag_in_another_place_than_its_names_say(dag_file: str, tree: Tree) -> None:
     told = tree.error(BOTH, dag_file=dag_file)
     assert (
-        f"{dag_file}: is the DAG of qsr/customer360/obj0, but not in that fol" in told
+        f"{dag_file}: is the DAG of qsr/customer360/obj0, but it is in another fol"
+        in told
     )
-    assert "move it to maxaidags/qsr/customer360/obj0/ or mend the names" in told
+    assert "move it to maxaidags/qsr/customer360/obj0/, or correct the names" in told
 
 
 def test_config_task_that_the_dag_lacks(tree: Tree) -> None:
@@ -565,7 +571,8 @@ def test_config_task_that_no_operator_hands_on(tree: Tree) -> None:
     tree.configs("end", spark=[spark_task(1, "features")], pods=[pod_task(1, "score")])
     told = tree.error(BOTH + DUMMY)
     assert (
-        f"{CONFIGS}/obj0/py_config.json: $.end: no operator of {DAG_FILE} hands" in told
+        f"{CONFIGS}/obj0/py_config.json: $.end: no operator of {DAG_FILE} passes"
+        in told
     )
 
 
@@ -608,18 +615,18 @@ def test_ids_have_to_be_in_the_order_of_the_tasks(
     [
         (
             {"imag_pull_policy": "Always"},
-            "KubernetesPodOperator takes no argument 'imag_",
+            "KubernetesPodOperator has no argument 'imag_",
         ),
         ({"imag_pull_policy": "Always"}, "did you mean image_pull_policy"),
         (
             {"spark_binary": "x"},
-            "KubernetesPodOperator takes no argument 'spark_binary'",
+            "KubernetesPodOperator has no argument 'spark_binary'",
         ),
-        ({"do_xcom_push": "true"}, ".do_xcom_push is 'true'; give true or false"),
-        ({"startup_timeout_seconds": "9"}, "is '9'; give a whole number"),
-        ({"startup_timeout_seconds": True}, "is True; give a whole number"),
-        ({"namespace": 1}, ".namespace is 1; give a text"),
-        ({"get_logs": None}, ".get_logs is null; give true or false"),
+        ({"do_xcom_push": "true"}, ".do_xcom_push is 'true'; use true or false"),
+        ({"startup_timeout_seconds": "9"}, "is '9'; use a whole number"),
+        ({"startup_timeout_seconds": True}, "is True; use a whole number"),
+        ({"namespace": 1}, ".namespace is 1; use a string"),
+        ({"get_logs": None}, ".get_logs is null; use true or false"),
         (
             {"on_finish_action": "{{ ds }}"},
             ".on_finish_action is a template, but Airflow",
@@ -631,18 +638,21 @@ def test_ids_have_to_be_in_the_order_of_the_tasks(
         ({"namespace": "{{ dss }}"}, "did you mean ds"),
         (
             {"namespace": "{{ ds }"},
-            ".namespace: '{{ ds }' is no template (unexpected '}'",
+            ".namespace: '{{ ds }' is not a valid template (unexpected '}'",
         ),
         (
             {"namespace": "{ ds }}"},
             ".namespace: '{ ds }}' lacks a brace; begin a template",
         ),
-        ({"namespace": "{{ ds | uper }}"}, "is no template (No filter named 'uper'.)"),
+        (
+            {"namespace": "{{ ds | uper }}"},
+            "is not a valid template (No filter named 'uper'.)",
+        ),
         (
             {"labels": {"a": ["{{ dss }}"]}},
             ".labels.a[0]: '{{ dss }}' has an unknown var",
         ),
-        ({"volumes": [{"nam": "v"}]}, ".volumes: Kubernetes refuses it ("),
+        ({"volumes": [{"nam": "v"}]}, ".volumes: Kubernetes rejects it ("),
         (
             {"volume_mounts": [{"name": "v", "mountPath": "/v", "readonly": True}]},
             ".volume_mounts: [{'name': 'v', 'mountPath': '/v', 'readonly': True}] has a",
@@ -675,7 +685,7 @@ def test_mistake_in_the_arguments_of_a_config_is_told_with_its_place(
     [
         ("{{ dss }}", "has an unknown variable 'dss'; did you mean ds"),
         ("{{ execution_date }}", "has an unknown variable 'execution_date'; "),
-        ("{{ ds }", "is no template (unexpected '}')"),
+        ("{{ ds }", "is not a valid template (unexpected '}')"),
     ],
 )
 def test_template_that_would_fail_is_told_with_its_place(
@@ -734,7 +744,9 @@ def test_one_wrong_letter_in_any_key_or_name_is_told_with_file_and_path(
         told = tree.error(BOTH)
         # Which of two files has the wrong name of a task, nobody can know.
         assert f"{CONFIGS}/" in told, told
-        assert "$" in told or "is no JSON (" in told or "is not in " in told, told
+        assert (
+            "$" in told or "is not valid JSON (" in told or "is not in " in told
+        ), told
 
 
 def has_cycle(parents: dict[str, list[str]]) -> bool:
@@ -768,7 +780,7 @@ def test_graph_is_made_just_when_it_is_one(
     if any("lost" in known for known in parents.values()):
         assert "has an unknown parent 'lost'; use one of: " in tree.error(lines)
     elif has_cycle(parents):
-        assert "the tasks go round in a circle: " in tree.error(lines)
+        assert "the tasks form a cycle: " in tree.error(lines)
     else:
         made = edges(tree.dag(lines))
         expected = {name: {*known} - {"root"} for name, known in parents.items()}

@@ -1,4 +1,4 @@
-"""Runs a handler's `execute` with the config that it is told."""
+"""Runs the `execute` function of a handler as a command."""
 
 import argparse
 import functools
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maxairesources.config_store.credentials import Credentials
-from maxairesources.configs.document import parse, validate
+from maxairesources.configs.document import parse, parse_rendered, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
@@ -21,31 +21,30 @@ from maxairesources.utilities import storage
 _XCOM = Path("/airflow/xcom")
 
 _EPILOG = """\
-Relative file paths in the config are below what the environment variable
-MAXAI_DATA_ROOT names: a folder (default: the current one), or a URI of an object store.
-Stores take their credentials from the environment, and so does the handler its
-connections: AIRFLOW_CONN_<ID>, each in Airflow's JSON or URI form.
+Relative file paths in the config are below the data root. The environment variable
+MAXAI_DATA_ROOT sets it to a folder (default: the current one) or to a URI of an object
+store. Object stores and connections are configured in the environment. A connection is in
+AIRFLOW_CONN_<ID>, in the JSON or URI form of Airflow.
 
-Exit code: 0 done, 1 unusable input (one line on the standard error stream says what
-to do), 2 wrong use of this command. Anything unforeseen ends with a traceback.
+Exit code: 0 success, 1 wrong input (the error is one line on the standard error stream),
+2 wrong usage. An unexpected error ends with a traceback.
 """
 
 
 def main() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the decorator for a handler's `execute(**kwargs)`.
 
-    Called with keywords, the decorated function is the plain one. Called without any,
+    With keyword arguments, the decorated function is the original one. Without arguments,
     as at the end of a handler's module, it is a command: it reads --config and --task,
-    calls `execute` and ends the process. The keywords of that call are:
+    calls `execute` and exits. It calls `execute` with these keyword arguments:
 
     - config: the whole py_config, a dict;
     - task: the task's name;
     - access_credentials: the connections by their ids, see `Credentials`.
 
-    What `execute` returns, if anything, is a JSON value for the DAG, such as metrics
-    that it branches on. It goes to /airflow/xcom/return.json, where the DAG's
-    KubernetesPodOperator looks for it if do_xcom_push is set; where there is no folder
-    /airflow/xcom, nobody waits for the value and it is dropped.
+    `execute` may return a JSON value for the DAG, such as metrics to branch on. The
+    command writes it to /airflow/xcom/return.json, where KubernetesPodOperator reads it if
+    do_xcom_push is set. If the folder /airflow/xcom does not exist, the value is ignored.
     """
 
     def decorate(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,16 +67,19 @@ def run_command(execute: Callable[..., Any], argv: Sequence[str] | None = None) 
         argv: the arguments; None means those of the process.
 
     Raises:
-        SystemExit: the arguments are wrong (2), or --help was asked for (0).
+        SystemExit: the arguments are wrong (2), or include --help (0).
     """
     options = _parser(execute).parse_args(argv)
     inline = options.config.startswith("{")
     try:
         text = options.config if inline else storage.read_text(options.config)
-        config = parse(text)
+        # Airflow passes the config inline, with rendered templates.
+        config = parse_rendered(text) if inline else parse(text)
         tasks = validate(PyConfig, config).tasks
         if options.task not in tasks:
-            raise InputError(f"no task {options.task!r}", nearest(options.task, tasks))
+            raise InputError(
+                f"has no task {options.task!r}", nearest(options.task, tasks)
+            )
         config.pop("$schema", None)
         credentials = Credentials()
         value = execute(
@@ -115,13 +117,13 @@ def _parser(execute: Callable[..., Any]) -> argparse.ArgumentParser:
         "--task",
         required=True,
         metavar="NAME",
-        help="the task to run: a key of that config, as a rule named like the handler",
+        help="the task to run, a key of that config",
     )
     return parser
 
 
 def _hand_over(value: Any) -> None:
-    # Also where nobody waits for it, so that a value that is no JSON shows in tests.
+    # Also without an XCom folder, so that tests find a value that is not JSON.
     text = json.dumps(value, allow_nan=False)
     if _XCOM.is_dir():
         with storage.replacing(str(_XCOM / "return.json")) as file:

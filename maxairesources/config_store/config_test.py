@@ -102,19 +102,27 @@ def test_result_is_handed_to_the_dag_where_one_waits(
     ("result", "expected"),
     [(math.nan, "Out of range float values"), ({1, 2}, "set is not JSON serializable")],
 )
-def test_result_that_is_no_json(result: Any, expected: str) -> None:
+def test_a_result_that_is_not_json(result: Any, expected: str) -> None:
     argv = ["--config", json.dumps(TASKS), *SCORE]
     with pytest.raises((TypeError, ValueError), match=expected):
         config.run_command(recorded([], result), argv)
 
 
+def test_a_rendered_value_may_look_like_a_secret() -> None:
+    rendered = py_config("t", [], [], token="AKIA" + 16 * "A")
+    calls: list[dict[str, Any]] = []
+    argv = ["--config", json.dumps(rendered), "--task", "t"]
+    assert config.run_command(recorded(calls), argv) == 0
+    assert calls[0]["config"] == rendered
+
+
 @pytest.mark.parametrize(
     ("text", "task", "expected"),
     [
-        ("{", "t", ["py_config.json: is no JSON", "line 1, column 2"]),
-        ("[]", "t", ["py_config.json: is no JSON object"]),
-        ("{}", "t", ["there is no task; give one key a task"]),
-        ('{"t": {}, "t": {}}', "t", ["key 't' stands there twice"]),
+        ("{", "t", ["py_config.json: is not valid JSON", "line 1, column 2"]),
+        ("[]", "t", ["py_config.json: is not a JSON object"]),
+        ("{}", "t", ["has no task; add a key with the name of a task"]),
+        ('{"t": {}, "t": {}}', "t", ["key 't' is defined twice"]),
         ('{"t": {}}', "t", ["$.t.input is missing (and 2 more); add it"]),
         (py_config("t", [{}], []), "t", ["$.t.input[0].port is missing"]),
         (py_config("t", [port(1, "a.xls")], []), "t", ["fileFormat is 'xls'; use"]),
@@ -141,7 +149,7 @@ def test_bad_config_ends_in_one_line(
     ("name", "content", "expected"),
     [
         ("missing.json", None, "missing.json: no such file; "),
-        ("latin.json", b'{"caf\xe9": 1}', "latin.json: is no UTF-8 text"),
+        ("latin.json", b'{"caf\xe9": 1}', "latin.json: is not UTF-8"),
         (".", None, "cannot be read (Is a directory)"),
     ],
 )
@@ -163,7 +171,7 @@ def test_unreadable_config_ends_in_one_line(
 @pytest.mark.parametrize(
     ("uri", "expected"),
     [
-        ("nowhere://b/c.json", "nowhere://b/c.json: unknown protocol 'nowhere'; give"),
+        ("nowhere://b/c.json", "nowhere://b/c.json: unknown protocol 'nowhere'; use"),
         ("gs://b/c.json", "gs://b/c.json: gs needs the package gcsfs; add it to the"),
         ("memory://b/none.json", "memory://b/none.json: no such file"),
         ('{"t": 1}', "--config: $.t is 1; it should be an object"),

@@ -81,14 +81,14 @@ class Credentials(Mapping[str, Connection]):
         if text is None:
             raise MissingConnection(
                 f"there is no connection {connection_id!r}",
-                "set it in the task's environment, as JSON or a URI",
+                "set it in the environment of the task, as JSON or a URI",
                 variable,
             )
         connection = _parse(text)
         # Raised here, where no other exception is being handled: that would hold the
         # value, and an error keeps it as its context.
         if isinstance(connection, str):
-            remedy = "give Airflow's JSON or URI form of a connection"
+            remedy = "use the JSON or URI form of an Airflow connection"
             raise InputError(connection, remedy, variable)
         return connection
 
@@ -113,7 +113,7 @@ def _parse(secret: SecretStr) -> Connection | str:
         known = name in Connection.__dataclass_fields__
         return f"{name} is wrong" if known else "it has an unknown field"
     except (ValueError, RecursionError):
-        return "it is no connection"
+        return "it is not a connection"
 
 
 def _from_uri(uri: str) -> dict[str, Any]:

@@ -76,10 +76,10 @@ def test_missing_connection_names_the_variable() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "it is no connection"),
-        (SECRET, "it is no connection"),
-        (f'{{"password": "{SECRET}"', "it is no connection"),
-        (f"postgres://me:{SECRET}/x@db/sales", "it is no connection"),
+        ("", "it is not a connection"),
+        (SECRET, "it is not a connection"),
+        (f'{{"password": "{SECRET}"', "it is not a connection"),
+        (f"postgres://me:{SECRET}/x@db/sales", "it is not a connection"),
         (json.dumps({**FIELDS, "port": SECRET}), "port is wrong"),
         (json.dumps({**FIELDS, "password": [SECRET]}), "password is wrong"),
         (json.dumps({**FIELDS, "extra": SECRET}), "extra is wrong"),
@@ -91,7 +91,7 @@ def test_malformed_variable_is_told_without_its_value(text: str, expected: str) 
     with pytest.raises(InputError) as raised:
         connection(text)
     message = str(raised.value)
-    assert message.startswith(f"AIRFLOW_CONN_SALES_DB: {expected}; give Airflow's")
+    assert message.startswith(f"AIRFLOW_CONN_SALES_DB: {expected}; use the JSON or URI")
     told = traceback.TracebackException.from_exception(
         raised.value, capture_locals=True
     )

@@ -1,4 +1,4 @@
-"""A task's part of a py_config: its ports and its arguments, checked."""
+"""The part of a py_config for one task: its ports and arguments, validated."""
 
 import datetime
 import zoneinfo
@@ -18,22 +18,22 @@ _LARGEST = 2**32 - 1
 
 
 def _date(value: Any) -> datetime.date:
-    # Pydantic itself also takes a text of digits, as seconds since 1970.
+    # Pydantic also accepts a string of digits, as seconds since 1970.
     try:
         return datetime.date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise Wrong(f"{value!r} is no date", "give one such as 2018-01-01") from None
+        raise Wrong(f"{value!r} is not a date", "use one such as 2018-01-01") from None
 
 
 def _time_zone(name: str) -> str:
     try:
         return zoneinfo.ZoneInfo(name).key
     except (ValueError, OSError, KeyError):
-        remedy = "give a name such as America/New_York"
-        raise Wrong(f"{name!r} is no time zone", remedy) from None
+        remedy = "use a name such as America/New_York"
+        raise Wrong(f"{name!r} is not a time zone", remedy) from None
 
 
-# What arguments of several handlers are.
+# Types of arguments that several handlers have.
 Count = Annotated[int, Field(ge=1, le=_LARGEST)]
 Date = Annotated[datetime.date, BeforeValidator(_date)]
 Seed = Annotated[int, Field(ge=0, le=_LARGEST)]
@@ -42,9 +42,9 @@ TimeZone = Annotated[str, AfterValidator(_time_zone)]
 
 
 class Arguments(ConfigModel):
-    """The base of a handler's arguments: as it is, that of one that takes none.
+    """The base of a handler's arguments. A handler without arguments uses it directly.
 
-    A handler's own class is named `Arguments` too, by which a test finds it.
+    The subclass of a handler is also named `Arguments`, so that a test finds it.
     """
 
 
@@ -53,7 +53,7 @@ A = TypeVar("A", bound=Arguments)
 
 @dataclass(frozen=True)
 class Task(Generic[A]):
-    """What a py_config tells one task.
+    """The ports and arguments of a task.
 
     Attributes:
         name: the task's name, the key in the py_config.
@@ -69,19 +69,19 @@ class Task(Generic[A]):
 
 
 def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Task[A]:
-    """Return the part of a py_config that is about one task.
+    """Return the part of a py_config for one task.
 
     Args:
         config: the whole py_config.
         name: the task's name.
-        arguments: the model of the arguments that the task's function takes.
+        arguments: the model of the arguments of the task's handler.
 
     Raises:
-        InputError: there is no such task, or it is told something that does not fit.
+        InputError: there is no such task, or a value does not match the model.
     """
     names = [key for key in config if not key.startswith("$")]
     if name not in names:
-        raise InputError(f"no task {name!r}", nearest(name, names))
+        raise InputError(f"has no task {name!r}", nearest(name, names))
     part = validate(py_config.Task, config[name], path=(name,))
     args = validate(arguments, part.function.args, path=(name, "function", "args"))
     return Task(name, part.input, part.output, args)

@@ -45,7 +45,7 @@ def test_no_arguments() -> None:
         ("t input", None, r"\$\.t\.input is missing; add it"),
         ("t inputs", [], r"\$\.t has an unknown key 'inputs'; did you mean input\?"),
         ("t output", {}, r"\$\.t\.output is {}; it should be a valid array"),
-        ("t input", [port(1, "a.csv")] * 2, r"\$\.t\.input: port 1 stands there twice"),
+        ("t input", [port(1, "a.csv")] * 2, r"\$\.t\.input: port 1 is defined twice"),
         ("t input", [1], r"\$\.t\.input\[0\] is 1; it should be an object"),
         ("t function", None, r"\$\.t\.function is missing"),
         ("t function args", None, r"\$\.t\.function\.args is missing"),
@@ -93,7 +93,10 @@ def test_values(kind: Any, given: Any, expected: Any) -> None:
     assert value(kind, given) == expected
 
 
-DATE, ZONE = "is no date; give one such as 2018-01-01", "no time zone; give a name such"
+DATE, ZONE = (
+    "is not a date; use one such as 2018-01-01",
+    "not a time zone; use a name such",
+)
 
 
 @pytest.mark.parametrize(

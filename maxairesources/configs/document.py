@@ -1,4 +1,4 @@
-"""Reads JSON configs and checks them, with errors that name the file and the place."""
+"""Parses and validates JSON configs, with errors that name the file and the place."""
 
 import json
 import math
@@ -13,9 +13,8 @@ from maxairesources.tree import json_path, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# Names of keys whose values are secrets, in lower case with the words apart. The same words
-# in the plural, such as image_pull_secrets, name objects of Kubernetes that hold secrets,
-# which is the right way.
+# Names of keys whose values are secrets, in lowercase with separated words. The plurals of
+# these words, such as image_pull_secrets, name Kubernetes objects, which are allowed.
 _SECRET_KEY = re.compile(
     r"(password|passwd|passphrase)$"
     r"|(^|[^a-z])(pwd|secret|token|credentials?|connection[-_.]?string"
@@ -23,12 +22,12 @@ _SECRET_KEY = re.compile(
     # Hadoop's key of an Azure storage account ends with the account's address.
     r"|\.azure\.account\.key\."
 )
-# Spark's keys that end so, but name an object of Kubernetes or a key in it.
+# Spark's keys that look like these, but name a Kubernetes object or a key in it.
 _SECRET_NAME = re.compile(
     r"^spark\.kubernetes\.((driver|executor)\.secret(s|KeyRef)|kerberos)\."
 )
-# Values that are secrets whatever their key: keys of AWS, GitHub, GitLab, Google, Slack and
-# Azure, private keys, JSON web tokens, and texts or addresses that hold a password.
+# Values that are secrets under any key: keys of AWS, GitHub, GitLab, Google, Slack and Azure,
+# private keys, JSON web tokens, and strings or addresses that contain a password.
 _SECRET_VALUE = re.compile(
     r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[0-9A-Za-z]{36}|\bgithub_pat_\w{22}"
     r"|\bglpat-[\w-]{20}|\bAIza[\w-]{35}|\bxox[abprs]-\w{10}|AccountKey="
@@ -37,16 +36,16 @@ _SECRET_VALUE = re.compile(
     r"|(?i:password|passwd|[?&;]pwd|[?&]sig|[?&]api[-_]?key)=[^\s{$&;]"
 )
 _TEMPLATE = re.compile(r"\s*\{\{.*\}\}\s*", re.DOTALL)
-# More than any config needs, and few enough for whatever walks through one.
+# More levels than any config needs, and few enough for recursive functions.
 _DEEPEST = 50
 
 
 class Wrong(ValueError):
-    """What a validator of a model finds wrong; `validate` adds the file and the place.
+    """A mistake that a validator of a model finds; `validate` adds the file and the place.
 
     Args:
-        problem: what is wrong.
-        remedy: what to do about it.
+        problem: the mistake.
+        remedy: how to fix it.
         path: where in the value that the validator checks: keys and indexes.
     """
 
@@ -58,34 +57,58 @@ class Wrong(ValueError):
 
 
 class ConfigModel(BaseModel):
-    """A JSON object of a config: no unknown keys, and no value is taken for another type."""
+    """A JSON object of a config, without unknown keys and without type conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 def parse(text: str, subject: object = None) -> dict[str, Any]:
-    """Return the JSON object that a config's text holds.
+    """Return the JSON object in the text of a committed config.
 
     Args:
         text: the JSON text.
         subject: the file's name, for errors; see `InputError`.
 
     Raises:
-        InputError: it is no JSON object, gives a key twice, or holds a secret.
+        InputError: it is not a JSON object, defines a key twice, or contains a secret.
+    """
+    data = parse_rendered(text, subject)
+    for path in _secrets(data, ()):
+        if len(path) > _DEEPEST:
+            raise InputError("is nested too deeply", "flatten it", subject)
+        raise InputError(
+            f"{json_path(path)} looks like a secret",
+            "remove it, revoke it, and pass it in the environment",
+            subject,
+        )
+    return data
+
+
+def parse_rendered(text: str, subject: object = None) -> dict[str, Any]:
+    """Return the JSON object in a config whose templates Airflow has rendered.
+
+    It may contain a value that looks like a secret: an earlier task may have returned it.
+
+    Args:
+        text: the JSON text.
+        subject: the file's name, for errors; see `InputError`.
+
+    Raises:
+        InputError: it is not a JSON object, or defines a key twice.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         for key in keys:
             if keys.count(key) > 1:
-                raise InputError(f"key {key!r} stands there twice", "keep one", subject)
+                raise InputError(f"key {key!r} is defined twice", "remove one", subject)
         return dict(pairs)
 
     def number(digits: str) -> float:
-        # NaN, Infinity, or a number that only becomes it, such as 1e999.
+        # NaN, Infinity, or a number that becomes infinite, such as 1e999.
         if not math.isfinite(value := float(digits)):
-            remedy = "give a finite number"
-            raise InputError(f"{digits} is no JSON number", remedy, subject)
+            remedy = "use a finite number"
+            raise InputError(f"{digits} is not a JSON number", remedy, subject)
         return value
 
     try:
@@ -93,47 +116,39 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
             text, object_pairs_hook=unique, parse_constant=number, parse_float=number
         )
     except json.JSONDecodeError as error:
-        problem = f"is no JSON ({error.msg}, line {error.lineno}, column {error.colno})"
-        raise InputError(problem, "mend it there", subject) from error
+        problem = f"is not valid JSON ({error.msg}, line {error.lineno}, column {error.colno})"
+        raise InputError(problem, "fix the syntax there", subject) from error
     except RecursionError as error:
         raise InputError("is nested too deeply", "flatten it", subject) from error
     except ValueError as error:
         # Python reads integers of up to 4300 digits.
-        problem = "is no JSON (a number has too many digits)"
-        raise InputError(problem, "write it as a text", subject) from error
+        problem = "is not valid JSON (a number has too many digits)"
+        raise InputError(problem, "write it as a string", subject) from error
     if not isinstance(data, dict):
-        raise InputError("is no JSON object", "begin it with {", subject)
-    for path in _secrets(data, ()):
-        if len(path) > _DEEPEST:
-            raise InputError("is nested too deeply", "flatten it", subject)
-        raise InputError(
-            f"{json_path(path)} looks like a secret",
-            "take it out, revoke it, and hand it over by the environment",
-            subject,
-        )
+        raise InputError("is not a JSON object", "put the content in braces", subject)
     return data
 
 
 def validate(
     model: type[Model], data: Any, subject: object = None, path: tuple[Any, ...] = ()
 ) -> Model:
-    """Return what a model makes of JSON data.
+    """Return an instance of a model from JSON data.
 
     Args:
         model: the pydantic model.
-        data: what `parse` returned, or a part of it.
+        data: the result of `parse`, or a part of it.
         subject: the file's name, for errors; see `InputError`.
         path: where in the file that part stands: keys and indexes.
 
     Raises:
-        InputError: the data does not fit; tells the first place, the nearest valid name
-            and how many more places do not fit.
+        InputError: the data does not match the model. The message has the first place,
+            the nearest valid name, and the number of further mistakes.
     """
     try:
-        # As JSON, in which strictness still takes a text for a date.
+        # As JSON, because strict validation then accepts a string for a date.
         return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as errors:
-        # A misspelt key comes first: the one that is missing for it says less.
+        # A misspelt key first: it explains the missing key.
         first, *others = sorted(
             errors.errors(include_url=False),
             key=lambda error: error["type"] != "extra_forbidden",
@@ -150,7 +165,7 @@ def _explain(
     """Return the problem and the remedy of one error of pydantic."""
     where, value = path, data
     for key in error["loc"]:
-        # A union of types adds their names to the place; they are no keys of the data.
+        # A union of types adds their names to the place; the data has no such keys.
         try:
             value = value[key]
         except (KeyError, IndexError, TypeError):
@@ -177,7 +192,7 @@ def _explain(
 
 
 def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:
-    """Return the keys of the object that stands at a place of a model's data."""
+    """Return the valid keys of the object at a place of a model's data."""
     schema = model.model_json_schema()
 
     def resolve(part: dict[str, Any]) -> dict[str, Any]:
@@ -195,9 +210,9 @@ def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:
 
 
 def _secrets(value: Any, path: tuple[Any, ...]) -> Iterable[tuple[Any, ...]]:
-    """Yield the places of secret-looking texts, or of what is nested too deeply.
+    """Yield the places of strings that look like secrets, or that are nested too deeply.
 
-    A template only names a secret.
+    A template is not a secret; it only names one.
     """
     if len(path) > _DEEPEST:
         yield path

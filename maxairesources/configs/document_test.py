@@ -24,25 +24,28 @@ def test_object_is_returned_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "is no JSON (Expecting value, line 1, column 1); mend it there"),
+        (
+            "",
+            "is not valid JSON (Expecting value, line 1, column 1); fix the syntax there",
+        ),
         (
             "{\n  'a': 1}",
-            "is no JSON (Expecting property name enclosed in double quote",
+            "is not valid JSON (Expecting property name enclosed in double quote",
         ),
-        ("{\n  'a': 1}", ", line 2, column 3); mend it there"),
+        ("{\n  'a': 1}", ", line 2, column 3); fix the syntax there"),
         ('{"a": 1,\n "b": 2,}', "line 2, column 9"),
-        ('{"a": 1} x', "is no JSON (Extra data, line 1, column 10)"),
-        ('{"a": True}', "is no JSON (Expecting value, line 1, column 7)"),
+        ('{"a": 1} x', "is not valid JSON (Extra data, line 1, column 10)"),
+        ('{"a": True}', "is not valid JSON (Expecting value, line 1, column 7)"),
         ('{"a": 1 // one\n}', "line 1, column 9"),
-        ("\ufeff{}", "is no JSON (Unexpected UTF-8 BOM"),
-        ("[]", "is no JSON object; begin it with {"),
-        ("null", "is no JSON object; begin it with {"),
-        ('"{}"', "is no JSON object; begin it with {"),
-        ('{"a": 1, "a": 1}', "key 'a' stands there twice; keep one"),
-        ('{"t": [{"id": 1, "id": 2}]}', "key 'id' stands there twice; keep one"),
-        ('{"a": NaN}', "NaN is no JSON number; give a finite number"),
-        ('{"a": -Infinity}', "-Infinity is no JSON number; give a finite number"),
-        ('{"a": 1e999}', "1e999 is no JSON number; give a finite number"),
+        ("\ufeff{}", "is not valid JSON (Unexpected UTF-8 BOM"),
+        ("[]", "is not a JSON object; put the content in braces"),
+        ("null", "is not a JSON object; put the content in braces"),
+        ('"{}"', "is not a JSON object; put the content in braces"),
+        ('{"a": 1, "a": 1}', "key 'a' is defined twice; remove one"),
+        ('{"t": [{"id": 1, "id": 2}]}', "key 'id' is defined twice; remove one"),
+        ('{"a": NaN}', "NaN is not a JSON number; use a finite number"),
+        ('{"a": -Infinity}', "-Infinity is not a JSON number; use a finite number"),
+        ('{"a": 1e999}', "1e999 is not a JSON number; use a finite number"),
     ],
 )
 def test_unusable_text(text: str, expected: str) -> None:
@@ -58,7 +61,9 @@ def test_what_is_nested_too_deeply_is_told(depth: int) -> None:
 
 def test_number_with_too_many_digits_is_told() -> None:
     told = message(f'{{"a": {"1" * 5000}}}')
-    assert told.startswith("a.json: is no JSON (a number has too many digits); write")
+    assert told.startswith(
+        "a.json: is not valid JSON (a number has too many digits); write"
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +99,7 @@ def test_secret_by_the_name_of_its_key_is_told_and_never_printed(key: str) -> No
     for value in ("hunter2", ["hunter2"]):
         told = message(json.dumps({"a": [{"b": {key: value}}]}))
         assert told.startswith(f"a.json: {json_path(('a', 0, 'b', key))}")
-        assert "looks like a secret; take it out, revoke it" in told
+        assert "looks like a secret; remove it, revoke it" in told
         assert "hunter2" not in told
 
 

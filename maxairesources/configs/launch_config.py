@@ -38,10 +38,12 @@ class SparkTask(_LaunchTask):
     def _check(cls, value: dict[str, Any]) -> dict[str, Any]:
         conf = value.get("conf", {})
         if not isinstance(conf, dict):
-            remedy = "give a JSON object of Spark's keys"
+            remedy = "use a JSON object of Spark's keys"
             raise Wrong(f"is {_shown(conf)}", remedy, ("conf",))
         _check_conf(conf, ("conf",))
-        _check_text(value, "application", "give the handler's path in the image")
+        _check_text(
+            value, "application", "set it to the path of the handler in the image"
+        )
         return value
 
 
@@ -58,16 +60,16 @@ class KubepodTask(_LaunchTask):
     @field_validator("conf")
     @classmethod
     def _check(cls, value: dict[str, Any]) -> dict[str, Any]:
-        _check_given(value, "arguments", "give a list whose first is the module")
+        _check_given(value, "arguments", "use a list; the first item is the module")
         arguments = value["arguments"]
         if (
             not isinstance(arguments, list)
             or not arguments
             or not all(argument and isinstance(argument, str) for argument in arguments)
         ):
-            remedy = "give a list of texts whose first is the module"
+            remedy = "use a list of strings; the first is the module"
             raise Wrong(f"is {_shown(arguments)}", remedy, ("arguments",))
-        _check_text(value, "image", "give the domain's, such as maxai/retail")
+        _check_text(value, "image", "set it to the domain's image, maxai/<domain>")
         return value
 
 
@@ -82,7 +84,7 @@ def _check_given(arguments: dict[str, Any], name: str, remedy: str) -> None:
     if name in arguments:
         return
     if close := difflib.get_close_matches(name, arguments, 1):
-        raise Wrong(f"has {close[0]!r}, but no {name!r}", nearest(close[0], [name]))
+        raise Wrong(f"has {close[0]!r}, but not {name!r}", nearest(close[0], [name]))
     raise Wrong("is missing", remedy, (name,))
 
 
@@ -103,8 +105,8 @@ def _check_tasks(tasks: Sequence[_LaunchTask]) -> None:
         for index, task in enumerate(tasks):
             value = getattr(task, field)
             if value in seen:
-                problem = f"an earlier task has the {field} {value!r} too"
-                remedy = "give each task its own"
+                problem = f"an earlier task also has the {field} {value!r}"
+                remedy = "use another one"
                 raise Wrong(problem, remedy, ("tasks", index, field))
             seen.add(value)
 

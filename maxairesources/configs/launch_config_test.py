@@ -102,7 +102,7 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
         (
             "conf spark.executor.memory",
             "2x",
-            "spark.executor.memory is '2x'; give a siz",
+            "spark.executor.memory is '2x'; use a siz",
         ),
         (
             "conf spark.executor.memory",
@@ -112,12 +112,12 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
         (
             "conf spark.executor.memory",
             None,
-            "spark.executor.memory is no text, number",
+            "spark.executor.memory is not a string, number",
         ),
         (
             "conf spark.executor.instances",
             "2O",
-            "is '2O'; give a whole number such as 2",
+            "is '2O'; use a whole number such as 2",
         ),
         (
             "conf spark.executor.instances",
@@ -127,23 +127,23 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
         (
             "conf spark.executor.instances",
             True,
-            "instances is True; give a whole number",
+            "instances is True; use a whole number",
         ),
         (
             "conf spark.executor.instances",
             [2],
-            "instances is no text, number or boolean",
+            "instances is not a string, number or boolean",
         ),
         (
             "conf spark.eventLog.enabled",
             "ture",
-            "enabled is 'ture'; give true or false",
+            "enabled is 'ture'; use true or false",
         ),
-        ("conf spark.memory.fraction", "0,6", "is '0,6'; give a number such as 0.5"),
+        ("conf spark.memory.fraction", "0,6", "is '0,6'; use a number such as 0.5"),
         (
             "conf spark.network.timeout",
             "120x",
-            "is '120x'; give a duration such as 30s",
+            "is '120x'; use a duration such as 30s",
         ),
         (
             "conf spark.kubernetes.container.image.pullPolicy",
@@ -167,11 +167,15 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
             "x",
             "$.tasks[0] has an unknown key 'nmae'; did you mean name?",
         ),
-        ("tasks 1 id", 1, "$.tasks[1].id: an earlier task has the id 1 too; give each"),
+        (
+            "tasks 1 id",
+            1,
+            "$.tasks[1].id: an earlier task also has the id 1; use another",
+        ),
         (
             "tasks 1 name",
             "features",
-            "$.tasks[1].name: an earlier task has the name 'fe",
+            "$.tasks[1].name: an earlier task also has the name 'fe",
         ),
         (
             f"{TASK} conf",
@@ -195,24 +199,28 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
         (
             f"{ARGUMENTS} application",
             None,
-            "application: is null; give the handler's pa",
+            "application: is null; set it to the path",
         ),
-        (f"{ARGUMENTS} application", "", "application: is ''; give the handler's path"),
+        (f"{ARGUMENTS} application", "", "application: is ''; set it to the path of"),
         (
             f"{ARGUMENTS} application",
             ["a"],
-            "application: is ['a']; give the handler's",
+            "application: is ['a']; set it to the path",
         ),
-        (ARGUMENTS, {"aplication": "a"}, "has 'aplication', but no 'application'; did"),
+        (
+            ARGUMENTS,
+            {"aplication": "a"},
+            "has 'aplication', but not 'application'; did",
+        ),
         (
             f"{ARGUMENTS} conf",
             None,
-            "$.tasks[0].spark_submit_conf.conf: is null; give a",
+            "$.tasks[0].spark_submit_conf.conf: is null; use a",
         ),
         (
             f"{ARGUMENTS} conf",
             ["a=b"],
-            "spark_submit_conf.conf: is ['a=b']; give a JSON",
+            "spark_submit_conf.conf: is ['a=b']; use a JSON",
         ),
         (
             f"{ARGUMENTS} conf",
@@ -222,7 +230,7 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
         (
             f"{ARGUMENTS} conf",
             {"spark.executor.cores": "two"},
-            "$.tasks[0].spark_submit_conf.conf: spark.executor.cores is 'two'; give a",
+            "$.tasks[0].spark_submit_conf.conf: spark.executor.cores is 'two'; use a",
         ),
     ],
 )
@@ -256,70 +264,74 @@ CONF = "tasks 0 conf"
             {},
             "unknown key 'spark_submit_conf'; use one of",
         ),
-        ("tasks 1 id", 1, "$.tasks[1].id: an earlier task has the id 1 too; give each"),
+        (
+            "tasks 1 id",
+            1,
+            "$.tasks[1].id: an earlier task also has the id 1; use another",
+        ),
         (
             "tasks 1 name",
             "score",
-            "$.tasks[1].name: an earlier task has the name 'score",
+            "$.tasks[1].name: an earlier task also has the name 'score",
         ),
         (CONF, GONE, "$.tasks[0].conf is missing; add it"),
         (CONF, None, "$.tasks[0].conf is null; it should be an object"),
         (CONF, [], "$.tasks[0].conf is []; it should be an object"),
-        (f"{CONF} image", GONE, "$.tasks[0].conf.image: is missing; give the domain's"),
+        (f"{CONF} image", GONE, "$.tasks[0].conf.image: is missing; set it to the"),
         (
             f"{CONF} image",
             None,
-            "$.tasks[0].conf.image: is null; give the domain's, such",
+            "$.tasks[0].conf.image: is null; set it to the domain's",
         ),
         (
             f"{CONF} image",
             "",
-            "$.tasks[0].conf.image: is ''; give the domain's, such as",
+            "$.tasks[0].conf.image: is ''; set it to the domain's",
         ),
         (
             f"{CONF} image",
             ["a/b"],
-            "$.tasks[0].conf.image: is ['a/b']; give the domain's",
+            "$.tasks[0].conf.image: is ['a/b']; set it to the domain's",
         ),
         (
             CONF,
             {"imge": "a", "arguments": ["a"]},
-            "has 'imge', but no 'image'; did you",
+            "has 'imge', but not 'image'; did you",
         ),
         (
             CONF,
             {"image": "a", "argument": ["a"]},
-            "'argument', but no 'arguments'; did ",
+            "'argument', but not 'arguments'; did ",
         ),
         (
             f"{CONF} arguments",
             GONE,
-            "$.tasks[0].conf.arguments: is missing; give a list",
+            "$.tasks[0].conf.arguments: is missing; use a list",
         ),
         (
             f"{CONF} arguments",
             None,
-            "$.tasks[0].conf.arguments: is null; give a list of",
+            "$.tasks[0].conf.arguments: is null; use a list of",
         ),
         (
             f"{CONF} arguments",
             [],
-            "$.tasks[0].conf.arguments: is []; give a list of text",
+            "$.tasks[0].conf.arguments: is []; use a list of str",
         ),
         (
             f"{CONF} arguments",
             "a.b",
-            "arguments: is 'a.b'; give a list of texts whose f",
+            "arguments: is 'a.b'; use a list of strings",
         ),
         (
             f"{CONF} arguments",
             ["a.b", 1],
-            "arguments: is ['a.b', 1]; give a list of tex",
+            "arguments: is ['a.b', 1]; use a list of str",
         ),
         (
             f"{CONF} arguments",
             [""],
-            "arguments: is ['']; give a list of texts whose fir",
+            "arguments: is ['']; use a list of strings",
         ),
     ],
 )

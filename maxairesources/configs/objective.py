@@ -150,8 +150,8 @@ def read_objective(
     )
     if len(to_argument(data).encode()) >= _LARGEST_ARGUMENT:
         raise InputError(
-            f"has more than {_LARGEST_ARGUMENT // 1024} KiB, too much for an argument",
-            "move what is large into a table that the handlers read",
+            f"has more than {_LARGEST_ARGUMENT // 1024} KiB, too large for an argument",
+            "move large values into a table that the handlers read",
             py_name,
         )
     launches = _read_launches(root, folder, deployment)
@@ -179,17 +179,24 @@ def to_argument(py_config: dict[str, Any]) -> str:
         return f"\0{len(expressions) - 1}\0"
 
     text = json.dumps(hold(py_config), separators=(",", ":"))
-    # Kubernetes fills in $(NAME) and halves $$ in arguments, so they get no dollar sign.
     return re.sub(
         r"\\u0000(\d+)\\u0000",
         lambda found: f"{{{{ ({expressions[int(found[1])]}) | in_json }}}}",
-        text.replace("$", "\\u0024"),
+        _without_dollars(text),
     )
 
 
 def in_json(value: object) -> str:
-    """Return a value as text within JSON's quotes; the filter of `to_argument`."""
-    return json.dumps(str(value))[1:-1]
+    """Return a value as the inside of a JSON string; the filter of `to_argument`."""
+    return _without_dollars(json.dumps(str(value))[1:-1])
+
+
+def _without_dollars(text: str) -> str:
+    """Return JSON text with escaped dollar signs.
+
+    Kubernetes replaces $(NAME) in arguments with a variable, and $$ with a single $.
+    """
+    return text.replace("$", "\\u0024")
 
 
 def _read(path: Path, name: str) -> str:
@@ -201,7 +208,7 @@ def _read(path: Path, name: str) -> str:
         remedy = "add the file" if missing else "make it a file that can be read"
         raise InputError(problem, remedy, name) from error
     except UnicodeDecodeError as error:
-        problem = f"is no UTF-8 text ({error.reason})"
+        problem = f"is not UTF-8 ({error.reason})"
         raise InputError(problem, "save it as UTF-8", name) from error
 
 
@@ -229,7 +236,7 @@ def _read_launches(
         if task_name in launches:
             raise InputError(
                 f"task {task_name!r} is in {launches[task_name].file} too",
-                "keep it in one of the two",
+                "keep it in one of them",
                 launch.file,
             )
         launches[task_name] = launch
@@ -259,7 +266,7 @@ def _check_names(root: Path, folder: Path, *kinds: str) -> None:
             deployments = {*find_deployments(root / "maxaiconfigs")}
             ends = ("", *(f".{deployment}" for deployment in deployments))
             raise InputError(
-                "is no name of a config or an overlay",
+                "is not the name of a config or an overlay",
                 nearest(path.name, (f"{k}{end}.json" for k in kinds for end in ends)),
                 path.relative_to(root),
             )

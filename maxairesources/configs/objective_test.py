@@ -279,9 +279,13 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
             f"{SPARK}.dev.json: $.conf['spark.executor.instance'] is null, but spark_con"
             "fig.json has no such key to remove; did you mean spark.executor.instances?",
         ),
-        (SPARK, [], f"{SPARK}.dev.json: is no JSON object; begin it with {{"),
-        (SPARK, b"{", f"{SPARK}.dev.json: is no JSON (Expecting"),
-        (SPARK, b'{"\xe9": 1}', f"{SPARK}.dev.json: is no UTF-8 text"),
+        (
+            SPARK,
+            [],
+            f"{SPARK}.dev.json: is not a JSON object; put the content in braces",
+        ),
+        (SPARK, b"{", f"{SPARK}.dev.json: is not valid JSON (Expecting"),
+        (SPARK, b'{"\xe9": 1}', f"{SPARK}.dev.json: is not UTF-8"),
         (SPARK, {"password": "x"}, f"{SPARK}.dev.json: $.password looks like a secret"),
         (
             KUBEPOD,
@@ -362,7 +366,7 @@ def test_file_that_nothing_would_read(file: str, meant: str, tree: Tree) -> None
     tree.write(file, {})
     told = tree.message()
     assert told.startswith(
-        f"{file}: is no name of a config or an overlay; did you mean"
+        f"{file}: is not the name of a config or an overlay; did you mean"
     )
     assert meant in told
 
@@ -372,8 +376,8 @@ def test_task_with_two_launches(tree: Tree) -> None:
     data["tasks"][0]["name"] = "features"
     tree.write(f"{KUBEPOD}.json", data)
     assert tree.message() == (
-        f"{KUBEPOD}.json: task 'features' is in {SPARK}.json too; keep it in one of the"
-        " two"
+        f"{KUBEPOD}.json: task 'features' is in {SPARK}.json too; keep it in one of"
+        " them"
     )
 
 
@@ -391,7 +395,7 @@ def test_py_config_that_is_too_large_for_an_argument(tree: Tree) -> None:
     tree.write(f"{PY}.json", {"features": task, "score": TASK})
     told = tree.message()
     assert told.startswith(
-        f"{PY}.json: has more than 128 KiB, too much for an argument"
+        f"{PY}.json: has more than 128 KiB, too large for an argument"
     )
 
 
@@ -399,10 +403,10 @@ def test_py_config_that_is_too_large_for_an_argument(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "is no JSON (Expecting value, line 1, column 1)"),
-        (b"[]", "is no JSON object; begin it with {"),
-        (b'{"caf\xe9": 1}', "is no UTF-8 text (invalid continuation byte); save it as"),
-        (b'{"a": 1, "a": 2}', "key 'a' stands there twice; keep one"),
+        (b"", "is not valid JSON (Expecting value, line 1, column 1)"),
+        (b"[]", "is not a JSON object; put the content in braces"),
+        (b'{"caf\xe9": 1}', "is not UTF-8 (invalid continuation byte); save it as"),
+        (b'{"a": 1, "a": 2}', "key 'a' is defined twice; remove one"),
         (b'{"a": {"api_key": "x"}}', "$.a.api_key looks like a secret"),
     ],
 )

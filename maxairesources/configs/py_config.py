@@ -26,9 +26,7 @@ class SourceDetails(ConfigModel):
     @classmethod
     def _check_path(cls, value: str) -> str:
         if "://" in value:
-            raise Wrong(
-                f"{value!r} is a URI", "give the path, and its scheme as source"
-            )
+            raise Wrong(f"{value!r} is a URI", "use the path, and its scheme as source")
         return value
 
 
@@ -49,11 +47,11 @@ class Port(ConfigModel):
     def _check_format(self) -> "Port":
         details = self.sourceDetails
         if self.type == "spark" and details.fileFormat == "excel":
-            raise Wrong("Spark reads and writes no excel", "give type pandas")
+            raise Wrong("Spark cannot read or write excel", "use the type pandas")
         if self.type == "spark" and details.source != "file":
             raise Wrong(
                 f"a spark port cannot have the source {details.source!r}",
-                "give the source file, or type pandas",
+                "use the source file, or the type pandas",
             )
         return self
 
@@ -62,7 +60,7 @@ def _unique(ports: list[Port]) -> list[Port]:
     numbers = [port.port for port in ports]
     for number in numbers:
         if numbers.count(number) > 1:
-            raise Wrong(f"port {number} stands there twice", "give each port once")
+            raise Wrong(f"port {number} is defined twice", "remove one")
     return ports
 
 
@@ -104,5 +102,5 @@ class PyConfig(ConfigModel, extra="allow"):
     @model_validator(mode="after")
     def _check_tasks(self) -> "PyConfig":
         if not self.tasks:
-            raise Wrong("there is no task", "give one key a task")
+            raise Wrong("has no task", "add a key with the name of a task")
         return self

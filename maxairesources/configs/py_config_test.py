@@ -61,7 +61,7 @@ AT = "score input 0"
     ("path", "value", "expected"),
     [
         # What stands at the top.
-        ("score", GONE, "$: there is no task; give one key a task"),
+        ("score", GONE, "$: has no task; add a key with the name of a task"),
         ("score", None, "$.score is null; it should be an object"),
         ("score", [], "$.score is []; it should be an object"),
         ("scores", "x", "$.scores is 'x'; it should be an object"),
@@ -202,11 +202,11 @@ AT = "score input 0"
         ),
         (f"{AT} sourceDetails path", "x", "key 'path'; use one of: fileFormat, filePa"),
         # What does not go together.
-        ("score input 1", PORT, "$.score.input: port 1 stands there twice; give each"),
+        ("score input 1", PORT, "$.score.input: port 1 is defined twice; remove one"),
         (
             "score output 1",
             PORT,
-            "$.score.output: port 1 stands there twice; give each",
+            "$.score.output: port 1 is defined twice; remove one",
         ),
         (
             AT,
@@ -215,17 +215,17 @@ AT = "score input 0"
                 "type": "spark",
                 "sourceDetails": {**DETAILS, "fileFormat": "excel"},
             },
-            "$.score.input[0]: Spark reads and writes no excel; give type pandas",
+            "$.score.input[0]: Spark cannot read or write excel; use the type pandas",
         ),
         (
             AT,
             {**PORT, "sourceDetails": {**DETAILS, "filePath": "s3://bucket/x"}},
-            "$.score.input[0].sourceDetails.filePath: 's3://bucket/x' is a URI; give th",
+            "$.score.input[0].sourceDetails.filePath: 's3://bucket/x' is a URI; use th",
         ),
         (
             AT,
             {**PORT, "type": "spark", "sourceDetails": {**DETAILS, "source": "s3"}},
-            "$.score.input[0]: a spark port cannot have the source 's3'; give the sourc",
+            "$.score.input[0]: a spark port cannot have the source 's3'; use the sourc",
         ),
     ],
 )

@@ -21,7 +21,7 @@ _KINDS = {
         r"(?i)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?[df]?",
         "a number such as 0.5",
     ),
-    "text": ("(?s).*", "a text"),
+    "text": ("(?s).*", "a string"),
     "time": ("(?i)-?[0-9]+(us|ms|s|m|min|h|d)?", "a duration such as 30s or 5m"),
 }
 _TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)
@@ -48,12 +48,12 @@ def mistake_in(key: str, value: object) -> tuple[str, str] | None:
         kind = "text"
     pattern, wanted = _KINDS.get(kind) or (kind, _one_of(kind))
     if value is None or isinstance(value, (list, dict)):
-        return f"{key} is no text, number or boolean", f"give {wanted}"
+        return f"{key} is not a string, number or boolean", f"use {wanted}"
     # JSON and Spark write booleans alike, and Python does not.
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if _TEMPLATE.search(text) or re.fullmatch(pattern, text.strip()):
         return None
-    return f"{key} is {value!r}", f"give {wanted}"
+    return f"{key} is {value!r}", f"use {wanted}"
 
 
 def json_schema() -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _similar(key: str) -> str:
             names.append(prefix + ".".join(parts[size:]))
     if close := difflib.get_close_matches(key, names, 1, _ALIKE_KEY):
         return nearest(key, close)
-    return "give a key that Spark documents; one of Hadoop stands below spark.hadoop."
+    return "use a key that Spark documents; prefix a key of Hadoop with spark.hadoop."
 
 
 def _one_of(pattern: str) -> str:

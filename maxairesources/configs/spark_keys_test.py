@@ -82,7 +82,7 @@ def test_right_entry(key: str, value: object) -> None:
     ],
 )
 def test_wrong_value(key: str, value: object, wanted: str) -> None:
-    assert mistake_in(key, value) == (f"{key} is {value!r}", f"give {wanted}")
+    assert mistake_in(key, value) == (f"{key} is {value!r}", f"use {wanted}")
 
 
 @pytest.mark.parametrize("value", [None, ["secret"], {"secret": 1}])
@@ -90,11 +90,11 @@ def test_wrong_value(key: str, value: object, wanted: str) -> None:
     ("key", "wanted"),
     [
         ("spark.executor.cores", "a whole number such as 2"),
-        ("spark.hadoop.x", "a text"),
+        ("spark.hadoop.x", "a string"),
     ],
 )
 def test_neither_text_nor_number(key: str, value: object, wanted: str) -> None:
-    expected = (f"{key} is no text, number or boolean", f"give {wanted}")
+    expected = (f"{key} is not a string, number or boolean", f"use {wanted}")
     assert mistake_in(key, value) == expected
 
 
@@ -130,7 +130,7 @@ def test_misspelt_key(key: str, meant: str) -> None:
 @pytest.mark.parametrize("key", ["spark.foo", "fs.s3a.endpoint"])
 def test_nothing_is_near(key: str) -> None:
     _, remedy = mistake_in(key, "x") or ("", "")
-    assert remedy.startswith("give a key that Spark documents; one of Hadoop stands")
+    assert remedy.startswith("use a key that Spark documents; prefix a key of Hadoop")
 
 
 @pytest.mark.parametrize("key", ["executor.memory", "Spark.executor.memory"])

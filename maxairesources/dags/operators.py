@@ -1,4 +1,4 @@
-"""The operators that a DAG may use, by name."""
+"""The operators of DAGFactory, by name, and checks of their arguments."""
 
 import functools
 import importlib
@@ -18,8 +18,8 @@ from maxairesources.configs.document import Wrong
 from maxairesources.configs.objective import KUBEPOD, SPARK
 from maxairesources.tree import nearest
 
-# Where each operator comes from. The modules take seconds to import, so only those of the
-# operators that a DAG uses are. Two of the names are older than today's classes.
+# The class of each operator. The modules take seconds to import, so a DAG imports only those
+# that it uses. DummyOperator and PostgresOperator are older names of today's classes.
 _STANDARD = "airflow.providers.standard.operators"
 OPERATORS = {
     "BashOperator": f"{_STANDARD}.bash:BashOperator",
@@ -34,8 +34,8 @@ OPERATORS = {
     SPARK: f"airflow.providers.apache.spark.operators.spark_submit:{SPARK}",
 }
 
-# What KubernetesPodOperator takes as objects of Kubernetes' client and not as JSON, or of
-# which it leaves out in silence what it does not know.
+# Arguments that KubernetesPodOperator accepts only as objects of the Kubernetes client, or
+# from which it silently removes unknown keys.
 _OBJECTS = {
     "affinity": "V1Affinity",
     "image_pull_secrets": "list[V1LocalObjectReference]",
@@ -45,15 +45,15 @@ _OBJECTS = {
     "volumes": "list[V1Volume]",
 }
 
-# Python's types that JSON has, and how a person calls them.
+# Python's types that JSON has, and their names in messages.
 _JSON_TYPES: dict[str, tuple[Any, str]] = {
     "bool": (bool, "true or false"),
     "float": ((int, float), "a number"),
     "int": (int, "a whole number"),
-    "str": (str, "a text"),
+    "str": (str, "a string"),
     "None": (type(None), "null"),
 }
-# A template whose first brace is missing; Jinja takes it for plain text.
+# A template whose first brace is missing; Jinja renders it as plain text.
 _HALF_TEMPLATE = re.compile(r"(?<!\{)\{\s*[\w.]+\s*\}\}")
 
 
@@ -65,9 +65,9 @@ def operator_class(name: str) -> Any:
 
 @functools.cache
 def parameters(taker: type) -> frozenset[str]:
-    """Return the names of the arguments that a DAG or an operator takes.
+    """Return the names of the arguments of a DAG or an operator.
 
-    The id and the DAG are left out, for `DAGFactory` gives them.
+    The id and the DAG are not included, because `DAGFactory` passes them.
     """
     bases: tuple[Any, ...] = taker.__mro__
     names = {
@@ -81,10 +81,7 @@ def parameters(taker: type) -> frozenset[str]:
 
 @functools.cache
 def simple_types(taker: type) -> dict[str, tuple[str, ...]]:
-    """Return the types of those arguments that take nothing but a simple JSON value.
-
-    Each is the names of Python's types, of which the argument takes any.
-    """
+    """Return the arguments that accept only a simple JSON value, with their Python types."""
     bases: tuple[Any, ...] = taker.__mro__
     types: dict[str, tuple[str, ...]] = {}
     for base in reversed(bases):
@@ -96,15 +93,15 @@ def simple_types(taker: type) -> dict[str, tuple[str, ...]]:
 
 
 def mistake_in_value(taker: type, name: str, value: object) -> tuple[str, str] | None:
-    """Return what is wrong with the type of an operator's argument from a config, or None.
+    """Check the type of an operator's argument from a config.
 
     Args:
         taker: the operator's class.
         name: the argument.
-        value: the value, as JSON has it.
+        value: the JSON value.
 
     Returns:
-        The problem and the remedy.
+        The problem and the remedy; None if there is no problem.
     """
     parts = simple_types(taker).get(name)
     if not parts:
@@ -115,18 +112,18 @@ def mistake_in_value(taker: type, name: str, value: object) -> tuple[str, str] |
         if right and (part == "bool" or not isinstance(value, bool)):
             return None
     wanted = " or ".join(_JSON_TYPES[part][1] for part in parts if part != "None")
-    return f"is {'null' if value is None else repr(value)}", f"give {wanted}"
+    return f"is {'null' if value is None else repr(value)}", f"use {wanted}"
 
 
 def mistake_in_template(environment: Any, text: str) -> tuple[str, str] | None:
-    """Return what is wrong with a text that Airflow renders, or None.
+    """Check a string that Airflow renders.
 
     Args:
         environment: the DAG's Jinja environment.
-        text: the text.
+        text: the string.
 
     Returns:
-        The problem and the remedy.
+        The problem and the remedy; None if there is no problem.
     """
     if not re.search(r"\{[{%#]|\}\}", text):
         return None
@@ -136,7 +133,7 @@ def mistake_in_template(environment: Any, text: str) -> tuple[str, str] | None:
         environment.compile(text)
         names = meta.find_undeclared_variables(environment.parse(text))
     except TemplateSyntaxError as error:
-        return f"{text!r} is no template ({error.message})", "mend it"
+        return f"{text!r} is not a valid template ({error.message})", "fix the syntax"
     known = {*Context.__annotations__, *environment.globals}
     for name in sorted(names - known):
         return f"{text!r} has an unknown variable {name!r}", nearest(name, known)
@@ -144,43 +141,70 @@ def mistake_in_template(environment: Any, text: str) -> tuple[str, str] | None:
 
 
 def to_objects(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return a pod operator's arguments from a config as the operator takes them.
+    """Return a pod operator's arguments with the objects that it needs in place of JSON.
 
     Raises:
-        Wrong: Kubernetes knows no such object; its path is the argument's name.
+        Wrong: Kubernetes rejects an object; the path is the name of the argument.
     """
     found = arguments.keys() & _OBJECTS.keys()
     if not found:
         return arguments
-    # Its import takes a second, which the operator's has spent already.
+    # The import takes a second. The operator has already imported it.
     from kubernetes.client import ApiClient
 
     client, converted = ApiClient(), {}
     for name in found:
+        remedy = f"use the fields of Kubernetes' {_OBJECTS[name]}"
         response = SimpleNamespace(data=json.dumps(arguments[name]))
         try:
             converted[name] = client.deserialize(response, _OBJECTS[name])
         except (AttributeError, TypeError, ValueError) as error:
-            raise Wrong(
-                f"Kubernetes refuses it ({error})", "mend it", (name,)
-            ) from None
-        # What the client does not know it leaves out in silence.
+            raise Wrong(f"Kubernetes rejects it ({error})", remedy, (name,)) from None
+        # The client silently removes unknown keys.
         if client.sanitize_for_serialization(converted[name]) != arguments[name]:
             problem = f"{arguments[name]!r} has a key that Kubernetes does not know"
-            raise Wrong(problem, "mend it", (name,))
+            raise Wrong(problem, remedy, (name,))
     return {**arguments, **converted}
 
 
+def with_new_names(
+    operator: str, arguments: dict[str, Any], default_args: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of an operator under the names of today's class.
+
+    The old PostgresOperator called the connection postgres_conn_id, with a default.
+
+    Args:
+        operator: the name of the operator.
+        arguments: its arguments.
+        default_args: the default arguments of the DAG.
+
+    Raises:
+        Wrong: the connection is given under both names.
+    """
+    old, new = "postgres_conn_id", "conn_id"
+    if operator != "PostgresOperator":
+        return arguments
+    if old in arguments and new in arguments:
+        raise Wrong(f"{new} and {old} are the same", "keep one of them")
+    others = {key: value for key, value in arguments.items() if key != old}
+    if old in arguments:
+        return {**others, new: arguments[old]}
+    if old in default_args:
+        return {new: default_args[old], **others}
+    return others if new in default_args else {new: "postgres_default", **others}
+
+
 def unmapped(task: Any) -> Iterator[Any]:
-    """Yield the operators of a task: one, or as many as its literal lists make."""
+    """Yield the operator of a task, or one for each combination of its literal lists."""
     if not isinstance(task, MappedOperator):
-        # The original must stay what the DAG file made of it.
+        # The original must not change.
         yield task.prepare_for_execution()
         return
     value: Any = task.expand_input.value
     lists = value.values() if isinstance(value, dict) else ()
     if not lists or not all(isinstance(items, list) for items in lists):
-        # What another task returns is known, and so checked, when it is its turn.
+        # The result of another task is known, and checked, only when the task runs.
         return
     for items in itertools.product(*lists):
         yield task.unmap(dict(zip(value, items)))

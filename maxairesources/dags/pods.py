@@ -36,7 +36,7 @@ def mistakes_in_pod(pod: dict[str, Any]) -> Iterator[str]:
         yield f"the pod's {place or 'top level'}: {error.message}"
         return
     if not re.fullmatch(NAME, pod["metadata"]["name"]):
-        yield f"the pod's name {pod['metadata']['name']!r} is none by RFC 1123"
+        yield f"the pod's name {pod['metadata']['name']!r} is not valid by RFC 1123"
     spec = pod["spec"]
     for container in [*spec["containers"], *(spec.get("initContainers") or [])]:
         policy = container.get("imagePullPolicy", "Always")
@@ -44,7 +44,7 @@ def mistakes_in_pod(pod: dict[str, Any]) -> Iterator[str]:
             remedy = nearest(policy, _PULL_POLICIES)
             yield f"the pod's imagePullPolicy is {policy!r}; {remedy}"
         if not re.fullmatch(_LABEL, container["name"]):
-            yield f"the container's name {container['name']!r} is none by RFC 1123"
+            yield f"the container's name {container['name']!r} is not valid by RFC 1123"
         yield from _mistakes_in_resources(container.get("resources", {}))
 
 
@@ -56,7 +56,7 @@ def _mistakes_in_resources(resources: dict[str, Any]) -> Iterator[str]:
             if name not in _RESOURCES and not re.search("/|^hugepages-", name):
                 yield f"{place} is unknown; {nearest(name, _RESOURCES)}"
             if re.search(r"\s", str(quantity)):
-                yield f"{place}: {quantity!r} holds a space"
+                yield f"{place}: {quantity!r} contains a space"
                 continue
             try:
                 size = sizes[kind, name] = parse_quantity(quantity)

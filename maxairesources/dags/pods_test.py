@@ -68,19 +68,23 @@ BASE = "spec containers 0"
         ),
         (f"{BASE} name", None, "the pod's spec.containers.0.name: None is not of type"),
         # What it leaves open.
-        ("metadata name", "score_clients", "name 'score_clients' is none by RFC 1123"),
-        ("metadata name", "Score", "the pod's name 'Score' is none by RFC 1123"),
-        ("metadata name", "-score", "the pod's name '-score' is none by RFC 1123"),
-        ("metadata name", "a" * 254, "is none by RFC 1123"),
+        (
+            "metadata name",
+            "score_clients",
+            "name 'score_clients' is not valid by RFC 1123",
+        ),
+        ("metadata name", "Score", "the pod's name 'Score' is not valid by RFC 1123"),
+        ("metadata name", "-score", "the pod's name '-score' is not valid by RFC 1123"),
+        ("metadata name", "a" * 254, "is not valid by RFC 1123"),
         (
             f"{BASE} name",
             "my.base",
-            "the container's name 'my.base' is none by RFC 1123",
+            "the container's name 'my.base' is not valid by RFC 1123",
         ),
         (
             "spec initContainers 0 name",
             "a b",
-            "the container's name 'a b' is none by RFC",
+            "the container's name 'a b' is not valid by RFC",
         ),
         (f"{BASE} imagePullPolicy", "Alway", "Policy is 'Alway'; did you mean Always?"),
         (

@@ -160,7 +160,7 @@ def test_missing_file(tmp_path: Path) -> None:
 )
 def test_broken_file(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    expected = rf"{name}: cannot be read as {name[2:]} \(.*\); give a file of that form"
+    expected = rf"{name}: cannot be read as {name[2:]} \(.*\); use a file of that form"
     with pytest.raises(InputError, match=expected):
         DataFrame().get([port(1, tmp_path / name)])
 

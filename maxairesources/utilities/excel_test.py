@@ -70,6 +70,6 @@ def test_times_with_a_zone_are_refused_and_the_old_file_stays(tmp_path: Path) ->
 )
 def test_broken_file(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.xlsx").write_bytes(content)
-    expected = r"x\.xlsx: cannot be read as excel \(.+\); give a file of that format"
+    expected = r"x\.xlsx: cannot be read as excel \(.+\); use a file of that format"
     with pytest.raises(InputError, match=expected):
         DataFrame().get([port(1, tmp_path / "x.xlsx")])

@@ -132,7 +132,7 @@ def test_missing_object(path: str) -> None:
 
 
 def test_missing_bucket_cannot_be_written_to() -> None:
-    expected = r"^s3://no-bucket/x\.csv: cannot be written \(.+\); check the place"
+    expected = r"^s3://no-bucket/x\.csv: cannot be written \(.+\); check the path"
     with pytest.raises(InputError, match=expected):
         DataFrame().write(TABLE, [port(1, "no-bucket/x.csv", source="s3")])
 

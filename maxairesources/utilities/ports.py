@@ -39,7 +39,7 @@ def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> P
         port_number: the number of the port.
 
     Raises:
-        InputError: the port is missing, stands there twice, or has a missing or
+        InputError: the port is missing, is defined twice, or has a missing or
             unknown value.
     """
     checked = [
@@ -48,17 +48,17 @@ def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> P
     ]
     found = [port for port in checked if port.port == port_number]
     if len(found) != 1:
-        problem = "is missing" if not found else f"stands there {len(found)} times"
+        problem = "is missing" if not found else f"is defined {len(found)} times"
         raise InputError(
-            f"port {port_number} {problem}", "give each port once, with its number"
+            f"port {port_number} {problem}", "define each port once, with its number"
         )
     (port,), details = found, found[0].sourceDetails
     if details.source == "file":
         root = os.environ.get("MAXAI_DATA_ROOT", "").removeprefix("file://")
         if storage.shown(root) != root:
             raise InputError(
-                "a secret in an address",
-                "hand it over by the variables of the object store",
+                "contains a secret",
+                "use the variables of the object store",
                 "MAXAI_DATA_ROOT",
             )
         address = os.path.join(root, details.filePath)
@@ -67,7 +67,7 @@ def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> P
     if port.type == "spark" and storage.is_store(address):
         raise InputError(
             "a spark port cannot be in an object store",
-            "give MAXAI_DATA_ROOT a folder, or the port the type pandas",
+            "set MAXAI_DATA_ROOT to a folder, or use the type pandas",
             storage.shown(address),
         )
     return Place(port.type, details.fileFormat, address)
@@ -77,6 +77,6 @@ def unreadable(place: Place, error: Exception) -> InputError:
     """Return the error for a table that is there but cannot be read."""
     return InputError(
         f"cannot be read as {place.format} ({storage.reason(error)})",
-        "give a file of that format, or change fileFormat in the config",
+        "use a file of that format, or change fileFormat in the config",
         place.address,
     )

@@ -45,9 +45,7 @@ def test_relative_path_is_below_the_data_root(
 
 def test_secret_in_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAXAI_DATA_ROOT", "s3://me:hunter2@bucket")
-    with pytest.raises(
-        InputError, match="^MAXAI_DATA_ROOT: a secret in an address; ha"
-    ):
+    with pytest.raises(InputError, match="^MAXAI_DATA_ROOT: contains a secret; use"):
         find_port([ONE])
 
 
@@ -65,13 +63,13 @@ def details(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("ports", "expected"),
     [
-        ([], "port 1 is missing; give each port once"),
-        ({}, "port 1 is missing; give each port once"),
+        ([], "port 1 is missing; define each port once"),
+        ({}, "port 1 is missing; define each port once"),
         (["x"], r"\$\[0\] is 'x'; it should be an object"),
-        ([{**ONE, "port": 2}], "port 1 is missing; give each port once"),
+        ([{**ONE, "port": 2}], "port 1 is missing; define each port once"),
         ([{**ONE, "port": True}], r"\$\[0\]\.port is True; it should be a valid int"),
         ([{**ONE, "port": 0}], r"\$\[0\]\.port is 0; it should be greater than or eq"),
-        ([ONE, ONE], "port 1 stands there 2 times; give each port once"),
+        ([ONE, ONE], "port 1 is defined 2 times; define each port once"),
         ([{**ONE, "type": "dask"}], r"\$\[0\]\.type is 'dask'; did you mean pandas"),
         ([{**ONE, "type": []}], r"\$\[0\]\.type is \[\]; it should be 'pandas' or"),
         ([{**ONE, "typ": "pandas"}], "has an unknown key 'typ'; did you mean type"),
@@ -85,7 +83,10 @@ def details(**changes: Any) -> dict[str, Any]:
             [{**port(1, "b/a.csv", "spark", "s3")}],
             "a spark port cannot have the source",
         ),
-        ([port(1, "a.xlsx", "spark")], "Spark reads and writes no excel; give type pa"),
+        (
+            [port(1, "a.xlsx", "spark")],
+            "Spark cannot read or write excel; use the type pa",
+        ),
     ],
 )
 def test_malformed_ports(ports: Any, expected: str) -> None:

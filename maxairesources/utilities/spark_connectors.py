@@ -111,7 +111,7 @@ def write(df: DataFrame, place: Place) -> None:
             if not any(staged.glob("part-*")):
                 raise InputError(
                     "the executors wrote nothing where the driver looks",
-                    "give all pods of the job the same volume there",
+                    "mount the same volume there in all pods of the job",
                     place.address,
                 )
             if path.exists():

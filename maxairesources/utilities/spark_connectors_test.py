@@ -156,16 +156,16 @@ def test_broken_part_of_a_folder(broken: int, tmp_path: Path) -> None:
     [
         (TABLE.drop(columns="t"), "no column 't'; add it; found: n, d"),
         (TABLE[:0], "the table is empty"),
-        (TABLE.assign(n="x"), "column 'n' is of type string; give a number"),
-        (TABLE.assign(t=1), "column 't' is of type bigint; give a text"),
-        (TABLE.assign(d="2018"), "column 'd' is of type string; give a date"),
+        (TABLE.assign(n="x"), "column 'n' is of type string; use a number"),
+        (TABLE.assign(t=1), "column 't' is of type bigint; use a string"),
+        (TABLE.assign(d="2018"), "column 'd' is of type string; use a date"),
         (
             TABLE.assign(t=[{"a": 1}] * 2),
-            "column 't' is of type struct<a:bigint>; give",
+            "column 't' is of type struct<a:bigint>; use",
         ),
-        (TABLE.assign(n=[1, None]), "column 'n' holds 1 missing or infinite"),
-        (TABLE.assign(n=[-math.inf, 1]), "column 'n' holds 1 missing or infinite"),
-        (TABLE.assign(t=["a", None]), "column 't' holds 1 missing or infinite"),
+        (TABLE.assign(n=[1, None]), "column 'n' contains 1 missing or infinite"),
+        (TABLE.assign(n=[-math.inf, 1]), "column 'n' contains 1 missing or infinite"),
+        (TABLE.assign(t=["a", None]), "column 't' contains 1 missing or infinite"),
     ],
 )
 def test_wrong_table(table: pd.DataFrame, expected: str, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from maxairesources.errors import InputError
 _PASSWORD = re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]*@")
 _QUERY = re.compile(r"(://[^\s?]*\?)[^\s'\")]+")
 
-_CHECK = "check the place, and the permissions or credentials of this process"
+_CHECK = "check the path, and the permissions or credentials of this process"
 
 
 def is_store(address: str) -> bool:
@@ -46,7 +46,7 @@ def file_system(address: str) -> tuple[Any, str]:
     if protocol not in fsspec.available_protocols():
         raise InputError(
             f"unknown protocol {protocol!r}",
-            "give a path, or a URI of file, s3, abfs or gs",
+            "use a path, or a URI of file, s3, abfs or gs",
             shown(address),
         )
     try:
@@ -79,7 +79,7 @@ def read_text(address: str) -> str:
     try:
         return bytes(found.cat_file(path)).decode()
     except UnicodeDecodeError as error:
-        problem = f"is no UTF-8 text ({error.reason})"
+        problem = f"is not UTF-8 ({error.reason})"
         raise InputError(problem, "save it as UTF-8", shown(address)) from error
     except Exception as error:
         raise unreadable(address, error) from error
@@ -127,7 +127,7 @@ def unreadable(address: str, error: Exception) -> InputError:
     if isinstance(error, FileNotFoundError):
         return InputError(
             "no such file",
-            "write it first, or give its right place (MAXAI_DATA_ROOT, filePath, --config)",
+            "write it first, or correct its path (MAXAI_DATA_ROOT, filePath, --config)",
             shown(address),
         )
     return InputError(

@@ -112,5 +112,5 @@ def test_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_text_that_is_no_utf_8() -> None:
     with fsspec.open("memory://x", "wb") as file:
         file.write(b"\xff")
-    with pytest.raises(InputError, match=r"^memory://x: is no UTF-8 text \(invalid"):
+    with pytest.raises(InputError, match=r"^memory://x: is not UTF-8 \(invalid"):
         storage.read_text("memory://x")

@@ -32,9 +32,9 @@ _SPARK_KINDS: dict[Kind, tuple[str, ...]] = {
 }
 
 _REMEDIES: dict[Kind, str] = {
-    "number": "give a number",
-    "text": "give a text",
-    "date": "give a date, or UTC times without a time zone",
+    "number": "use a number",
+    "text": "use a string",
+    "date": "use a date, or UTC times without a time zone",
 }
 
 _INFINITE = (math.inf, -math.inf)
@@ -80,8 +80,8 @@ def read_table(
     for name, count in gaps.items():
         if count:
             raise InputError(
-                f"column {name!r} holds {count} missing or infinite values",
-                "fill or drop those rows",
+                f"column {name!r} contains {count} missing or infinite values",
+                "fill or remove those rows",
                 place.address,
             )
     return frame
@@ -103,7 +103,7 @@ def check_columns(frame: Any, columns: Mapping[str, Kind], subject: object) -> N
             )
     # An empty table of pandas has no types worth checking.
     if _is_empty(frame):
-        raise InputError("the table is empty", "give at least one row", subject)
+        raise InputError("the table is empty", "add at least one row", subject)
     for name, kind in columns.items():
         if not _is_of_kind(frame, name, found[name], kind):
             raise InputError(
@@ -116,7 +116,7 @@ def check_values(frame: Any, column: str, valid: Collection[Any], subject: Any) 
     for value in frame[column].unique().tolist():
         if value not in valid:
             raise InputError(
-                f"column {column!r} holds {value!r}",
+                f"column {column!r} contains {value!r}",
                 f"valid: {', '.join(map(str, valid))}",
                 subject,
             )

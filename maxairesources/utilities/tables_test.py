@@ -36,23 +36,23 @@ def test_wanted_columns_are_returned(tmp_path: Path) -> None:
     [
         (TABLE.drop(columns="t"), "no column 't'; add it; found: n, d, extra"),
         (TABLE[:0], "the table is empty"),
-        (TABLE.assign(n="x"), "column 'n' is of type object; give a number"),
-        (TABLE.assign(n=True), "column 'n' is of type bool; give a number"),
-        (TABLE.assign(t=1), "column 't' is of type int64; give a text"),
-        (TABLE.assign(d="2018"), "column 'd' is of type object; give a date"),
+        (TABLE.assign(n="x"), "column 'n' is of type object; use a number"),
+        (TABLE.assign(n=True), "column 'n' is of type bool; use a number"),
+        (TABLE.assign(t=1), "column 't' is of type int64; use a string"),
+        (TABLE.assign(d="2018"), "column 'd' is of type object; use a date"),
         (
             TABLE.assign(n=pd.interval_range(0, 2)),
-            r"column 'n' is of type interval\[int64, right\]; give a number",
+            r"column 'n' is of type interval\[int64, right\]; use a number",
         ),
-        (TABLE.assign(t=[[1], [2]]), "column 't' is of type object; give a text"),
+        (TABLE.assign(t=[[1], [2]]), "column 't' is of type object; use a string"),
         (
             TABLE.assign(d=TABLE["d"].dt.tz_localize("UTC")),
-            r"column 'd' is of type datetime64\[.s, UTC\]; give a date, or UTC times "
+            r"column 'd' is of type datetime64\[.s, UTC\]; use a date, or UTC times "
             "without a time zone",
         ),
-        (TABLE.assign(n=[1, None]), "column 'n' holds 1 missing or infinite"),
-        (TABLE.assign(n=[-math.inf, math.inf]), "column 'n' holds 2 missing or"),
-        (TABLE.assign(t=["a", None]), "column 't' holds 1 missing or infinite"),
+        (TABLE.assign(n=[1, None]), "column 'n' contains 1 missing or infinite"),
+        (TABLE.assign(n=[-math.inf, math.inf]), "column 'n' contains 2 missing or"),
+        (TABLE.assign(t=["a", None]), "column 't' contains 1 missing or infinite"),
     ],
 )
 def test_wrong_table(table: pd.DataFrame, expected: str, tmp_path: Path) -> None:
@@ -87,5 +87,5 @@ def test_missing_values_can_be_allowed(tmp_path: Path) -> None:
 
 def test_values_out_of_range() -> None:
     check_values(TABLE, "t", ("a", "b"), "f")
-    with pytest.raises(InputError, match="f: column 't' holds 'b'; valid: a, c"):
+    with pytest.raises(InputError, match="f: column 't' contains 'b'; valid: a, c"):
         check_values(TABLE, "t", ("a", "c"), "f")

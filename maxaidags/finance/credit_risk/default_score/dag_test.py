@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from maxaidags.finance.credit_risk.default_score.dag import beats_late_again
 from maxairesources.testing.dags import check_dag
+from maxaidags.finance.credit_risk.default_score.dag import beats_late_again
 
 
 def test_dag_is_right_in_every_deployment() -> None:
