@@ -199,8 +199,13 @@ def test_py_config_reaches_both_kinds_of_task_and_is_rendered(tree: Tree) -> Non
     dag = tree.dag(BOTH)
     for name, first in (("features", []), ("score", ["qsr.score"])):
         task = dag.get_task(name)
-        *own, option, config, task_option, told = arguments_of(task)
-        assert (own, option, task_option, told) == (first, "--config", "--task", name)
+        *own, option, config, task_option, reported = arguments_of(task)
+        assert (own, option, task_option, reported) == (
+            first,
+            "--config",
+            "--task",
+            name,
+        )
         assert "application_args" in task.template_fields or name == "score"
         assert "arguments" in task.template_fields or name == "features"
         rendered = task.render_template(config, {"ds": "2017-06-01"})
@@ -243,9 +248,9 @@ def test_volumes_of_a_config_become_those_of_the_pod(tmp_path: Path) -> None:
 @pytest.mark.parametrize("paused", [True, False])
 def test_in_a_deployment_its_record_says_what_holds(tree: Tree, paused: bool) -> None:
     tree.configs(pods=[pod_task(1, "a")])
-    told = {"deployment": "dev", "paused": paused}
-    tree.write("maxaiconfigs/deployment.json", told)
-    # The overlays are merged in already, whatever Airflow's environment says.
+    reported = {"deployment": "dev", "paused": paused}
+    tree.write("maxaiconfigs/deployment.json", reported)
+    # The overlays are already merged, and Airflow's environment does not matter.
     tree.deployment = "prod"
     line = "f.add(task_id='a', operator='KubernetesPodOperator', parent=['root'])"
     assert tree.dag(line).is_paused_upon_creation is paused
@@ -262,16 +267,18 @@ def test_deployment_changes_the_conf(tree: Tree) -> None:
     conf = tree.dag(BOTH).get_task("features").conf
     assert conf == {IMAGE: "maxai/qsr", "spark.executor.instances": 9}
     tree.deployment = "pord"
-    told = tree.error(BOTH)
-    assert "MAXAI_DEPLOYMENT: no config has an overlay for a deployment 'pord'" in told
-    assert "did you mean prod?" in told
+    reported = tree.error(BOTH)
+    assert (
+        "MAXAI_DEPLOYMENT: no config has an overlay for a deployment 'pord'" in reported
+    )
+    assert "did you mean prod?" in reported
 
 
 def test_a_dag_is_checked_with_the_overlays_of_all_deployments(tree: Tree) -> None:
     lines = "f = DAGFactory('qsr.customer360.obj0', 'qsr', 'customer360', 'obj0')\n"
     tree.bag(f"{lines}{BOTH}dag = f.create_dag()")
     test = str(tree.root / DAG_FILE.replace("dag.py", "dag_test.py"))
-    # An overlay of another usecase is no matter of this DAG.
+    # An overlay of another usecase does not affect this DAG.
     tree.write("maxaiconfigs/qsr/other/spark_config.prod.json", "{")
     tree.write(f"{CONFIGS}/spark_config.dev.json", {})
     check_dag(test)
@@ -361,7 +368,7 @@ def test_task_group_callbacks_and_own_edges_are_airflows(tree: Tree) -> None:
     assert dag.on_success_callback == [print] or dag.on_success_callback is print
 
 
-def test_schedule_is_whatever_airflow_takes(tree: Tree) -> None:
+def test_schedule_is_the_one_of_airflow(tree: Tree) -> None:
     assert tree.dag(BOTH, "'0 6 * * MON'").schedule == "0 6 * * MON"
     asset = "[__import__('airflow.sdk').sdk.Asset('s3://lake/a')]"
     dag = tree.dag(BOTH, f"schedule_interval={asset}")
@@ -494,13 +501,13 @@ DUMMY = "f.add('end', 'DummyOperator', ['root'])\n"
         ),
     ],
 )
-def test_mistake_in_a_dag_is_told_with_its_file(
+def test_mistake_in_a_dag_is_reported_with_its_file(
     lines: str, expected: str, tree: Tree
 ) -> None:
-    told = tree.error(lines)
-    assert expected in told
-    if "Error: maxai" in told or "InputError" in told:
-        assert f"InputError: {DAG_FILE}: " in told
+    reported = tree.error(lines)
+    assert expected in reported
+    if "Error: maxai" in reported or "InputError" in reported:
+        assert f"InputError: {DAG_FILE}: " in reported
 
 
 @pytest.mark.parametrize(
@@ -527,17 +534,17 @@ def test_mistake_in_a_dag_is_told_with_its_file(
         ),
     ],
 )
-def test_mistake_in_the_arguments_of_a_dag_is_told(
+def test_mistake_in_the_arguments_of_a_dag_is_reported(
     arguments: str, expected: str, tree: Tree
 ) -> None:
-    told = tree.error(BOTH, arguments)
-    assert f"InputError: {DAG_FILE}: " in told
-    assert expected in told
+    reported = tree.error(BOTH, arguments)
+    assert f"InputError: {DAG_FILE}: " in reported
+    assert expected in reported
 
 
 def test_wrong_cron_expression_is_an_import_error(tree: Tree) -> None:
-    told = tree.error(f"{BOTH}dag = f.create_dag()", "'0 6 * * MNO'")
-    assert "[0 6 * * mno] is not acceptable" in told
+    reported = tree.error(f"{BOTH}dag = f.create_dag()", "'0 6 * * MNO'")
+    assert "[0 6 * * mno] is not acceptable" in reported
 
 
 @pytest.mark.parametrize(
@@ -551,43 +558,48 @@ def test_wrong_cron_expression_is_an_import_error(tree: Tree) -> None:
     ],
 )
 def test_dag_in_another_place_than_its_names_say(dag_file: str, tree: Tree) -> None:
-    told = tree.error(BOTH, dag_file=dag_file)
+    reported = tree.error(BOTH, dag_file=dag_file)
     assert (
         f"{dag_file}: is the DAG of qsr/customer360/obj0, but it is in another fol"
-        in told
+        in reported
     )
-    assert "move it to maxaidags/qsr/customer360/obj0/, or correct the names" in told
+    assert (
+        "move it to maxaidags/qsr/customer360/obj0/, or correct the names" in reported
+    )
 
 
 def test_config_task_that_the_dag_lacks(tree: Tree) -> None:
-    told = tree.error(FEATURES)
+    reported = tree.error(FEATURES)
     assert (
         f"InputError: {CONFIGS}/obj0/py_config.json: $.score: {DAG_FILE} has no "
-        in told
+        in reported
     )
 
 
 def test_config_task_that_no_operator_hands_on(tree: Tree) -> None:
     tree.configs("end", spark=[spark_task(1, "features")], pods=[pod_task(1, "score")])
-    told = tree.error(BOTH + DUMMY)
+    reported = tree.error(BOTH + DUMMY)
     assert (
         f"{CONFIGS}/obj0/py_config.json: $.end: no operator of {DAG_FILE} passes"
-        in told
+        in reported
     )
 
 
 def test_task_without_py_config(tree: Tree) -> None:
     tree.write(f"{CONFIGS}/obj0/py_config.json", {"features": TASK})
     tree.write(f"{CONFIGS}/obj1/py_config.json", {"score": TASK})
-    told = tree.error(BOTH)
+    reported = tree.error(BOTH)
     expected = f"{DAG_FILE}: task 'score' is not in {CONFIGS}/obj0/py_config.json; "
-    assert expected in told
+    assert expected in reported
 
 
 def test_two_launches_of_one_task(tree: Tree) -> None:
     tree.configs(spark=[spark_task(1, "score")], pods=[pod_task(1, "score")])
-    told = tree.error(SCORE)
-    assert f"{CONFIGS}/kubepod_config.json: task 'score' is in {CONFIGS}/spark_" in told
+    reported = tree.error(SCORE)
+    assert (
+        f"{CONFIGS}/kubepod_config.json: task 'score' is in {CONFIGS}/spark_"
+        in reported
+    )
 
 
 @pytest.mark.parametrize(
@@ -604,9 +616,10 @@ def test_ids_have_to_be_in_the_order_of_the_tasks(
     if right:
         assert edges(tree.dag(lines)) == {"a": set(), "b": {"a"}}
     else:
-        told = tree.error(lines)
+        reported = tree.error(lines)
         assert (
-            f"{DAG_FILE}: task 'b' (id 1) follows 'a' (id 2); number them in " in told
+            f"{DAG_FILE}: task 'b' (id 1) follows 'a' (id 2); number them in "
+            in reported
         )
 
 
@@ -670,14 +683,16 @@ def test_ids_have_to_be_in_the_order_of_the_tasks(
         ),
     ],
 )
-def test_mistake_in_the_arguments_of_a_config_is_told_with_its_place(
+def test_mistake_in_the_arguments_of_a_config_is_reported_with_its_place(
     arguments: dict[str, Any], expected: str, tmp_path: Path
 ) -> None:
     tree = Tree(tmp_path)
     tree.configs(pods=[pod_task(1, "score", **arguments)])
-    told = tree.error(SCORE)
-    assert re.search(rf"{CONFIGS}/kubepod_config\.json[:,] \$\.tasks\[0\]\.conf", told)
-    assert expected in told
+    reported = tree.error(SCORE)
+    assert re.search(
+        rf"{CONFIGS}/kubepod_config\.json[:,] \$\.tasks\[0\]\.conf", reported
+    )
+    assert expected in reported
 
 
 @pytest.mark.parametrize(
@@ -688,15 +703,15 @@ def test_mistake_in_the_arguments_of_a_config_is_told_with_its_place(
         ("{{ ds }", "is not a valid template (unexpected '}')"),
     ],
 )
-def test_template_that_would_fail_is_told_with_its_place(
+def test_template_that_would_fail_is_reported_with_its_place(
     text: str, expected: str, tree: Tree
 ) -> None:
     task = {**TASK, "function": {"args": {"days": [text]}}}
     tree.write(f"{CONFIGS}/obj0/py_config.json", {"features": task, "score": TASK})
-    told = tree.error(BOTH)
+    reported = tree.error(BOTH)
     place = "$.features.function.args.days[0]: "
-    assert f"InputError: {CONFIGS}/obj0/py_config.json: {place}" in told
-    assert expected in told
+    assert f"InputError: {CONFIGS}/obj0/py_config.json: {place}" in reported
+    assert expected in reported
 
 
 @pytest.mark.parametrize(
@@ -722,7 +737,7 @@ def test_right_template_and_plain_text_pass(text: str, tree: Tree) -> None:
 @pytest.mark.parametrize(
     "name", ["obj0/py_config.json", "spark_config.json", "kubepod_config.json"]
 )
-def test_one_wrong_letter_in_any_key_or_name_is_told_with_file_and_path(
+def test_one_wrong_letter_in_any_key_or_name_is_reported_with_file_and_path(
     name: str, tmp_path: Path
 ) -> None:
     tree = Tree(tmp_path)
@@ -741,12 +756,14 @@ def test_one_wrong_letter_in_any_key_or_name_is_told_with_file_and_path(
     for place in places:
         at = place.start() + 2
         path.write_text(f"{text[:at]}~{text[at + 1 :]}")
-        told = tree.error(BOTH)
+        reported = tree.error(BOTH)
         # Which of two files has the wrong name of a task, nobody can know.
-        assert f"{CONFIGS}/" in told, told
+        assert f"{CONFIGS}/" in reported, reported
         assert (
-            "$" in told or "is not valid JSON (" in told or "is not in " in told
-        ), told
+            "$" in reported
+            or "is not valid JSON (" in reported
+            or "is not in " in reported
+        ), reported
 
 
 def has_cycle(parents: dict[str, list[str]]) -> bool:

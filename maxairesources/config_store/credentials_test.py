@@ -87,15 +87,17 @@ def test_missing_connection_names_the_variable() -> None:
         (json.dumps({**FIELDS, SECRET: 1}), "it has an unknown field"),
     ],
 )
-def test_malformed_variable_is_told_without_its_value(text: str, expected: str) -> None:
+def test_malformed_variable_is_reported_without_its_value(
+    text: str, expected: str
+) -> None:
     with pytest.raises(InputError) as raised:
         connection(text)
     message = str(raised.value)
     assert message.startswith(f"AIRFLOW_CONN_SALES_DB: {expected}; use the JSON or URI")
-    told = traceback.TracebackException.from_exception(
+    reported = traceback.TracebackException.from_exception(
         raised.value, capture_locals=True
     )
-    frames = [frame for frame in told.stack if "credentials.py" in frame.filename]
+    frames = [frame for frame in reported.stack if "credentials.py" in frame.filename]
     shown = [str(frame.locals) for frame in frames] + [message]
     assert frames and not any(SECRET in text for text in shown)
     assert raised.value.__context__ is None

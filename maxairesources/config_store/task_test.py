@@ -25,10 +25,10 @@ def value(kind: Any, given: Any) -> Any:
 
 
 def test_read_task() -> None:
-    told = read_task({"$schema": "x", **CONFIG}, "t", Seeded)
-    assert (told.name, told.args.seed) == ("t", 7)
-    assert told.input == [Port(**CONFIG["t"]["input"][0])]
-    assert [port.port for port in told.output] == [2]
+    reported = read_task({"$schema": "x", **CONFIG}, "t", Seeded)
+    assert (reported.name, reported.args.seed) == ("t", 7)
+    assert reported.input == [Port(**CONFIG["t"]["input"][0])]
+    assert [port.port for port in reported.output] == [2]
 
 
 def test_no_arguments() -> None:

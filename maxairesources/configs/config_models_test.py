@@ -116,7 +116,7 @@ def test_right_config_is_taken_as_it_is(
 
 @each_model
 @given(data=st.data())
-def test_unknown_key_anywhere_is_told_with_its_place(
+def test_unknown_key_anywhere_is_reported_with_its_place(
     model: type[ConfigModel], configs: Any, data: st.DataObject
 ) -> None:
     config = data.draw(configs)
@@ -133,7 +133,7 @@ def test_unknown_key_anywhere_is_told_with_its_place(
 @given(content=JSON)
 @example(content={})
 @example(content={"tasks": [], "conf": {}})
-def test_whatever_stands_there_ends_in_one_line(
+def test_any_value_ends_in_one_line(
     model: type[ConfigModel], configs: Any, content: Any
 ) -> None:
     try:

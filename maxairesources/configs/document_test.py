@@ -54,14 +54,14 @@ def test_unusable_text(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [51, 990, 99_999])
-def test_what_is_nested_too_deeply_is_told(depth: int) -> None:
+def test_what_is_nested_too_deeply_is_reported(depth: int) -> None:
     text = f'{{"a": {"[" * depth}{"]" * depth}}}'
     assert message(text) == "a.json: is nested too deeply; flatten it"
 
 
-def test_number_with_too_many_digits_is_told() -> None:
-    told = message(f'{{"a": {"1" * 5000}}}')
-    assert told.startswith(
+def test_number_with_too_many_digits_is_reported() -> None:
+    reported = message(f'{{"a": {"1" * 5000}}}')
+    assert reported.startswith(
         "a.json: is not valid JSON (a number has too many digits); write"
     )
 
@@ -95,12 +95,12 @@ def test_number_with_too_many_digits_is_told() -> None:
         "spark.ssl.rpc.keyStorePassword",
     ],
 )
-def test_secret_by_the_name_of_its_key_is_told_and_never_printed(key: str) -> None:
+def test_secret_by_the_name_of_its_key_is_reported_and_never_printed(key: str) -> None:
     for value in ("hunter2", ["hunter2"]):
-        told = message(json.dumps({"a": [{"b": {key: value}}]}))
-        assert told.startswith(f"a.json: {json_path(('a', 0, 'b', key))}")
-        assert "looks like a secret; remove it, revoke it" in told
-        assert "hunter2" not in told
+        reported = message(json.dumps({"a": [{"b": {key: value}}]}))
+        assert reported.startswith(f"a.json: {json_path(('a', 0, 'b', key))}")
+        assert "looks like a secret; remove it, revoke it" in reported
+        assert "hunter2" not in reported
 
 
 @pytest.mark.parametrize(
@@ -122,17 +122,17 @@ def test_secret_by_the_name_of_its_key_is_told_and_never_printed(key: str) -> No
         "-Djavax.net.ssl.trustStorePassword=hunter2",
     ],
 )
-def test_secret_by_its_looks_is_told_and_never_printed(value: str) -> None:
-    told = message(json.dumps({"a": {"b": ["x", f"--at={value}"]}}))
-    assert told.startswith("a.json: $.a.b[1] looks like a secret")
-    assert value[-8:] not in told
+def test_secret_by_its_looks_is_reported_and_never_printed(value: str) -> None:
+    reported = message(json.dumps({"a": {"b": ["x", f"--at={value}"]}}))
+    assert reported.startswith("a.json: $.a.b[1] looks like a secret")
+    assert value[-8:] not in reported
 
 
-def test_secret_in_a_list_of_environment_variables_is_told() -> None:
+def test_secret_in_a_list_of_environment_variables_is_reported() -> None:
     data = {"env_vars": [{"name": "DB_PASSWORD", "value": "hunter2"}]}
-    told = message(json.dumps(data))
-    assert told.startswith("a.json: $.env_vars[0].value looks like a secret")
-    assert "hunter2" not in told
+    reported = message(json.dumps(data))
+    assert reported.startswith("a.json: $.env_vars[0].value looks like a secret")
+    assert "hunter2" not in reported
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ GOOD = {"name": "n", "size": 1}
             {"inner": [], "iner": []},
             "$ has an unknown key 'iner'; did you mean inner or ei",
         ),
-        # One misspelt key is two mistakes; the one that can be mended is told.
+        # One misspelt key is two mistakes; the one that can be fixed is reported.
         ({"iner": []}, "$ has an unknown key 'iner' (and 1 more); did you mean inner"),
         (
             {"inner": [GOOD, {**GOOD, "nam": 1}]},

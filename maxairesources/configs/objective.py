@@ -1,4 +1,4 @@
-"""Reads the configs of one objective, as the deployment's overlays change them."""
+"""Reads the configs of one objective, with the overlays of a deployment."""
 
 import copy
 import json
@@ -18,29 +18,29 @@ from maxairesources.tree import json_path, nearest
 
 Model = TypeVar("Model", bound=ConfigModel)
 
-# The name of an overlay has the deployment's in it.
+# The name of an overlay contains the name of the deployment.
 _DEPLOYMENT = r"\.([a-z][a-z0-9_]*)"
 _OVERLAY = re.compile(rf"(?:kubepod|py|spark)_config{_DEPLOYMENT}\.json")
 
 SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
 
-# A template that gives a value. Its braces may have signs that trim the text around it.
+# A template expression. A minus or plus sign in its braces trims the text around it.
 _EXPRESSION = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
 
-# The largest argument that Linux hands to a process: 32 pages of 4 KiB, in bytes.
+# The largest argument of a Linux process, in bytes: 32 pages of 4 KiB.
 _LARGEST_ARGUMENT = 128 * 1024
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How a task is launched.
+    """The launch of a task.
 
     Attributes:
-        id: its place in the order of the tasks.
+        id: its position in the order of the tasks.
         operator: the name of the operator that launches it.
         arguments: the operator's arguments.
-        file: the launch config that says so.
-        place: where in that file the arguments stand, as a JSON path.
+        file: the launch config.
+        place: the place of the arguments in that file, as a JSON path.
     """
 
     id: int
@@ -52,12 +52,12 @@ class Launch:
 
 @dataclass(frozen=True)
 class ObjectiveConfigs:
-    """All that the configs say of one objective.
+    """The configs of an objective.
 
     Attributes:
-        py_config: the whole py_config, as the handlers get it.
-        py_config_file: its file's name.
-        launches: how tasks of the usecase are launched, by task name.
+        py_config: the complete py_config, as the handlers get it.
+        py_config_file: the name of its file.
+        launches: the launches of the usecase's tasks, by task name.
     """
 
     py_config: dict[str, Any]
@@ -66,7 +66,7 @@ class ObjectiveConfigs:
 
 
 def merge(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Return a config with a JSON Merge Patch (RFC 7386) applied; both stay as they are."""
+    """Return a copy of a config with a JSON Merge Patch (RFC 7386) applied."""
     merged: dict[str, Any] = json_merge_patch.merge(
         copy.deepcopy(base), copy.deepcopy(patch)
     )
@@ -74,11 +74,11 @@ def merge(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_deployments(folder: Path) -> Iterator[str]:
-    """Yield the deployment that each overlay in a folder of configs, or below, is for.
+    """Yield the deployment of each overlay in a folder of configs and below.
 
-    What deployments there are, only the root BUILD file knows; `lint` compares the two.
+    Only the root BUILD file knows all deployments; `lint` compares the two.
     """
-    # Of a file with another name, `_check_names` tells.
+    # `_check_names` reports files with other names.
     for path in folder.rglob("*_config.*.json"):
         if overlay := _OVERLAY.fullmatch(path.name):
             yield overlay[1]
@@ -96,10 +96,10 @@ def read_config(
         deployment: the deployment's name; None means the config alone.
 
     Returns:
-        The merged config, what the model makes of it, and the file's name for errors.
+        The merged config, its model, and the name of the file for errors.
 
     Raises:
-        InputError: a file cannot be read, or the result does not fit the model.
+        InputError: a file cannot be read, or the result does not match the model.
     """
     name = str(path.relative_to(root))
     data = parse(_read(path, name), name)
@@ -132,8 +132,8 @@ def read_objective(
         deployment: the deployment whose overlays apply; None means no overlays.
 
     Raises:
-        InputError: a config is missing or wrong, a task has two launches, or there is no
-            overlay for the deployment anywhere.
+        InputError: a config is missing or wrong, a task has two launches, or no config
+            has an overlay for the deployment.
     """
     configs = root / "maxaiconfigs"
     if deployment is not None and deployment not in find_deployments(configs):
@@ -159,15 +159,15 @@ def read_objective(
 
 
 def to_argument(py_config: dict[str, Any]) -> str:
-    """Return a py_config as the text that a handler's --config takes.
+    """Return a py_config as the --config argument of a handler.
 
-    The templates in it stay templates, each with the filter `in_json`, so that whatever
-    Airflow puts there cannot change the JSON around it.
+    Templates stay templates, each with the filter `in_json`, so that a rendered value
+    cannot change the JSON around it.
     """
     expressions: list[str] = []
 
     def hold(value: Any) -> Any:
-        """Put a mark in the place of each template, which JSON would spoil."""
+        """Replace each template with a mark, because JSON would escape it."""
         if isinstance(value, dict):
             return {hold(key): hold(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -246,9 +246,9 @@ def _read_launches(
 def _removed_in_vain(
     base: Any, patch: dict[str, Any], path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], set[str]]]:
-    """Yield the places where a patch removes a key that is not there, and its siblings.
+    """Yield the places where a patch removes a missing key, with the keys beside it.
 
-    RFC 7386 allows it, but here the key is misspelt or the overlay out of date.
+    RFC 7386 allows it, but here the key is misspelt or the overlay is out of date.
     """
     siblings = base if isinstance(base, dict) else {}
     for key, value in patch.items():
@@ -259,7 +259,7 @@ def _removed_in_vain(
 
 
 def _check_names(root: Path, folder: Path, *kinds: str) -> None:
-    """Raise an InputError for a file that nothing would read, such as a config's typo."""
+    """Raise an InputError for a file that nothing reads, such as a misspelt config."""
     known = re.compile(rf"(?:{'|'.join(kinds)})(?:{_DEPLOYMENT})?\.json")
     for path in sorted(folder.glob("*.json")):
         if not known.fullmatch(path.name):

@@ -219,15 +219,15 @@ def test_overlays_are_those_of_the_deployment(tree: Tree) -> None:
         )
     tree.write(f"{PY}.dev.json", {"score": {"function": {"args": {"seed": 8}}}})
 
-    def told(deployment: str | None) -> tuple[Any, Any, Any]:
+    def values(deployment: str | None) -> tuple[Any, Any, Any]:
         configs = tree.read(deployment)
         conf = configs.launches["features"].arguments["conf"]
         args = configs.py_config["score"]["function"]["args"]
         return conf[IMAGE], conf["spark.executor.instances"], args["seed"]
 
-    assert told(None) == ("maxai/retail", 2, 7)
-    assert told("dev") == ("maxai/retail", 1, 8)
-    assert told("prod") == ("maxai/retail", 9, 7)
+    assert values(None) == ("maxai/retail", 2, 7)
+    assert values("dev") == ("maxai/retail", 1, 8)
+    assert values("prod") == ("maxai/retail", 9, 7)
 
 
 def test_overlay_may_take_a_key_out(tree: Tree) -> None:
@@ -328,8 +328,8 @@ def test_deployment_without_an_overlay(name: str, tree: Tree) -> None:
     start = f"MAXAI_DEPLOYMENT: no config has an overlay for a deployment {name!r}; "
     assert tree.message(name) == f"{start}remove it"
     tree.write(f"{SPARK}.prod.json", {})
-    told = tree.message(name)
-    assert told.startswith(start) and "prod" in told[len(start) :]
+    reported = tree.message(name)
+    assert reported.startswith(start) and "prod" in reported[len(start) :]
 
 
 def test_overlay_of_any_usecase_makes_a_deployment(tree: Tree) -> None:
@@ -364,11 +364,11 @@ def test_file_that_nothing_would_read(file: str, meant: str, tree: Tree) -> None
     for deployment in ("dev", "prod"):
         tree.write(f"maxaiconfigs/other/usecase/spark_config.{deployment}.json", {})
     tree.write(file, {})
-    told = tree.message()
-    assert told.startswith(
+    reported = tree.message()
+    assert reported.startswith(
         f"{file}: is not the name of a config or an overlay; did you mean"
     )
-    assert meant in told
+    assert meant in reported
 
 
 def test_task_with_two_launches(tree: Tree) -> None:
@@ -393,8 +393,8 @@ def test_py_config_that_is_too_large_for_an_argument(tree: Tree) -> None:
     tree.read()
     task["function"]["args"]["a"] += "x" * 2_000
     tree.write(f"{PY}.json", {"features": task, "score": TASK})
-    told = tree.message()
-    assert told.startswith(
+    reported = tree.message()
+    assert reported.startswith(
         f"{PY}.json: has more than 128 KiB, too large for an argument"
     )
 

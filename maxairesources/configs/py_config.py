@@ -1,4 +1,4 @@
-"""The model of py_config.json, which tells an objective's handlers what to do."""
+"""The model of py_config.json, with the ports and arguments of an objective's tasks."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,11 +8,11 @@ from maxairesources.configs.document import ConfigModel, Wrong
 
 
 class SourceDetails(ConfigModel):
-    """Where a table is kept.
+    """The location of a table.
 
     Attributes:
-        source: `file`: below the data root, which MAXAI_DATA_ROOT names; else the
-            object store: `s3`, `abfs` (Azure) or `gs` (Google).
+        source: `file` for a path below the data root (MAXAI_DATA_ROOT), or an object
+            store: `s3`, `abfs` (Azure) or `gs` (Google).
         fileFormat: the format of the file.
         filePath: the path below the data root, or an absolute one; in an object store
             the bucket (or container) and the path in it.
@@ -34,9 +34,9 @@ class Port(ConfigModel):
     """A table that a task reads or writes.
 
     Attributes:
-        port: the number by which the handler names it, from 1 on.
+        port: the number that the handler uses for it, from 1.
         type: the kind of data frame.
-        sourceDetails: where the table is kept.
+        sourceDetails: the location of the table.
     """
 
     port: int = Field(ge=1)
@@ -65,13 +65,13 @@ def _unique(ports: list[Port]) -> list[Port]:
 
 
 class Function(ConfigModel):
-    """The arguments of a task's function, by name; the handler says which it takes."""
+    """The arguments of a task, by name. Its handler defines which exist."""
 
     args: dict[str, Any]
 
 
 class Task(ConfigModel):
-    """What a py_config tells one task.
+    """The ports and arguments of a task.
 
     Attributes:
         input: the ports that the task reads.
@@ -88,7 +88,7 @@ class Task(ConfigModel):
 
 
 class PyConfig(ConfigModel, extra="allow"):
-    """A py_config: what each task of an objective is told, by the task's name."""
+    """A py_config: the tasks of an objective, by name."""
 
     schema_: Annotated[str | None, Field(alias="$schema")] = None
 

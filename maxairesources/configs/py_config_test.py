@@ -50,7 +50,7 @@ def test_every_documented_source_and_format(source: str, file_format: str) -> No
 
 
 @pytest.mark.parametrize("arguments", [{}, {"a": None, "b": [1, {"c": True}]}])
-def test_arguments_are_whatever_json_is(arguments: Any) -> None:
+def test_arguments_may_be_any_json(arguments: Any) -> None:
     assert read(changed("score function args", arguments)).tasks["score"]
 
 
@@ -251,7 +251,7 @@ def test_malformed_config(path: str, value: Any, expected: str) -> None:
         f"{AT} sourceDetails filePath",
     ],
 )
-def test_key_with_one_letter_too_few_is_told_with_the_right_one(path: str) -> None:
+def test_key_with_one_letter_too_few_is_reported_with_the_right_one(path: str) -> None:
     config: dict[str, Any] = json.loads(json.dumps(CONFIG))
     *parents, last = (int(key) if key.isdigit() else key for key in path.split())
     part: Any = config

@@ -1,6 +1,6 @@
-"""Judges the entries of a Spark configuration where there is neither Spark nor Java.
+"""Validates a Spark configuration without Spark and Java.
 
-What it knows is in `spark_keys.json`, which `spark_keys_source` makes.
+The table of valid keys is `spark_keys.json`; build-support/tools generates it.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from typing import Any
 
 from maxairesources.tree import nearest
 
-# How Spark reads each kind of value, and what a person may write.
+# The pattern of each kind of value that Spark accepts, and its name in messages.
 _KINDS = {
     "boolean": ("(?i)true|false", "true or false"),
     "bytes": ("(?i)-?[0-9]+([kmgtp]?b|[kmgtp])?", "a size such as 2g or 512m"),
@@ -25,20 +25,20 @@ _KINDS = {
     "time": ("(?i)-?[0-9]+(us|ms|s|m|min|h|d)?", "a duration such as 30s or 5m"),
 }
 _TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)
-# Names that are less alike than this, from 0 to 1, are no misspellings of each other.
+# The least similarity, from 0 to 1, of a misspelt name to the right one.
 _ALIKE_KEY, _ALIKE_PREFIX = 0.8, 0.9
 
 
 def mistake_in(key: str, value: object) -> tuple[str, str] | None:
-    """Return what is wrong with an entry of a Spark configuration, or None.
+    """Check an entry of a Spark configuration.
 
     Args:
         key: the key, such as spark.executor.memory. Case matters, as it does to Spark.
-        value: the value, as JSON has it. One with a template passes, since nobody knows
-            yet what comes of it.
+        value: the JSON value. A value with a template is valid, because its result is
+            not known yet.
 
     Returns:
-        The problem, naming the key, and the remedy.
+        The problem with the key, and the remedy; None if there is no problem.
     """
     table = _table()
     kind = table["keys"].get(key)
@@ -49,7 +49,7 @@ def mistake_in(key: str, value: object) -> tuple[str, str] | None:
     pattern, wanted = _KINDS.get(kind) or (kind, _one_of(kind))
     if value is None or isinstance(value, (list, dict)):
         return f"{key} is not a string, number or boolean", f"use {wanted}"
-    # JSON and Spark write booleans alike, and Python does not.
+    # JSON and Spark write booleans in lowercase, Python does not.
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if _TEMPLATE.search(text) or re.fullmatch(pattern, text.strip()):
         return None
@@ -107,7 +107,7 @@ def _both_cases(pattern: str) -> str:
 
 @functools.cache
 def _table() -> Any:
-    """Return what is known: Spark's version, the keys' kinds and the open prefixes."""
+    """Return Spark's version, the kinds of the keys, and the prefixes of open keys."""
     file = importlib.resources.files(__package__).joinpath("spark_keys.json")
     return json.loads(file.read_text())
 
@@ -119,12 +119,12 @@ def _unknown(key: str) -> str:
 
 
 def _similar(key: str) -> str:
-    """Return a remedy that names the most similar key, should there be one."""
+    """Return a remedy that names the most similar key, if there is one."""
     names, parts = list(_table()["keys"]), key.split(".")
     for prefix in _table()["prefixes"]:
         size = prefix.count(".")
         head = ".".join(parts[:size]) + "."
-        # What begins known keys is right: spark.executor. means no spark.executorEnv.
+        # The prefix of a known key is right: spark.executor. is not spark.executorEnv.
         right = any(name.startswith(head) for name in _table()["keys"])
         if not right and difflib.get_close_matches(head, [prefix], 1, _ALIKE_PREFIX):
             names.append(prefix + ".".join(parts[size:]))

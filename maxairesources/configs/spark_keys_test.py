@@ -146,7 +146,7 @@ def test_beginning_is_no_key(key: str) -> None:
     assert f"{key}?" not in remedy
 
 
-def test_each_kind_is_told() -> None:
+def test_each_kind_is_reported() -> None:
     for key, kind in spark_keys._table()["keys"].items():
         if kind in spark_keys._KINDS:
             continue

@@ -129,13 +129,15 @@ BASE = "spec containers 0"
         ),
     ],
 )
-def test_mistake_is_told_with_its_place(path: str, value: Any, expected: str) -> None:
-    told = mistakes(path, value)
-    assert len(told) == 1
-    assert expected in told[0]
+def test_mistake_is_reported_with_its_place(
+    path: str, value: Any, expected: str
+) -> None:
+    reported = mistakes(path, value)
+    assert len(reported) == 1
+    assert expected in reported[0]
 
 
-def test_every_mistake_in_quantities_and_names_is_told() -> None:
+def test_every_mistake_in_quantities_and_names_is_reported() -> None:
     pod = copy.deepcopy(POD)
     pod["metadata"]["name"] = "A"
     pod["spec"]["containers"][0]["resources"]["requests"] = {"cpu": "x", "memory": "y"}

@@ -1,7 +1,7 @@
-"""Checks an objective's DAG as far as it goes without running it, for the tests of DAGs.
+"""Checks the DAG of an objective without running it, for tests.
 
-Airflow reads its settings when it is first imported, so this module has to be the first
-to import it.
+Airflow reads its settings when it is first imported, so this module must be the first to
+import it.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="airflow-", ignore_cleanup_errors=True)
 _HOME = _FOLDER.name
-# Nothing connects to this cluster; the client only asks that there be one.
+# Nothing connects to this cluster, but the client requires one.
 _KUBECONFIG = {
     "apiVersion": "v1",
     "kind": "Config",
@@ -43,7 +43,7 @@ from maxairesources.launches import lacks_spark_image  # noqa: E402
 
 
 def load_dags(file: Path, deployment: str | None = None) -> DagBag:
-    """Return what Airflow loads from a dag.py, import errors included.
+    """Return the DAGs and import errors that Airflow loads from a dag.py.
 
     Args:
         file: the dag.py.
@@ -57,10 +57,10 @@ def load_dags(file: Path, deployment: str | None = None) -> DagBag:
 
 
 def check_dag(test_file: str) -> None:
-    """Assert that the dag.py beside a test is right, with the overlays of each deployment.
+    """Assert that the dag.py beside a test is valid, with the overlays of each deployment.
 
-    It loads, has the id `<domain>.<usecase>.<objective>`, can be stored by Airflow, and
-    Kubernetes would take each of its pods.
+    It loads, has the id `<domain>.<usecase>.<objective>`, Airflow can serialize it, and
+    Kubernetes would accept each of its pods.
 
     Args:
         test_file: the test's own `__file__`.
@@ -71,11 +71,11 @@ def check_dag(test_file: str) -> None:
     for deployment in (None, *sorted({*objective.find_deployments(configs)})):
         bag = load_dags(file, deployment)
         assert not bag.import_errors, "\n".join(bag.import_errors.values())
-        # Airflow passes over a file without the words airflow and dag, in silence.
+        # Airflow silently ignores a file without the words airflow and dag.
         assert list(bag.dags) == [".".join(names)], (
             f"{'/'.join(names)}/dag.py has the DAGs {list(bag.dags)}, not "
-            f"{'.'.join(names)}; does it say Airflow anywhere, and does it give a name "
-            "to what create_dag() returns?"
+            f"{'.'.join(names)}: write Airflow in its docstring, and assign the result of "
+            "create_dag() to a variable"
         )
         (dag,) = bag.dags.values()
         stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
@@ -86,14 +86,14 @@ def check_dag(test_file: str) -> None:
 
 
 def mistakes_in(dag: DAG) -> Iterator[str]:
-    """Yield a line for each thing in a DAG's tasks that would fail in a cluster."""
+    """Yield a line for each mistake in a DAG's tasks that would fail in a cluster."""
     tasks: Iterable[Any] = dag.tasks
     for task in (each for mapped in tasks for each in unmapped(mapped)):
         if task.task_type == objective.KUBEPOD:
             try:
                 built = task.build_pod_request_obj()
             except Exception as error:
-                yield f"task {task.task_id}: Airflow makes no pod of it ({error})"
+                yield f"task {task.task_id}: Airflow cannot build its pod ({error})"
                 continue
             pod = ApiClient().sanitize_for_serialization(built)
             for mistake in mistakes_in_pod(pod):

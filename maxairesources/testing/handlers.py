@@ -1,4 +1,4 @@
-"""Runs handlers as commands, for tests; no handler imports it."""
+"""Runs handlers as commands, for tests."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from maxairesources.config_store.config import run_command
 def port(
     number: int, path: str | Path, kind: str = "pandas", source: str = "file"
 ) -> dict[str, Any]:
-    """Return a port whose format is what the path's suffix says."""
+    """Return a port with the format of the path's suffix."""
     suffix = Path(path).suffix[1:]
     details = {
         "source": source,
@@ -63,8 +63,7 @@ def run_handler(
     """Run a handler's real command; relative paths in the config are below `folder`.
 
     Args:
-        module: the handler's module. The test has to import it, which makes the test
-            depend on it.
+        module: the handler's module. The import makes the test depend on it.
         config: the py_config, or the text of one.
         task: the task's name.
         folder: where the config is written and relative paths begin.
@@ -84,7 +83,7 @@ def run_handler(
 
 
 def check_error(stderr: str, *expected: str) -> None:
-    """Assert that one clear line ends the error stream, and that it has these parts."""
+    """Assert that the error stream ends with one error line, and that it has these parts."""
     lines = stderr.strip().splitlines()
     errors = [line for line in lines if line.startswith("error: ")]
     assert errors == lines[-1:], stderr

@@ -1,4 +1,4 @@
-"""Runs a domain's handlers inside its image and outside, for the tests of images."""
+"""Runs the handlers of a domain in its image and outside, for tests."""
 
 import json
 import os
@@ -31,17 +31,16 @@ def image_name(domain: str) -> str:
     """Return the name and tag of the image that Pants has built for the test.
 
     Raises:
-        AssertionError: Pants left no trace of it: the test's target lacks
-            `runtime_package_dependencies`.
+        AssertionError: Pants built no image for the test.
     """
     info = Path(f"maxaiusecases.{domain}/image.docker-info.json")
     assert info.exists(), f"{info} is missing: the test does not depend on the image"
-    # The image's id is there too, but not with every way in which an engine stores images.
+    # Not the id of the image, which depends on how the engine stores images.
     return str(json.loads(info.read_text())["registries"][0]["tags"][0]["name"])
 
 
 def docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a docker command and return what came of it.
+    """Run a docker command and return its result.
 
     Raises:
         AssertionError: no engine answers.
@@ -67,12 +66,12 @@ def check_image(
     write_inputs: Callable[[Path], None],
     folder: Path,
 ) -> None:
-    """Assert that every handler in a domain's image does there what it does outside.
+    """Assert that every handler in a domain's image has the same results outside of it.
 
     Args:
         domain: the domain's name.
-        runs: handlers with a py_config of one task each, in the order of their runs.
-        write_inputs: writes the files that the handlers read below a folder.
+        runs: the handlers to run, in order, each with a py_config of one task.
+        write_inputs: a function that writes the input of the handlers below a folder.
         folder: an empty folder to work in.
     """
     image = image_name(domain)
@@ -80,7 +79,7 @@ def check_image(
     for place in (inside, outside):
         place.mkdir()
         write_inputs(place)
-    # Nobody in the image has the number of whoever calls, nor should root write there.
+    # The image has no user with the caller's uid, and root should not write there.
     user = os.getuid() or 1234
     os.chown(inside, user, -1)
     written: list[str] = []
@@ -100,7 +99,7 @@ def check_image(
 
 
 def check_handlers_start(domain: str) -> None:
-    """Assert that every handler in a domain's image finds there what it imports."""
+    """Assert that every handler in a domain's image can import its modules."""
     image = image_name(domain)
     for handler in sorted(_handlers_in(image)):
         result = docker("run", "--rm", image, handler, "--help")
@@ -109,9 +108,9 @@ def check_handlers_start(domain: str) -> None:
 
 
 def check_content(domain: str) -> None:
-    """Assert that an image runs as a plain user and holds code and packages only.
+    """Assert that an image runs as a non-root user and contains only code and packages.
 
-    The packages are those that its content tag was made from.
+    The packages must be those of its content tag.
     """
     image = image_name(domain)
     config = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
@@ -129,7 +128,7 @@ def check_content(domain: str) -> None:
         *("-o", "-name", ".git", "-o", "-name", ".env", "-o", "-name", ".netrc"),
     ]
     found = _run_as_root(image, "find", "/", "-xdev", "-type", "f", "(", *unwanted, ")")
-    assert found == "", f"the image holds {found.split()}"
+    assert found == "", f"the image contains {found.split()}"
     python = ("--entrypoint", "/opt/venv/bin/python", image)
     printed = docker("run", "--rm", *python, "-c", _PACKAGES)
     assert printed.returncode == 0, printed.stderr
@@ -149,7 +148,7 @@ def _run_outside(handler: ModuleType, arguments: list[str], folder: Path) -> Non
 
 def _handlers_in(image: str) -> set[str]:
     """Return the modules below /opt/maxai that can be run as a handler."""
-    # A domain may have none yet, which grep takes for a failure.
+    # A domain may have no handler yet, which is a failure for grep.
     search = "grep -rl '^@config.main' --include='*.py' /opt/maxai || true"
     found = _run_as_root(image, "sh", "-c", search)
     return {
@@ -159,7 +158,7 @@ def _handlers_in(image: str) -> set[str]:
 
 
 def _run_as_root(image: str, command: str, *arguments: str) -> str:
-    """Return what a command prints that may look everywhere in the image."""
+    """Return the output of a command that runs as root in the image."""
     result = docker(
         *("run", "--rm", "--user", "0", "--entrypoint", command), image, *arguments
     )

@@ -76,8 +76,8 @@ def post(url: str, body: bytes) -> None:
 
 def copy(**kwargs: Any) -> None:
     """A handler that copies its table."""
-    told = read_task(kwargs["config"], kwargs["task"], Arguments)
-    DataFrame().write(read_table(told.input, {"n": "number"}), told.output)
+    settings = read_task(kwargs["config"], kwargs["task"], Arguments)
+    DataFrame().write(read_table(settings.input, {"n": "number"}), settings.output)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "parquet", "xlsx"])
@@ -111,8 +111,8 @@ def test_handler_with_its_config_and_data_root_in_the_store(
 ) -> None:
     monkeypatch.setenv("MAXAI_DATA_ROOT", "s3://bucket/folder")
     DataFrame().write(TABLE, [port(1, "in.csv")])
-    told = py_config("copy", [port(1, "in.csv")], [port(1, "out/x.parquet")])
-    s3fs.S3FileSystem().pipe_file("bucket/c.json", json.dumps(told).encode())
+    reported = py_config("copy", [port(1, "in.csv")], [port(1, "out/x.parquet")])
+    s3fs.S3FileSystem().pipe_file("bucket/c.json", json.dumps(reported).encode())
     argv = ["--config", "s3://bucket/c.json", "--task", "copy"]
     assert config.run_command(copy, argv) == 0
     found = DataFrame().get([port(1, "bucket/folder/out/x.parquet", source="s3")])
@@ -148,7 +148,7 @@ def test_broken_object(suffix: str) -> None:
 @pytest.mark.parametrize(
     "wrong", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "both", None]
 )
-def test_wrong_credentials_are_told_in_one_line_without_a_key(
+def test_wrong_credentials_are_reported_in_one_line_without_a_key(
     wrong: str | None,
     store: str,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""The Spark session, and Spark's side of the data connectors."""
+"""The Spark session, and the data connectors of Spark."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ _LOCAL = {
 
 _READ_OPTIONS: dict[str, dict[str, bool | str]] = {
     "csv": {"header": True, "inferSchema": True},
-    # Spark would else make a row of missing values of what is no JSON.
+    # Otherwise Spark reads invalid JSON as a row of missing values.
     "json": {"mode": "FAILFAST"},
     "parquet": {},
 }
@@ -39,7 +39,7 @@ def session() -> SparkSession:
     Times are in UTC, and Spark logs errors only.
     """
     builder = SparkSession.builder.config("spark.sql.session.timeZone", "UTC")
-    # spark-submit starts the Java side first and tells where it listens.
+    # spark-submit starts the JVM first and sets this variable to its port.
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         builder = builder.master("local[*]")
         for name, value in _LOCAL.items():
@@ -52,9 +52,9 @@ def session() -> SparkSession:
 def read(place: Place) -> DataFrame:
     """Read the file or folder of a port.
 
-    Of csv, Spark guesses the types, those of dates too. JSON is one object a line, as
-    Spark writes it, or a list of objects in one line, as a pandas port does; dates in
-    it are texts. Of times, Spark writes the milliseconds to both, and no more.
+    Spark guesses the types of csv columns, including dates. JSON is one object on each
+    line, as Spark writes it, or a list of objects in one line, as pandas ports write it;
+    its dates are strings. Spark writes times with milliseconds to both formats.
 
     Raises:
         InputError: it cannot be read in the port's format.
@@ -67,7 +67,7 @@ def read(place: Place) -> DataFrame:
 
 @contextmanager
 def reading(place: Place) -> Iterator[None]:
-    """Tell Spark's errors within this context as a port that cannot be read.
+    """Convert Spark's errors in this context to the error of an unreadable port.
 
     Raises:
         InputError: Spark raised an error.
@@ -90,8 +90,8 @@ def reading(place: Place) -> Iterator[None]:
 def write(df: DataFrame, place: Place) -> None:
     """Write a table as the folder of a port: staged beside it, then renamed.
 
-    Renaming a folder cannot replace another one, so an old result is moved aside for
-    the moment between the two renames and removed last.
+    Renaming a folder cannot replace another one. Therefore an old result is renamed first,
+    and removed last.
 
     Raises:
         InputError: the place cannot be written to, or the executors do not share it.
@@ -104,7 +104,7 @@ def write(df: DataFrame, place: Place) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # Made here first, since Python tells a forbidden folder in plainer words.
+            # Created here first, because Python's error for a forbidden folder is clearer.
             staged.mkdir()
             uri = _uri(staged)
             df.write.save(uri, format=place.format, mode="overwrite", header=True)

@@ -1,10 +1,10 @@
 """Files and objects by their address: a path, or a URI such as s3://bucket/table.csv.
 
 URIs are read and written through fsspec, which needs the package s3fs for s3, adlfs for
-abfs and gcsfs for gs. Those packages take a store's credentials from the environment,
-each in its own way (AWS_ACCESS_KEY_ID, AZURE_STORAGE_ACCOUNT_KEY,
-GOOGLE_APPLICATION_CREDENTIALS); any other setting of one is taken by fsspec from a
-variable such as FSSPEC_S3_ENDPOINT_URL. None of them stands in a config or an address.
+abfs and gcsfs for gs. These packages read credentials from their own environment
+variables (AWS_ACCESS_KEY_ID, AZURE_STORAGE_ACCOUNT_KEY, GOOGLE_APPLICATION_CREDENTIALS).
+fsspec reads other settings from variables such as FSSPEC_S3_ENDPOINT_URL. A config or an
+address contains none of them.
 """
 
 import io
@@ -52,7 +52,7 @@ def file_system(address: str) -> tuple[Any, str]:
     try:
         return fsspec.url_to_fs(address)
     except ImportError as error:
-        # fsspec's own error, without a name, hides that of the package.
+        # fsspec's own error, without a name, hides the one of the package.
         package = getattr(error.__cause__, "name", None) or reason(error)
         raise lacking(package, protocol, address) from error
     except Exception as error:
@@ -60,11 +60,11 @@ def file_system(address: str) -> tuple[Any, str]:
 
 
 def check_exists(address: str) -> None:
-    """Raise an InputError when there is nothing at an address, or no way to it."""
+    """Raise an InputError if nothing exists at an address, or it cannot be reached."""
     found, path = file_system(address)
     try:
         found.info(path)
-    # Each package of an object store has errors of its own, with no base in common.
+    # The errors of the object stores' packages have no common base class.
     except Exception as error:
         raise unreadable(address, error) from error
 
@@ -73,7 +73,7 @@ def read_text(address: str) -> str:
     """Return the text at an address.
 
     Raises:
-        InputError: it cannot be read, or is no UTF-8.
+        InputError: it cannot be read, or is not UTF-8.
     """
     found, path = file_system(address)
     try:
@@ -87,11 +87,11 @@ def read_text(address: str) -> str:
 
 @contextmanager
 def replacing(address: str) -> Iterator[IO[bytes]]:
-    """Yield a file whose content is at the address in the end; missing folders are made.
+    """Yield a file that replaces the one at the address, and create missing folders.
 
-    After an exception all is as it was: on a file system, the file is written aside, in
-    the same folder, and renamed; in an object store, it is kept in memory and put as
-    one object.
+    An exception changes nothing. On a file system, a temporary file in the same folder is
+    renamed at the end. For an object store, the content stays in memory and is put as one
+    object.
 
     Raises:
         InputError: it cannot be written.
@@ -123,7 +123,7 @@ def replacing(address: str) -> Iterator[IO[bytes]]:
 
 
 def unreadable(address: str, error: Exception) -> InputError:
-    """Return the error for what is missing or cannot be read."""
+    """Return the error for a file that is missing or cannot be read."""
     if isinstance(error, FileNotFoundError):
         return InputError(
             "no such file",
@@ -157,11 +157,11 @@ def lacking(package: str, user: str, address: str) -> InputError:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of what an error says, without a secret in an address."""
+    """Return the first line of an error's message, without secrets in addresses."""
     text = str(getattr(error, "strerror", None) or error).strip()
     return shown(text.splitlines()[0]) if text else type(error).__name__
 
 
 def shown(text: str) -> str:
-    """Return a text without the secrets in its URIs."""
+    """Return a string without the secrets in its URIs."""
     return _QUERY.sub(r"\1***", _PASSWORD.sub("***@", text))

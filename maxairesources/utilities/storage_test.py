@@ -97,7 +97,7 @@ def test_place_that_cannot_be_written_to(tmp_path: Path) -> None:
 
 
 def test_no_permission(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs this may be root, who may read everything."""
+    """The test may run as root, who can read everything."""
 
     def fail(*args: Any) -> None:
         raise PermissionError(13, "Permission denied", "x")

@@ -1,4 +1,4 @@
-"""Checks of what a task reads, the same for pandas and Spark."""
+"""Checks of input tables, the same for pandas and Spark."""
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -13,18 +13,18 @@ from maxairesources.utilities.ports import find_port
 
 Kind = Literal["number", "text", "date"]
 
-# Whether a pandas column is of a kind. A time with a zone is no date here.
+# Tests if a pandas column is of a kind. A time with a time zone is not a date here.
 _PANDAS_KINDS: dict[Kind, Callable[[Any], bool]] = {
     "number": types.is_any_real_numeric_dtype,
-    # Other things than texts have the type object too; all missing is "empty".
+    # Other values than strings also have the type object; "empty" means all missing.
     "text": lambda column: (
         types.infer_dtype(column) in ("string", "categorical", "empty")
     ),
     "date": types.is_datetime64_dtype,
 }
 
-# The names of Spark's types, without what stands in brackets. Spark gives a timestamp
-# in the time zone of the session, UTC, so it needs no other check.
+# The names of Spark's types, without parameters. The session's time zone is UTC, so
+# timestamps need no further check.
 _SPARK_KINDS: dict[Kind, tuple[str, ...]] = {
     "number": ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"),
     "text": ("string",),
@@ -53,16 +53,16 @@ def read_table(
         ports: the task's `input`, see `find_port`.
         columns: the kind of each wanted column, by name.
         port_number: the number of the port.
-        may_be_missing: the columns that may hold missing values.
-        port_type: the type that the port must have, since the task works with it.
+        may_be_missing: the columns that may have missing values.
+        port_type: the required type of the port.
 
     Returns:
         A pandas DataFrame or a Spark one, as `port_type` says, with these columns.
 
     Raises:
-        InputError: the port is of another type, the table is missing, unreadable or
-            empty, or a wanted column is missing, of another kind, or holds missing or
-            infinite values.
+        InputError: the port has another type, the table is missing, unreadable or empty,
+            or a wanted column is missing, of another kind, or has missing or infinite
+            values.
     """
     place = find_port(ports, port_number)
     if place.type != port_type:
@@ -88,7 +88,7 @@ def read_table(
 
 
 def check_columns(frame: Any, columns: Mapping[str, Kind], subject: object) -> None:
-    """Raise an InputError unless the columns are there, of their kind, with rows.
+    """Raise an InputError unless the columns exist, with the right kinds, and have rows.
 
     Args:
         frame: a pandas DataFrame or a Spark one.
@@ -101,7 +101,7 @@ def check_columns(frame: Any, columns: Mapping[str, Kind], subject: object) -> N
             raise InputError(
                 f"no column {name!r}", f"add it; found: {', '.join(found)}", subject
             )
-    # An empty table of pandas has no types worth checking.
+    # The column types of an empty pandas table say nothing.
     if _is_empty(frame):
         raise InputError("the table is empty", "add at least one row", subject)
     for name, kind in columns.items():
@@ -112,7 +112,7 @@ def check_columns(frame: Any, columns: Mapping[str, Kind], subject: object) -> N
 
 
 def check_values(frame: Any, column: str, valid: Collection[Any], subject: Any) -> None:
-    """Raise an InputError when a pandas column holds anything but the valid values."""
+    """Raise an InputError if a pandas column has other values than the valid ones."""
     for value in frame[column].unique().tolist():
         if value not in valid:
             raise InputError(
@@ -142,13 +142,13 @@ def _is_empty(frame: Any) -> bool:
 
 
 def _gaps(frame: Any, columns: Mapping[str, Kind]) -> dict[str, int]:
-    """Return how many missing or infinite values each of the columns holds."""
+    """Return the number of missing or infinite values in each of the columns."""
     if not _is_spark(frame):
         return {
             name: int((frame[name].isna() | frame[name].isin(_INFINITE)).sum())
             for name in columns
         }
-    # SQL texts spare this module an import of pyspark, which most domains lack.
+    # SQL instead of pyspark, which most domains do not have.
     infinite = "OR isnan(`{0}`) OR abs(`{0}`) = double('infinity')"
     conditions = [
         f"count_if(`{name}` IS NULL "

@@ -72,7 +72,7 @@ def test_types_of_a_kind(n: str, t: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "wanted"), [("pandas", "spark"), ("spark", "pandas")]
 )
-def test_wrong_port_type_is_told_before_anything_is_read(
+def test_wrong_port_type_is_reported_before_anything_is_read(
     given: str, wanted: Any
 ) -> None:
     expected = f"port 1 has type '{given}', but the task reads a {wanted} table there"
