@@ -1,15 +1,14 @@
-"""Compiles the lock files of the resolves that [python.resolves] in pants.toml names.
+"""Compile the lock files of the resolves in pants.toml.
 
-A lock `x.lock` is compiled by uv from the `x.txt` beside it. It holds names, versions,
-hashes, and what needs what, but neither a host nor an address, so it works with any package
-index. Its header records what it was compiled from; `lock_file_test.py` fails when that is no
-longer so.
+uv compiles a lock `x.lock` from the requirements `x.txt` beside it. A lock contains names,
+versions, hashes and the packages that require each package. It contains no host or URL, so
+it works with any package index. Its header contains a hash of its inputs, by which
+`lock_file_test.py` detects an outdated lock.
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import hashlib
 import os
 import re
@@ -23,36 +22,46 @@ from pathlib import Path
 
 import uv
 
+from maxairesources.tree import PANTS_TOML, nearest
+
 
 class LockError(Exception):
-    """What the user has to put right, in a line."""
+    """An error that the user can fix."""
 
 
 @dataclass(frozen=True)
 class Resolve:
-    """A named set of requirements and the lock that is compiled from it."""
+    """A named set of requirements and its lock.
+
+    Attributes:
+        name: the name in [python.resolves].
+        lock: the path of the lock.
+        interpreters: minor versions of CPython, lowest first, such as ("3.9", "3.11").
+    """
 
     name: str
     lock: Path
-    # Minor versions of CPython, lowest first, such as ("3.9", "3.11").
     interpreters: tuple[str, ...]
 
     @property
     def requirements(self) -> Path:
+        """The path of the requirements file."""
         return self.lock.with_suffix(".txt")
 
     def header(self) -> str:
-        """The first lines of a lock that matches the requirements as they are now.
+        """Return the first lines of an up-to-date lock.
 
-        Comments and blank lines of the requirements do not count.
-        Raises LockError when there is no requirements file.
+        Comments and blank lines in the requirements do not change it.
+
+        Raises:
+            LockError: the requirements file is missing.
         """
         try:
             lines = self.requirements.read_text().splitlines()
         except FileNotFoundError:
             raise LockError(
-                f"{self.requirements}: not found; list the requirements of resolve "
-                f"{self.name!r} there, one a line."
+                f"{self.requirements}: not found; create it with the requirements of "
+                f"resolve {self.name!r}, one per line"
             ) from None
         stripped = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
         inputs = "\n".join([*self.interpreters, *filter(None, stripped)])
@@ -64,9 +73,10 @@ class Resolve:
 
 
 def read_resolves(pants_toml: Path) -> dict[str, Resolve]:
-    """The resolves of a pants.toml, by name.
+    """Return the resolves in a pants.toml, by name.
 
-    Raises LockError when the file does not name them.
+    Raises:
+        LockError: the file is missing, or defines no resolves or interpreters.
     """
     try:
         python = tomllib.loads(pants_toml.read_text())["python"]
@@ -84,30 +94,42 @@ def read_resolves(pants_toml: Path) -> dict[str, Resolve]:
             )
             for name, lock in python["resolves"].items()
         }
+    except FileNotFoundError:
+        raise LockError(
+            f"{pants_toml}: not found; run this in the root of the repository"
+        ) from None
     except KeyError as key:
-        raise LockError(f"{pants_toml}: [python] has no {key}; add it.") from None
+        raise LockError(f"{pants_toml}: [python] has no {key}; add it") from None
 
 
 def select(resolves: dict[str, Resolve], names: list[str]) -> list[Resolve]:
-    """The resolves with those names; all of them when there is no name.
+    """Return the resolves with these names, or all resolves if `names` is empty.
 
-    Raises LockError on a name that is not a resolve.
+    Raises:
+        LockError: a name is not that of a resolve.
     """
     for name in names:
         if name not in resolves:
-            near = difflib.get_close_matches(name, resolves, n=1)
-            hint = (
-                f"did you mean {near[0]}?" if near else f"known: {', '.join(resolves)}."
+            raise LockError(
+                f"{PANTS_TOML}: [python.resolves] has no {name!r}; "
+                f"{nearest(name, resolves)}"
             )
-            raise LockError(f"pants.toml: [python.resolves] has no {name!r}; {hint}")
     return [resolves[name] for name in names] or list(resolves.values())
 
 
 def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
-    """Writes the lock of a resolve, whole or not at all; says whether it changed.
+    """Write the lock of a resolve completely, or not at all.
 
-    Versions that are locked already stay, unless `upgrade` is set or the requirements do not
-    allow them any more. Raises LockError when the requirements cannot be met.
+    Args:
+        resolve: the resolve.
+        upgrade: whether to lock the newest versions. Otherwise, locked versions change
+            only if the requirements exclude them.
+
+    Returns:
+        Whether the lock changed.
+
+    Raises:
+        LockError: uv cannot meet the requirements.
     """
     header = resolve.header()
     with tempfile.TemporaryDirectory(
@@ -122,8 +144,8 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
             *("--no-header", "--no-emit-index-url"),
             *("--python", sys.executable),
             *("--python-version", lowest),
-            # A lock for one interpreter is for Linux, where the images run, whatever
-            # machine compiles it.
+            # A lock for one interpreter is for the images, which run Linux. The system of
+            # this machine must not matter.
             *(["--universal"] if others else ["--python-platform", "linux"]),
             *(["--upgrade"] if upgrade else []),
             *("--output-file", str(draft), str(resolve.requirements)),
@@ -131,7 +153,7 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             raise LockError(f"{resolve.requirements}: {result.stderr.strip()}")
-        # uv names the requirements by their path, which may be that of a draft.
+        # uv writes the path of the requirements, which may be in a temporary folder.
         text = re.sub(r"(?m)^(    # .*-r ).*/", r"\1", draft.read_text())
         draft.write_text(header + text)
         if resolve.lock.exists() and resolve.lock.read_bytes() == draft.read_bytes():
@@ -141,24 +163,25 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
         prog="./pants lock",
-        description="Compile the lock files again from the requirements beside them. "
-        "Versions change only as far as the requirements ask for it.",
+        description="Compile lock files from the requirements beside them. Locked "
+        "versions change only if the requirements exclude them.",
     )
     parser.add_argument(
         "resolve",
         nargs="*",
-        help="a resolve of pants.toml, such as a domain's name (default: all)",
+        help="a resolve in pants.toml, such as the name of a domain (default: all)",
     )
     parser.add_argument(
         "--upgrade",
         action="store_true",
-        help="take the newest versions that the requirements allow",
+        help="lock the newest versions that the requirements allow",
     )
     options = parser.parse_args(arguments)
     try:
-        resolves = select(read_resolves(Path("pants.toml")), options.resolve)
+        resolves = select(read_resolves(Path(PANTS_TOML)), options.resolve)
         for number, resolve in enumerate(resolves, start=1):
             changed = compile_lock(resolve, upgrade=options.upgrade)
             state = "written" if changed else "unchanged"

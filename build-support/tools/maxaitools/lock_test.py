@@ -1,4 +1,4 @@
-"""Tests of the command that compiles locks, with the real uv and a package index of files."""
+"""Tests of `./pants lock`, with the real uv and a folder of wheels as package index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PANTS_TOML = """\
 [python]
 interpreter_constraints = ["CPython==3.11.*"]
 [python.resolves]
-finance = "finance/requirements.lock"
+domain = "domain/requirements.lock"
 tools = "tools.lock"
 [python.resolves_to_interpreter_constraints]
 tools = ["CPython==3.9.*", "CPython==3.11.*"]
@@ -42,25 +42,25 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     root = tmp_path / "root"
-    (root / "finance").mkdir(parents=True)
+    (root / "domain").mkdir(parents=True)
     (root / "pants.toml").write_text(PANTS_TOML)
-    (root / "finance/requirements.txt").write_text("sample<2\n")
+    (root / "domain/requirements.txt").write_text("sample<2\n")
     (root / "tools.txt").write_text("sample\n")
     monkeypatch.chdir(root)
     return root
 
 
-def test_all_locks_are_written_with_hashes_and_without_addresses(
+def test_all_locks_are_written_with_hashes_and_without_urls(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert lock.main([]) == 0
-    text = (repository / "finance/requirements.lock").read_text()
+    text = (repository / "domain/requirements.lock").read_text()
     assert "sample==1.1 \\\n    --hash=sha256:" in text
     assert "    # via -r requirements.txt" in text
     assert "://" not in text and str(repository) not in text
     assert "sample==2.0" in (repository / "tools.lock").read_text()
     assert capsys.readouterr().out == (
-        "[1/2] finance/requirements.lock: written\n[2/2] tools.lock: written\n"
+        "[1/2] domain/requirements.lock: written\n[2/2] tools.lock: written\n"
     )
 
 
@@ -73,50 +73,50 @@ def test_a_second_run_changes_nothing(
     assert "written" not in capsys.readouterr().out
 
 
-def test_a_locked_version_stays_until_upgrade_asks_for_more(repository: Path) -> None:
-    requirements = repository / "finance/requirements.txt"
+def test_a_locked_version_changes_only_with_upgrade(repository: Path) -> None:
+    requirements = repository / "domain/requirements.txt"
     requirements.write_text("sample==1.0\n")
-    lock.main(["finance"])
+    lock.main(["domain"])
     requirements.write_text("sample>=1.0\n")
-    lock.main(["finance"])
-    assert "sample==1.0" in (repository / "finance/requirements.lock").read_text()
-    lock.main(["finance", "--upgrade"])
-    assert "sample==2.0" in (repository / "finance/requirements.lock").read_text()
+    lock.main(["domain"])
+    assert "sample==1.0" in (repository / "domain/requirements.lock").read_text()
+    lock.main(["domain", "--upgrade"])
+    assert "sample==2.0" in (repository / "domain/requirements.lock").read_text()
 
 
 def test_only_the_named_lock_is_written(repository: Path) -> None:
     assert lock.main(["tools"]) == 0
-    assert not (repository / "finance/requirements.lock").exists()
+    assert not (repository / "domain/requirements.lock").exists()
 
 
-def test_the_header_follows_requirements_and_not_their_comments(
+def test_the_header_depends_on_requirements_but_not_on_comments(
     repository: Path,
 ) -> None:
-    finance = lock.read_resolves(Path("pants.toml"))["finance"]
-    before = finance.header()
-    finance.requirements.write_text("# Why.\n\nsample<2  # Because.\n")
-    assert finance.header() == before
-    finance.requirements.write_text("sample<3\n")
-    assert finance.header() != before
+    domain = lock.read_resolves(Path("pants.toml"))["domain"]
+    before = domain.header()
+    domain.requirements.write_text("# Why.\n\nsample<2  # Because.\n")
+    assert domain.header() == before
+    domain.requirements.write_text("sample<3\n")
+    assert domain.header() != before
 
 
-def test_interpreters_are_part_of_the_header(repository: Path) -> None:
-    before = lock.read_resolves(Path("pants.toml"))["finance"].header()
+def test_the_header_depends_on_the_interpreters(repository: Path) -> None:
+    before = lock.read_resolves(Path("pants.toml"))["domain"].header()
     Path("pants.toml").write_text(
         PANTS_TOML.replace('ts = ["CPython==3.11.*"]', 'ts = ["CPython==3.12.*"]', 1)
     )
-    assert lock.read_resolves(Path("pants.toml"))["finance"].header() != before
+    assert lock.read_resolves(Path("pants.toml"))["domain"].header() != before
 
 
 @pytest.mark.parametrize(
     ("break_it", "arguments", "message"),
     [
-        (lambda: None, ["finanse"], "has no 'finanse'; did you mean finance?"),
-        (lambda: None, ["x"], "has no 'x'; known: finance, tools."),
+        (lambda: None, ["domian"], "has no 'domian'; did you mean domain?"),
+        (lambda: None, ["x"], "has no 'x'; use one of: domain, tools"),
         (
             lambda: Path("tools.txt").unlink(),
             ["tools"],
-            "tools.txt: not found; list the requirements of resolve 'tools' there",
+            "tools.txt: not found; create it with the requirements of resolve 'tools'",
         ),
         (
             lambda: Path("tools.txt").write_text("sample>9\n"),
@@ -126,11 +126,16 @@ def test_interpreters_are_part_of_the_header(repository: Path) -> None:
         (
             lambda: Path("pants.toml").write_text("[python]\n"),
             [],
-            "pants.toml: [python] has no 'interpreter_constraints'; add it.",
+            "pants.toml: [python] has no 'interpreter_constraints'; add it",
+        ),
+        (
+            lambda: Path("pants.toml").unlink(),
+            [],
+            "pants.toml: not found; run this in the root of the repository",
         ),
     ],
 )
-def test_errors_are_one_message_and_leave_the_locks(
+def test_an_error_is_reported_and_keeps_the_locks(
     repository: Path,
     capsys: pytest.CaptureFixture[str],
     break_it: Callable[[], object],
