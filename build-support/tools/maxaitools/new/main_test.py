@@ -1,10 +1,11 @@
-"""Tests of build-support/tools/maxaitools/new, in a scratch tree, with the real copier, black and uv."""
+"""Tests of `./pants new` in a temporary repository, with the real copier, black and uv."""
 
 from __future__ import annotations
 
 import builtins
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -17,32 +18,40 @@ from pathlib import Path
 import black
 import pytest
 
+from maxairesources.tree import MACROS, PANTS_TOML, TREES
 from maxaitools import lock
 from maxaitools.new import main as new
+from maxaitools.new import stage
+from maxaitools.new.repository import (
+    Refused,
+    Repository,
+    add_to_macros,
+    add_to_pants_toml,
+    check_name,
+)
 
-PANTS_TOML = """\
+RESOLVES = """\
 # A comment.
 [python]
 interpreter_constraints = ["CPython==3.11.*"]
 [python.resolves]
 # One for each domain.
-finance = "maxaiusecases/finance/requirements.lock"
-retail = "maxaiusecases/retail/requirements.lock"
-# The tools'.
+farming = "maxaiusecases/farming/requirements.lock"
+shipping = "maxaiusecases/shipping/requirements.lock"
+# The tools.
 black = "3rdparty/python/black.lock"
 """
-MACROS = """\
-SPARK_DOMAINS = ("retail",)
+LISTS = """\
+SPARK_DOMAINS = ("shipping",)
 
 # A comment.
-DOMAINS = ("finance", "retail")
+DOMAINS = ("farming", "shipping")
 
 
 def marketplace_domain():
     pass
 """
-FINANCE_DOCKERFILE = Path("maxaiusecases/finance/Dockerfile").resolve()
-CHURN = ["usecase", "retail", "churn", "--objective", "score", "--operator", "kubepod"]
+USECASE = "usecase shipping delays --objective score --operator kubepod".split()
 WHEELS = {
     "fsspec": "2025.3",
     "numpy": "2.0",
@@ -56,7 +65,7 @@ WHEELS = {
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package index of files, which stands for the real one."""
+    """Return a folder of wheels, which replaces the package index."""
     folder = tmp_path_factory.mktemp("wheels")
     for name, version in WHEELS.items():
         info = f"{name}-{version}.dist-info"
@@ -81,14 +90,14 @@ def root(
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     root = tmp_path / "root"
     shutil.copytree("build-support/images", root / "build-support/images")
-    (root / "build-support/macros.py").write_text(MACROS)
-    (root / "pants.toml").write_text(PANTS_TOML)
-    for domain in ("finance", "retail"):
-        for tree in ("maxaiusecases", "maxaiconfigs", "maxaidags"):
+    (root / MACROS).write_text(LISTS)
+    (root / PANTS_TOML).write_text(RESOLVES)
+    for domain in ("farming", "shipping"):
+        for tree in TREES:
             (root / tree / domain).mkdir(parents=True)
         (root / "maxaiusecases" / domain / "BUILD").touch()
     monkeypatch.chdir(root)
-    handlers = {each: signal.getsignal(each) for each in new.SIGNALS}
+    handlers = {each: signal.getsignal(each) for each in stage.SIGNALS}
     yield root
     for each, handler in handlers.items():
         signal.signal(each, handler)
@@ -99,7 +108,7 @@ def end_of_input(prompt: str) -> str:
 
 
 def files(root: Path) -> dict[str, str]:
-    """Return the text of every file below a folder, by its path; folders have None."""
+    """Return the content of every file below a folder, by its path; "folder" for folders."""
     return {
         str(path.relative_to(root)): path.read_text() if path.is_file() else "folder"
         for path in sorted(root.rglob("*"))
@@ -114,7 +123,7 @@ def added(before: dict[str, str], root: Path) -> set[str]:
 def check_refused(
     root: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], *parts: str
 ) -> None:
-    """Assert that the command fails with a line or two, and writes nothing."""
+    """Assert that the command fails with one or two lines, and writes nothing."""
     before = files(root)
     assert new.main(arguments) == 1
     error = capsys.readouterr().err
@@ -124,22 +133,22 @@ def check_refused(
     assert files(root) == before
 
 
-def test_a_domain_is_written_and_made_known(
+def test_a_new_domain_is_written_and_listed(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = files(root)
-    (root / "pants.toml").chmod(0o664)
+    (root / PANTS_TOML).chmod(0o664)
     assert new.main(["domain", "logistics"]) == 0
     folder = "maxaiusecases/logistics"
     names = ["BUILD", "Dockerfile", "README.md", "image_test.py", "requirements.lock"]
     names += ["requirements.txt", "setup.py"]
     assert added(before, root) == {f"{folder}/{name}" for name in names}
-    lines = PANTS_TOML.splitlines(keepends=True)
+    lines = RESOLVES.splitlines(keepends=True)
     lines.insert(6, 'logistics = "maxaiusecases/logistics/requirements.lock"\n')
-    assert (root / "pants.toml").read_text() == "".join(lines)
-    assert stat.S_IMODE((root / "pants.toml").stat().st_mode) == 0o664
-    assert (root / "build-support/macros.py").read_text() == MACROS.replace(
-        '("finance", "retail")', '("finance", "logistics", "retail")'
+    assert (root / PANTS_TOML).read_text() == "".join(lines)
+    assert stat.S_IMODE((root / PANTS_TOML).stat().st_mode) == 0o664
+    assert (root / MACROS).read_text() == LISTS.replace(
+        '("farming", "shipping")', '("farming", "logistics", "shipping")'
     )
     assert lock.main(["logistics"]) == 0
     output = capsys.readouterr().out
@@ -149,53 +158,63 @@ def test_a_domain_is_written_and_made_known(
     assert "pandas==2.2" in text and "pyspark" not in text
 
 
-def test_the_image_of_a_domain_is_made_like_that_of_another(root: Path) -> None:
-    """The other is the repository's finance."""
+def test_the_image_has_the_current_base_image(root: Path) -> None:
     assert new.main(["domain", "logistics"]) == 0
-    text = (root / "maxaiusecases/logistics/Dockerfile").read_text()
-    assert text.replace("logistics", "finance") == FINANCE_DOCKERFILE.read_text()
+    base = Repository(root).base_image("python")
+    lines = (root / "maxaiusecases/logistics/Dockerfile").read_text().splitlines()
+    stages = [line for line in lines if line.startswith("FROM ")]
+    assert stages == [f"FROM {base} AS deps", f"FROM {base}"]
+    assert "COPY maxaiusecases.logistics/deps.pex /deps.pex" in lines
+    assert 'LABEL org.opencontainers.image.title="maxai/logistics" \\' in lines
+
+
+def test_the_first_domain_is_written(root: Path) -> None:
+    for tree in TREES:
+        shutil.rmtree(root / tree)
+    lists = LISTS.replace('("farming", "shipping")', "()")
+    (root / MACROS).write_text(lists.replace('("shipping",)', "()"))
+    resolves = [line for line in RESOLVES.splitlines() if "maxaiusecases" not in line]
+    (root / PANTS_TOML).write_text("\n".join([*resolves, ""]))
+    assert new.main(["domain", "logistics"]) == 0
+    assert '\nDOMAINS = ("logistics",)\n' in (root / MACROS).read_text()
+    place = resolves.index("# One for each domain.") + 1
+    resolves.insert(place, 'logistics = "maxaiusecases/logistics/requirements.lock"')
+    assert (root / PANTS_TOML).read_text().splitlines() == resolves
 
 
 def test_a_spark_domain_has_spark(root: Path) -> None:
     assert new.main(["domain", "telemetry", "--spark"]) == 0
-    macros = (root / "build-support/macros.py").read_text()
-    assert 'SPARK_DOMAINS = ("retail", "telemetry")\n' in macros
-    assert '\nDOMAINS = ("finance", "retail", "telemetry")\n' in macros
+    macros = (root / MACROS).read_text()
+    assert 'SPARK_DOMAINS = ("shipping", "telemetry")\n' in macros
+    assert '\nDOMAINS = ("farming", "shipping", "telemetry")\n' in macros
     folder = root / "maxaiusecases/telemetry"
     assert "FROM maxai/spark:" in (folder / "Dockerfile").read_text()
     assert "pyspark==4.3" in (folder / "requirements.lock").read_text()
 
 
-def test_the_tree_of_the_documentation(root: Path) -> None:
+def test_a_new_usecase_is_written(root: Path) -> None:
     before = files(root)
-    for number in ("01", "02"):
-        domain, usecase = f"domain_{number}", f"usecase_{number}"
-        names = [domain, usecase, "--objective", "obj0", "--operator", "spark"]
-        names += ["--handler", "handler_01", "--handler", "handler_02"]
-        assert new.main(["domain", domain, "--spark"]) == 0
-        assert new.main(["usecase", *names]) == 0
-    written = added(before, root)
-    for number in ("01", "02"):
-        domain, usecase = f"domain_{number}", f"usecase_{number}"
-        code = f"maxaiusecases/{domain}/{usecase}/handlers"
-        configs = f"maxaiconfigs/{domain}/{usecase}"
-        dags = f"maxaidags/{domain}/{usecase}/obj0"
-        assert {path for path in written if number in path and usecase in path} == {
-            f"{code}/BUILD",
-            f"{code}/__init__.py",
-            f"{code}/handler_01.py",
-            f"{code}/handler_01_test.py",
-            f"{code}/handler_02.py",
-            f"{code}/handler_02_test.py",
-            f"{configs}/BUILD",
-            f"{configs}/spark_config.json",
-            f"{configs}/obj0/BUILD",
-            f"{configs}/obj0/py_config.json",
-            f"{dags}/BUILD",
-            f"{dags}/dag.py",
-            f"{dags}/dag_test.py",
-            f"{dags}/run_test.py",
-        }
+    handlers = ["--handler", "handler_01", "--handler", "handler_02"]
+    assert new.main([*USECASE, *handlers]) == 0
+    code = "maxaiusecases/shipping/delays/handlers"
+    configs = "maxaiconfigs/shipping/delays"
+    dags = "maxaidags/shipping/delays/score"
+    assert added(before, root) == {
+        f"{code}/BUILD",
+        f"{code}/__init__.py",
+        f"{code}/handler_01.py",
+        f"{code}/handler_01_test.py",
+        f"{code}/handler_02.py",
+        f"{code}/handler_02_test.py",
+        f"{configs}/BUILD",
+        f"{configs}/kubepod_config.json",
+        f"{configs}/score/BUILD",
+        f"{configs}/score/py_config.json",
+        f"{dags}/BUILD",
+        f"{dags}/dag.py",
+        f"{dags}/dag_test.py",
+        f"{dags}/run_test.py",
+    }
 
 
 @pytest.mark.parametrize(
@@ -205,37 +224,37 @@ def test_the_tree_of_the_documentation(root: Path) -> None:
         ("spark", "spark_config.json", "SparkSubmitOperator"),
     ],
 )
-def test_handlers_are_a_chain_of_tasks(
+def test_each_handler_is_a_task_that_reads_the_output_of_the_previous_task(
     root: Path, operator: str, config: str, operator_class: str
 ) -> None:
-    names = ["retail", "churn", "--objective", "score", "--operator", operator]
+    names = ["shipping", "delays", "--objective", "score", "--operator", operator]
     assert new.main(["usecase", *names, "--handler", "one", "--handler", "two"]) == 0
-    folder = root / "maxaiconfigs/retail/churn"
+    folder = root / "maxaiconfigs/shipping/delays"
     tasks = json.loads((folder / config).read_text())["tasks"]
     assert [(task["id"], task["name"]) for task in tasks] == [(1, "one"), (2, "two")]
-    told = json.loads((folder / "score/py_config.json").read_text())
-    assert told.keys() == {"$schema", "one", "two"}
+    py_config = json.loads((folder / "score/py_config.json").read_text())
+    assert py_config.keys() == {"$schema", "one", "two"}
     paths = [
-        told[task][side][0]["sourceDetails"]["filePath"]
+        py_config[task][side][0]["sourceDetails"]["filePath"]
         for task in ("one", "two")
         for side in ("input", "output")
     ]
     names = ["input", "one", "one", "two"]
-    assert paths == [f"retail/churn/{name}.csv" for name in names]
-    dag = (root / "maxaidags/retail/churn/score/dag.py").read_text()
+    assert paths == [f"shipping/delays/{name}.csv" for name in names]
+    dag = (root / "maxaidags/shipping/delays/score/dag.py").read_text()
     assert f'task_id="one", operator="{operator_class}", parent=["root"]' in dag
     assert f'task_id="two", operator="{operator_class}", parent=["one"]' in dag
 
 
-def test_without_handlers_there_is_one_named_like_the_objective(root: Path) -> None:
-    assert new.main(CHURN) == 0
-    folder = root / "maxaiusecases/retail/churn/handlers"
+def test_the_default_handler_has_the_name_of_the_objective(root: Path) -> None:
+    assert new.main(USECASE) == 0
+    folder = root / "maxaiusecases/shipping/delays/handlers"
     assert {path.name for path in folder.iterdir()} == {
         *("BUILD", "__init__.py", "score.py", "score_test.py")
     }
 
 
-def test_the_longest_names_are_formatted_too(root: Path) -> None:
+def test_code_with_the_longest_names_is_formatted(root: Path) -> None:
     name = "a" * 40
     assert new.main(["domain", name]) == 0
     arguments = ["--objective", name, "--operator", "kubepod", "--handler", name]
@@ -248,104 +267,146 @@ def test_the_longest_names_are_formatted_too(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Churn", "1st", "a-b", "a__b", "a_", "_a", "", "../a", "class", "a" * 41]
+    "name", ["Delays", "1st", "a-b", "a__b", "a_", "_a", "", "../a", "class", "a" * 41]
 )
-@pytest.mark.parametrize("place", ["domain", "usecase", "objective", "handler"])
-def test_a_name_must_keep_the_rule(
-    root: Path, capsys: pytest.CaptureFixture[str], place: str, name: str
+def test_an_invalid_name_is_refused(name: str) -> None:
+    expected = f"{name!r} is not a valid usecase name: use lowercase letters, "
+    with pytest.raises(Refused, match=re.escape(expected)):
+        check_name("usecase", name)
+
+
+@pytest.mark.parametrize("kind", ["domain", "usecase", "objective", "handler"])
+def test_every_new_name_is_checked(
+    root: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     arguments = {
-        "domain": ["domain", name],
-        "usecase": ["usecase", "retail", name, *CHURN[3:]],
-        "objective": [*CHURN, f"--objective={name}", "--handler", "a"],
-        "handler": [*CHURN, f"--handler={name}"],
-    }[place]
-    rule = f"{place} {name!r}: a name is made of lower-case letters"
-    check_refused(root, capsys, arguments, rule)
+        "domain": ["domain", "a-b"],
+        "usecase": ["usecase", "shipping", "a-b", *USECASE[3:]],
+        "objective": [*USECASE, "--objective=a-b", "--handler=a"],
+        "handler": [*USECASE, "--handler=a-b"],
+    }[kind]
+    check_refused(root, capsys, arguments, f"'a-b' is not a valid {kind} name: ")
 
 
 @pytest.mark.parametrize("name", ["score_test", "test_score", "tests", "conftest"])
-def test_a_handler_must_not_look_like_a_test(
+def test_a_handler_with_the_name_of_a_test_is_refused(
     root: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    check_refused(root, capsys, [*CHURN, "--handler", name], "for a test; rename it")
+    expected = f"Pants treats {name}.py as a test; rename it"
+    check_refused(root, capsys, [*USECASE, "--handler", name], expected)
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["domain", "retail"], "maxaiusecases/retail is there already"),
-        (["domain", "black"], "[python.resolves] has 'black' already"),
-        (["domain", "spark"], "maxai/spark is a base image"),
-        ([*CHURN, "--handler", "a", "--handler", "a"], "--handler a is given twice"),
-        ([*CHURN, "--handler", "signal"], "a module that handlers import is called so"),
-        ([*CHURN, "--handler", "pandas"], "a module that handlers import is called so"),
-        (["usecase", "retial", *CHURN[2:]], "no domain 'retial'; did you mean retail?"),
+        (["domain", "shipping"], "maxaiconfigs/shipping: already exists"),
+        (["domain", "black"], "[python.resolves] already has 'black'"),
+        (["domain", "spark"], "maxai/spark is the name of a base image"),
+        ([*USECASE, "--handler", "a", "--handler", "a"], "--handler a is given twice"),
+        ([*USECASE, "--handler", "signal"], "it would hide the module signal; rename"),
+        ([*USECASE, "--handler", "pandas"], "it would hide the module pandas; rename"),
         (
-            ["usecase", "energy", *CHURN[2:]],
-            "first `./pants new d",
+            ["usecase", "shiping", *USECASE[2:]],
+            "domain 'shiping' does not exist; did you mean shipping?",
         ),
+        (["usecase", "energy", *USECASE[2:]], "create it with `./pants new domain en"),
         (
-            ["usecase", "finance", "churn", *CHURN[3:-1], "spark"],
-            "finance is no Spark domain; take --operator kubepod, or make it one:\npy4j",
+            ["usecase", "farming", *USECASE[2:-1], "spark"],
+            "domain 'farming' has no Spark; use --operator kubepod, or add Spark:\npy4j",
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(
+def test_an_impossible_request_is_refused(
     root: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
 ) -> None:
     check_refused(root, capsys, arguments, expected)
 
 
-@pytest.mark.parametrize("tree", new.TREES)
-@pytest.mark.parametrize("arguments", [["domain", "logistics"], CHURN], ids=len)
-def test_what_is_there_in_any_tree_is_refused(
+@pytest.mark.parametrize("tree", TREES)
+@pytest.mark.parametrize("arguments", [["domain", "logistics"], USECASE], ids=len)
+def test_an_existing_path_in_any_tree_is_refused(
     root: Path, capsys: pytest.CaptureFixture[str], tree: str, arguments: list[str]
 ) -> None:
     folder = Path(tree, *arguments[1:3])
-    # Not even a link to nowhere is written over.
+    # Even a dangling link is not overwritten.
     (root / folder).symlink_to("nowhere")
-    check_refused(root, capsys, arguments, f"{folder} is there already")
+    check_refused(root, capsys, arguments, f"{folder}: already exists")
 
 
-def test_a_half_finished_domain_is_refused(
+def test_an_incomplete_domain_is_refused(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    usecase = ["usecase", "logistics", *CHURN[2:]]
-    macros = root / "build-support/macros.py"
-    macros.write_text(MACROS.replace('"finance", ', '"finance", "logistics", '))
-    expected = "lists the domain 'logistics' already"
+    usecase = ["usecase", "logistics", *USECASE[2:]]
+    macros, folder = root / MACROS, root / "maxaiusecases/logistics"
+    macros.write_text(LISTS.replace('"farming", ', '"farming", "logistics", '))
+    expected = "'logistics' is already listed; remove it there"
     check_refused(root, capsys, ["domain", "logistics"], expected)
-    check_refused(root, capsys, usecase, "maxaiusecases/logistics/BUILD or its line in")
-    macros.write_text(MACROS)
-    (root / "maxaiusecases/logistics").mkdir()
-    check_refused(root, capsys, usecase, "macros.py does not list it")
+    check_refused(root, capsys, usecase, "maxaiusecases/logistics/BUILD: not found")
+    folder.mkdir()
+    (folder / "BUILD").touch()
+    check_refused(root, capsys, usecase, "[python.resolves] has no 'logistics'; add ")
+    macros.write_text(LISTS)
+    check_refused(root, capsys, usecase, "DOMAINS does not list 'logistics', but ")
 
 
-def test_leftovers_of_a_killed_run_are_refused(
+@pytest.mark.parametrize(
+    ("macros", "expected"),
+    [
+        (LISTS.replace("SPARK_DOMAINS", "OTHERS"), "'SPARK_DOMAINS' is missing; add"),
+        (LISTS.replace('"shipping",)', '"shipping"'), "cannot be read: "),
+        (LISTS.replace('("shipping",)', "other()"), "cannot be read: "),
+    ],
+)
+def test_unreadable_macros_are_refused(
+    root: Path, capsys: pytest.CaptureFixture[str], macros: str, expected: str
+) -> None:
+    (root / MACROS).write_text(macros)
+    check_refused(root, capsys, USECASE, f"error: {MACROS}: {expected}")
+
+
+@pytest.mark.parametrize("text", ["{{missing}}", "{% if %}"])
+def test_an_error_in_a_template_is_refused(
+    root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+) -> None:
+    templates = tmp_path / "templates"
+    shutil.copytree(stage._TEMPLATES, templates)
+    (templates / "usecase/broken.jinja").write_text(text)
+    monkeypatch.setattr(stage, "_TEMPLATES", templates)
+    check_refused(root, capsys, USECASE, "error: templates/usecase: ")
+
+
+def test_the_folder_of_a_killed_run_is_refused(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (root / ".new-abc").mkdir()
-    check_refused(root, capsys, CHURN, ".new-abc: left by a run that was killed")
+    check_refused(
+        root, capsys, USECASE, ".new-abc: another run is active or was killed"
+    )
 
 
-def test_it_begins_in_the_root(
+def test_another_working_directory_than_the_root_is_refused(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(root / "maxaidags")
-    check_refused(root, capsys, CHURN, "pants.toml: not found; begin in the root")
+    check_refused(root, capsys, USECASE, "pants.toml: not found; run this in the root")
 
 
-@pytest.mark.parametrize("interrupted", [None, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("last", [1, 2, 3])
-def test_all_is_moved_back_when_a_move_fails(
+@pytest.mark.parametrize(
+    ("last", "interrupted"),
+    [(1, None), (2, None), (3, None), (3, signal.SIGINT), (3, signal.SIGHUP)],
+)
+def test_all_files_are_moved_back_after_an_error(
     root: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     last: int,
     interrupted: signal.Signals | None,
 ) -> None:
-    """A domain takes three moves: that of its folder and those of two edited files."""
+    """A domain needs three moves: its folder and two edited files."""
     done: list[Path] = []
 
     def move(path: Path, target: Path) -> None:
@@ -360,7 +421,7 @@ def test_all_is_moved_back_when_a_move_fails(
     monkeypatch.setattr(Path, "rename", move)
     monkeypatch.setattr(Path, "replace", move)
     before = files(root)
-    # A signal while files are moved is heard after they are moved back.
+    # A signal during the moves takes effect after the files are moved back.
     if interrupted == signal.SIGHUP:
         with pytest.raises(SystemExit, match="129"):
             new.main(["domain", "logistics"])
@@ -372,7 +433,7 @@ def test_all_is_moved_back_when_a_move_fails(
     assert files(root) == before
 
 
-def test_ctrl_c_before_the_moves_leaves_nothing(
+def test_nothing_is_written_after_ctrl_c(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def compile_lock(*_: object, **__: object) -> None:
@@ -385,8 +446,8 @@ def test_ctrl_c_before_the_moves_leaves_nothing(
     assert files(root) == before
 
 
-@pytest.mark.parametrize("path", ["pants.toml", "build-support/macros.py"])
-def test_what_is_edited_meanwhile_is_not_overwritten(
+@pytest.mark.parametrize("path", [PANTS_TOML, MACROS])
+def test_a_file_that_the_user_edits_meanwhile_is_not_overwritten(
     root: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -399,20 +460,23 @@ def test_what_is_edited_meanwhile_is_not_overwritten(
     monkeypatch.setattr(lock, "compile_lock", compile_lock)
     before = files(root)
     assert new.main(["domain", "logistics"]) == 1
-    assert f"{path} was changed meanwhile; run" in capsys.readouterr().err
+    assert (
+        f"{path}: changed while this command ran; run it again"
+        in capsys.readouterr().err
+    )
     assert files(root) == {**before, path: f"{before[path]}# Mine.\n"}
 
 
-def test_a_comment_among_the_domains_is_not_lost(
+def test_a_comment_in_the_list_of_domains_is_not_lost(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    macros = MACROS.replace('"finance", ', '"finance",  # Why.\n    ')
-    (root / "build-support/macros.py").write_text(macros)
-    expected = "a comment in DOMAINS would be lost; move it above"
+    macros = LISTS.replace('"farming", ', '"farming",  # Why.\n    ')
+    (root / MACROS).write_text(macros)
+    expected = "the edit would lose the comment inside DOMAINS; move the"
     check_refused(root, capsys, ["domain", "logistics"], expected)
 
 
-def test_a_lock_that_cannot_be_compiled_is_one_line(
+def test_requirements_that_cannot_be_locked_are_reported_in_one_line(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("UV_FIND_LINKS")
@@ -425,10 +489,10 @@ def test_a_lock_that_cannot_be_compiled_is_one_line(
     [
         ([], "missing: kind; see --help"),
         (["domain"], "missing: domain; see --help"),
-        (["usecase", "retail"], "missing: usecase, objective, operator; see --help"),
+        (["usecase", "shipping"], "missing: usecase, objective, operator; see --help"),
     ],
 )
-def test_without_a_terminal_nothing_is_asked(
+def test_missing_arguments_are_reported_without_a_terminal(
     root: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -440,13 +504,13 @@ def test_without_a_terminal_nothing_is_asked(
     assert capsys.readouterr().err == f"error: {expected}\n"
 
 
-def test_on_a_terminal_what_is_missing_is_asked(
+def test_the_command_asks_for_missing_arguments_on_a_terminal(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = {
         "kind (domain or usecase): ": "usecase",
-        "domain: ": "retail",
-        "usecase: ": " churn ",
+        "domain: ": "shipping",
+        "usecase: ": " delays ",
         "objective: ": "score",
         "operator (kubepod or spark): ": "kubepod",
     }
@@ -454,17 +518,21 @@ def test_on_a_terminal_what_is_missing_is_asked(
     monkeypatch.setattr(builtins, "input", answers.pop)
     assert new.main([]) == 0
     assert not answers
-    assert (root / "maxaidags/retail/churn/score/dag.py").exists()
+    assert (root / "maxaidags/shipping/delays/score/dag.py").exists()
 
 
 @pytest.mark.parametrize(
     ("answer", "code", "expected"),
     [
-        (lambda _: "pod", 2, "error: 'pod' is none; give kubepod or spark\n"),
+        (
+            lambda _: "pod",
+            2,
+            "error: 'pod' is not a valid operator; use kubepod or spark\n",
+        ),
         (end_of_input, 130, "Interrupted; nothing is written."),
     ],
 )
-def test_an_answer_may_be_wrong_or_none(
+def test_an_invalid_or_missing_answer_is_reported(
     root: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -475,18 +543,18 @@ def test_an_answer_may_be_wrong_or_none(
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(builtins, "input", answer)
     before = files(root)
-    assert new.main(CHURN[:-2]) == code
+    assert new.main(USECASE[:-2]) == code
     assert expected in capsys.readouterr().err
     assert files(root) == before
 
 
-def test_edits_keep_what_they_do_not_concern() -> None:
+def test_an_edit_keeps_the_rest_of_the_macros() -> None:
     macros = 'SPARK_DOMAINS = ("b",)\nDOMAINS = ("b",)  # why\n'
-    assert new.add_to_macros(macros, "DOMAINS", "a") == (
+    assert add_to_macros(macros, "DOMAINS", "a") == (
         'SPARK_DOMAINS = ("b",)\nDOMAINS = ("a", "b")  # why\n'
     )
     long = tuple("abcdefgh" * 2 + letter for letter in "xyz")
-    wrapped = new.add_to_macros(f"DOMAINS = {long}\n", "DOMAINS", "abcdefgh" * 3)
+    wrapped = add_to_macros(f"DOMAINS = {long}\n", "DOMAINS", "abcdefgh" * 3)
     assert wrapped.startswith('DOMAINS = (\n    "abcdefghabcdefghabcdefgh",\n')
     assert black.format_str(wrapped, mode=black.Mode()) == wrapped
 
@@ -494,11 +562,11 @@ def test_edits_keep_what_they_do_not_concern() -> None:
 @pytest.mark.parametrize(
     ("name", "line"), [("energy", 5), ("logistics", 6), ("travel", 7)]
 )
-def test_a_resolve_stands_among_those_of_the_domains(name: str, line: int) -> None:
-    edited = new.add_to_pants_toml(PANTS_TOML, name)
+def test_the_resolves_of_the_domains_stay_sorted(name: str, line: int) -> None:
+    edited = add_to_pants_toml(RESOLVES, name)
     lines = edited.splitlines()
     assert lines.pop(line) == f'{name} = "maxaiusecases/{name}/requirements.lock"'
-    assert lines == PANTS_TOML.splitlines()
+    assert lines == RESOLVES.splitlines()
     assert name in tomllib.loads(edited)["python"]["resolves"]
 
 
@@ -506,4 +574,7 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         new.main(["--help"])
     assert end.value.code == 0
-    assert "new usecase retail churn --objective score" in capsys.readouterr().out
+    assert (
+        "./pants new usecase logistics delays --objective score"
+        in capsys.readouterr().out
+    )
