@@ -1,4 +1,4 @@
-"""Write the sample data of the domain: the clients of a credit card, a published data set."""
+"""Write the sample data: 30,000 credit card clients, from the package causaldata."""
 
 import sys
 

@@ -36,7 +36,7 @@ def write_inputs(folder: Path) -> None:
     patients.to_parquet(folder / "patients.parquet", index=False)
 
 
-def test_handlers_do_in_the_image_what_they_do_outside(tmp_path: Path) -> None:
+def test_handlers_write_the_same_output_in_the_image(tmp_path: Path) -> None:
     runs = [(evaluate_model, EVALUATE), (score_patients, SCORE)]
     check_image("healthcare", runs, write_inputs, tmp_path)
 
@@ -45,5 +45,5 @@ def test_handlers_start_in_the_image() -> None:
     check_handlers_start("healthcare")
 
 
-def test_image_holds_code_and_packages_only() -> None:
+def test_image_contains_only_code_and_packages() -> None:
     check_content("healthcare")

@@ -1,4 +1,4 @@
-"""Write the sample data of the domain: the patients of a study, a published data set."""
+"""Write the sample data: 686 breast cancer patients of the GBSG2 trial, from lifelines."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Builds a wheel of this domain's handlers: ./pants package maxaiusecases/<domain>:wheel"""
+"""Build a wheel of the domain's handlers: ./pants package maxaiusecases/<domain>:wheel"""
 
 from pathlib import Path
 

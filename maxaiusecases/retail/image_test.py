@@ -54,7 +54,7 @@ FORECAST = py_config(
 
 
 def write_inputs(folder: Path) -> None:
-    """Writes the purchases of the households with the numbers 1 to 100."""
+    """Write the purchases of the households 1 to 100, and all products."""
     tables = get_data(["transactions", "products"])
     purchases = tables["transactions"].query("household_id <= 100")
     purchases = purchases.astype({"transaction_timestamp": "datetime64[us]"})
@@ -62,7 +62,7 @@ def write_inputs(folder: Path) -> None:
     tables["products"].to_parquet(folder / "products.parquet", index=False)
 
 
-def test_handlers_do_in_the_image_what_they_do_outside(tmp_path: Path) -> None:
+def test_handlers_write_the_same_output_in_the_image(tmp_path: Path) -> None:
     runs = [
         (rfm_features, FEATURES),
         (customer_segments, SEGMENTS),
@@ -76,15 +76,13 @@ def test_handlers_start_in_the_image() -> None:
     check_handlers_start("retail")
 
 
-def test_image_holds_code_and_packages_only() -> None:
+def test_image_contains_only_code_and_packages() -> None:
     check_content("retail")
 
 
-# Without a cluster, an executor can do no more. The objectives' run tests start the image as a
-# driver.
-
-
-def test_executor_starts_and_looks_for_its_driver() -> None:
+# The run tests of the objectives start the image as a driver. An executor cannot do more than
+# this without a cluster.
+def test_executor_starts_and_connects_to_its_driver() -> None:
     environment = {
         "SPARK_APPLICATION_ID": "application",
         "SPARK_DRIVER_URL": "spark://CoarseGrainedScheduler@127.0.0.1:9",

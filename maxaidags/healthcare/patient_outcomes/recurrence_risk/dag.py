@@ -1,4 +1,4 @@
-"""Airflow DAG: the patients' risks, when the model beats the nodes alone."""
+"""Airflow DAG: score the patients if the model ranks them better than the baseline."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from maxairesources.dagfactory import DAGFactory
 
 
 def choose_scores(ti: Any) -> str:
-    """Return the task that follows: new scores only from a model that is better."""
+    """Return the next task: score_patients only if the model beats the baseline."""
     ranking = ti.xcom_pull(task_ids="evaluate_model")["concordance"]
     better = ranking["model"] > ranking["baseline"]
     return "score_patients" if better else "keep_scores"

@@ -3,5 +3,5 @@
 from maxairesources.testing.dags import check_dag
 
 
-def test_dag_is_right_in_every_deployment() -> None:
+def test_dag_is_valid_in_every_deployment() -> None:
     check_dag(__file__)

@@ -1,4 +1,4 @@
-"""Airflow DAG: segments of households that buy alike."""
+"""Airflow DAG: group households with similar purchases into segments."""
 
 from maxairesources.dagfactory import DAGFactory
 

@@ -1,4 +1,4 @@
-"""Airflow DAG: the weekly units of each department, and their forecast."""
+"""Airflow DAG: count the weekly units of each department, and forecast them."""
 
 import pendulum
 
@@ -9,7 +9,7 @@ factory = DAGFactory(
     domain_name="retail",
     usecase="demand_forecast",
     obj="weekly_units",
-    # A week ends on Sunday at midnight, where the shops are.
+    # A week ends on Sunday at midnight in the time zone of the shops.
     schedule_interval="0 6 * * MON",
     start_date=pendulum.datetime(2018, 1, 1, tz="America/New_York"),
     catchup=False,

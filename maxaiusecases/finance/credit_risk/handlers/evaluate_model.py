@@ -1,13 +1,14 @@
-"""How well late payments are predicted, on clients that the model has not seen.
+"""Evaluate the late-payment model on clients that are not in its training data.
 
-Reads (port 1) clients: client_id, LateApril and LateSept (0 or 1), BillApril
-(thousands of New Taiwan dollars), AGE (years). Writes (port 1) ROC AUC and Brier score
-beside those of the baseline, and (port 2) a calibration table.
+Input port 1: one row per client: client_id, LateApril and LateSept (0 or 1), BillApril
+(thousands of New Taiwan dollars), AGE (years).
+Output port 1: the ROC AUC and the Brier score of the model and of the baseline.
+Output port 2: the calibration table, with predicted and observed shares of late payers.
 
-The baseline, "late again", gives each client the share of late payers in September
-among the clients who were, or were not, late in April.
+The baseline, "late again", knows only whether a client paid late in April. It predicts the
+September share of late payers among the clients with the same April value.
 
-Returns the metrics for the DAG: {metric: {"model": value, "baseline": value}}.
+The DAG receives the metrics: {metric: {"model": value, "baseline": value}}.
 """
 
 from typing import Any
@@ -32,12 +33,12 @@ logger = get_logger(__name__)
 
 
 class Arguments(task.Arguments):
-    """What the task is told.
+    """The arguments of the task.
 
     Attributes:
-        held_out_share: the share of clients to evaluate on.
-        bins: the rows of the calibration table.
-        seed: of the split.
+        held_out_share: the share of clients to evaluate on, between 0 and 1.
+        bins: the number of rows in the calibration table.
+        seed: the seed of the random split.
     """
 
     held_out_share: task.Share
@@ -46,7 +47,7 @@ class Arguments(task.Arguments):
 
 
 def late_again(train: pd.DataFrame, test: pd.DataFrame) -> "pd.Series[float]":
-    """Return the baseline's probabilities for the clients of `test`."""
+    """Return the baseline's probability of a late payment for each client in `test`."""
     rates = train.groupby(LATE_BEFORE)[TARGET].mean()
     return test[LATE_BEFORE].map(rates).fillna(train[TARGET].mean())
 
@@ -54,10 +55,16 @@ def late_again(train: pd.DataFrame, test: pd.DataFrame) -> "pd.Series[float]":
 def calibration(
     truth: "pd.Series[int]", predicted: "pd.Series[float]", bins: int
 ) -> pd.DataFrame:
-    """Return what was predicted and what came true, in bins of about equal size.
+    """Compare predictions and outcomes in bins of about equal size.
+
+    Args:
+        truth: n outcomes, 0 or 1.
+        predicted: n probabilities, 0 to 1.
+        bins: the number of bins.
 
     Returns:
-        bin (from 1, the lowest predictions), clients, predicted and observed (shares).
+        One row per bin: bin (1 has the lowest predictions), clients (their number),
+        predicted (mean probability) and observed (share of late payers).
     """
     ranks = predicted.rank(method="first")
     bin_number = ((ranks - 1) * bins // len(ranks)).astype(int) + 1
@@ -73,18 +80,18 @@ def calibration(
 def evaluate(
     clients: pd.DataFrame, held_out_share: float, bins: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train on one part of the clients and evaluate on the other.
+    """Fit the model on one part of the clients and evaluate it on the other part.
 
     Args:
         clients: see `read_clients`.
         held_out_share: the share of clients to evaluate on.
-        bins: the rows of the calibration table.
-        seed: of the split, which keeps the share of late payers.
+        bins: the number of rows in the calibration table.
+        seed: the seed of the split. Both parts have the same share of late payers.
 
     Returns:
-        The metrics (metric, model, baseline), among them the Brier score: Brier
-        (1950), "Verification of forecasts expressed in terms of probability", Monthly
-        Weather Review 78; and the calibration table.
+        The metrics (columns metric, model, baseline) and the calibration table. For the
+        Brier score, see Brier (1950), "Verification of forecasts expressed in terms of
+        probability", Monthly Weather Review 78.
     """
     train, test = train_test_split(
         clients,
@@ -107,25 +114,27 @@ def evaluate(
 
 @config.main()
 def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
-    """Run the task; see the module's text."""
-    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    share, bins = told.args.held_out_share, told.args.bins
-    clients = read_clients(told.input)
+    """Run the task and return the metrics."""
+    settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    share, bins = settings.args.held_out_share, settings.args.bins
+    clients = read_clients(settings.input)
     rarest = clients[TARGET].value_counts().min()
     if int(rarest * min(share, 1 - share)) < 1 or int(len(clients) * share) < bins:
         raise InputError(
-            f"{len(clients)} clients, {rarest} of the rarer kind, are too few for "
+            f"{len(clients)} clients, {rarest} with the rarer target, are too few for "
             f"held_out_share {share} and {bins} bins",
-            "give more clients",
-            ports.find_port(told.input).address,
+            "add clients, or use fewer bins",
+            ports.find_port(settings.input).address,
         )
-    metrics, table = evaluate(clients, share, bins, told.args.seed)
+    metrics, table = evaluate(clients, share, bins, settings.args.seed)
     connector = data_connectors.DataFrame()
-    connector.write(metrics, told.output, 1)
-    connector.write(table, told.output, 2)
+    connector.write(metrics, settings.output, 1)
+    connector.write(table, settings.output, 2)
     for row in metrics.itertuples():
-        logger.info("%s %.4f, late again %.4f", row.metric, row.model, row.baseline)
-    logger.info("%d clients held out of %d", table["clients"].sum(), len(clients))
+        logger.info(
+            "%s: model %.4f, baseline %.4f", row.metric, row.model, row.baseline
+        )
+    logger.info("held out %d of %d clients", table["clients"].sum(), len(clients))
     return metrics.set_index("metric").to_dict("index")
 
 

@@ -25,7 +25,7 @@ ARGS = {"held_out_share": 0.3, "bins": 5, "seed": 7}
 
 @pytest.fixture(scope="module")
 def clients() -> pd.DataFrame:
-    """Every third client of the data set."""
+    """Return every third client of the data set."""
     frame = credit_cards.load_pandas().data
     frame.insert(0, "client_id", range(1, len(frame) + 1))
     return frame[::3].reset_index(drop=True)
@@ -40,7 +40,7 @@ def config(folder: Path, **args: Any) -> dict[str, Any]:
     )
 
 
-def test_model_beats_late_again_on_clients_it_has_not_seen(
+def test_model_beats_baseline_on_held_out_clients(
     clients: pd.DataFrame,
 ) -> None:
     metrics, table = evaluate(clients, 0.3, 5, 7)
@@ -54,14 +54,14 @@ def test_model_beats_late_again_on_clients_it_has_not_seen(
     assert (table["predicted"] - table["observed"]).abs().max() < 0.06
 
 
-def test_late_again_is_the_share_of_those_who_paid_alike() -> None:
+def test_baseline_is_the_share_of_late_payers_with_the_same_april_value() -> None:
     train = pd.DataFrame({"LateApril": [0, 0, 1, 1], "LateSept": [0, 1, 1, 1]})
     test = pd.DataFrame({"LateApril": [1, 0]})
     assert late_again(train, test).tolist() == [1.0, 0.5]
     assert late_again(train[:2], test).tolist() == [0.5, 0.5]
 
 
-def test_calibration_by_hand() -> None:
+def test_calibration() -> None:
     truth, predicted = pd.Series([1, 0, 1, 0]), pd.Series([0.8, 0.1, 0.6, 0.3])
     table = calibration(truth, predicted, 2)
     assert table["bin"].tolist() == [1, 2]
@@ -70,9 +70,7 @@ def test_calibration_by_hand() -> None:
     assert table["observed"].tolist() == [0, 1]
 
 
-def test_command_writes_the_same_files_again(
-    clients: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_two_runs_write_the_same_files(clients: pd.DataFrame, tmp_path: Path) -> None:
     clients.to_parquet(tmp_path / "clients.parquet")
     written = []
     for _ in range(2):
@@ -89,7 +87,7 @@ def test_command_writes_the_same_files_again(
     assert len(pd.read_csv(tmp_path / "calibration.csv")) == 5
 
 
-def test_missing_file_ends_in_one_line(tmp_path: Path) -> None:
+def test_missing_file_is_reported_in_one_line(tmp_path: Path) -> None:
     result = run_handler(evaluate_model, config(tmp_path), TASK, tmp_path)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
@@ -105,8 +103,8 @@ def test_missing_file_ends_in_one_line(tmp_path: Path) -> None:
         (lambda t: t.assign(AGE=None), {}, "column 'AGE' is of type object"),
         (lambda t: t.assign(BillApril=float("inf")), {}, "holds 10000 missing or inf"),
         (lambda t: t.assign(LateApril=2), {}, "column 'LateApril' holds 2; valid: 0"),
-        (lambda t: t.assign(LateSept=0), {}, "column 'LateSept' holds one value only"),
-        (lambda t: t[:2].assign(LateSept=[0, 1]), {}, "2 clients, 1 of the rarer kind"),
+        (lambda t: t.assign(LateSept=0), {}, "column 'LateSept' has only one value"),
+        (lambda t: t[:2].assign(LateSept=[0, 1]), {}, "2 clients, 1 with the rarer t"),
         (lambda t: t, {"bins": 0}, "args.bins is 0; it should be greater than"),
         (lambda t: t, {"bins": 3001}, "are too few for held_out_share 0.3 and 3001"),
         (lambda t: t, {"held_out_share": 1}, "is 1; it should be less than 1"),
@@ -118,7 +116,7 @@ def test_missing_file_ends_in_one_line(tmp_path: Path) -> None:
         (lambda t: t, {"sed": 1}, "unknown key 'sed'; did you mean seed?"),
     ],
 )
-def test_bad_input_ends_in_one_line(
+def test_bad_input_is_reported_in_one_line(
     change: Any,
     args: dict[str, Any],
     expected: str,

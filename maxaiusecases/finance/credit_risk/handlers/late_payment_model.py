@@ -1,9 +1,8 @@
-"""The model that evaluate_model tests and score_clients applies.
+"""The late-payment model, which evaluate_model tests and score_clients applies.
 
-The data knows four things of each client: age, the bill of April 2005 (thousands of
-New Taiwan dollars), whether April's payment was late, and whether September's was.
-What is predicted is the last one, a late payment five months on: an early sign of a
-default, but no default.
+The model predicts whether a client pays late in September 2005. Its features are known in
+April 2005: the age (years), the bill (thousands of New Taiwan dollars), and whether the
+client paid late. A late payment is an early sign of a default, but not a default.
 """
 
 import pandas as pd
@@ -20,31 +19,37 @@ COLUMNS: dict[str, Kind] = dict.fromkeys([CLIENT, TARGET, *FEATURES], "number")
 
 
 def read_clients(ports: list[Port]) -> pd.DataFrame:
-    """Return the clients of port 1, with `COLUMNS`.
+    """Read and check the clients of input port 1.
+
+    Args:
+        ports: the input ports of the task.
+
+    Returns:
+        One row per client, with `COLUMNS`.
 
     Raises:
-        InputError: the table is missing or wrong, a late column holds anything but 0
-            and 1, or all clients are late or none is.
+        InputError: the table or a column is missing or has the wrong type, a late column
+            has a value other than 0 and 1, or all clients have the same target.
     """
     clients: pd.DataFrame = read_table(ports, COLUMNS)
     source = find_port(ports).address
     for column in (TARGET, LATE_BEFORE):
         check_values(clients, column, (0, 1), source)
     if clients[TARGET].nunique() < 2:
-        problem = f"column {TARGET!r} holds one value only"
-        raise InputError(problem, "give clients who paid late and others", source)
+        problem = f"column {TARGET!r} has only one value"
+        raise InputError(problem, "add clients with the other value", source)
     return clients
 
 
 def fit(clients: pd.DataFrame) -> HistGradientBoostingClassifier:
-    """Fit gradient-boosted trees on the clients; the same clients, the same model."""
+    """Fit gradient-boosted trees; the same clients always give the same model."""
     model = HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=120,
         max_leaf_nodes=8,
         min_samples_leaf=50,
-        # It would draw a validation part by chance, and keep the model from learning
-        # from it; few small trees need no stopping.
+        # Early stopping would hold out a random part of the clients. The trees are few
+        # and small, so they do not need it.
         early_stopping=False,
     )
     return model.fit(clients[FEATURES], clients[TARGET])

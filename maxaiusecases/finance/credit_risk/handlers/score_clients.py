@@ -1,10 +1,11 @@
-"""Each client's probability of a late payment, by the model fitted on all clients.
+"""Predict each client's probability of a late payment.
 
-Reads (port 1) the same clients as evaluate_model. Writes (port 1) one row a client:
-client_id, late_probability (0 to 1) and decile (1: the tenth of clients most at risk).
+Input port 1: one row per client, see evaluate_model.
+Output port 1: one row per client: client_id, late_probability (0 to 1) and decile (1 to 10;
+decile 1 has the highest probabilities).
 
-The model has seen the clients that it scores, so how good it is for others is what
-evaluate_model says.
+The model is fitted on the clients that it scores. For its accuracy on other clients, see
+evaluate_model.
 """
 
 from typing import Any
@@ -26,11 +27,11 @@ logger = get_logger(__name__)
 
 
 class Arguments(task.Arguments):
-    """The task takes none."""
+    """The task has no arguments."""
 
 
 def score(clients: pd.DataFrame) -> pd.DataFrame:
-    """Return client_id, late_probability and decile, in the order of the clients."""
+    """Return client_id, late_probability and decile of each client, in the same order."""
     probability = predict(fit(clients), clients)
     rank = probability.rank(method="first", ascending=False)
     return pd.DataFrame(
@@ -44,14 +45,14 @@ def score(clients: pd.DataFrame) -> pd.DataFrame:
 
 @config.main()
 def execute(**kwargs: Any) -> None:
-    """Run the task; see the module's text."""
-    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    clients = read_clients(told.input)
+    """Run the task."""
+    settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    clients = read_clients(settings.input)
     scores = score(clients)
-    data_connectors.DataFrame().write(scores, told.output)
+    data_connectors.DataFrame().write(scores, settings.output)
     top = scores["decile"] == 1
     logger.info(
-        "%d clients, mean probability %.4f; of the top decile %.4f, late indeed %.4f",
+        "%d clients, mean probability %.4f; decile 1: predicted %.4f, observed %.4f",
         *(len(scores), scores["late_probability"].mean()),
         *(scores["late_probability"][top].mean(), clients[TARGET][top].mean()),
     )

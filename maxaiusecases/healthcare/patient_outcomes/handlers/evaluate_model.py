@@ -1,14 +1,14 @@
-"""How well recurrence is predicted, by repeated stratified cross-validation.
+"""Evaluate the recurrence model by repeated stratified cross-validation.
 
-Reads (port 1) patients: patient_id, time (days), cens (1: event, 0: censored), horTh,
-age (years), menostat, tsize (mm), tgrade, pnodes, progrec (fmol/l). Writes (port 1)
-the concordance index beside the baseline's, and (port 2) a calibration table at the
-horizon: thirds of patients by their predicted risk, and the observed one.
+Input port 1: one row per patient: patient_id, time (days), cens (1: event, 0: censored),
+horTh, age (years), menostat, tsize (mm), tgrade, pnodes, progrec (fmol/l).
+Output port 1: the concordance index of the model and of the baseline.
+Output port 2: the calibration table, with predicted and observed risk at the horizon.
 
-The baseline, "nodes only", is a Cox model of the number of positive nodes alone, the
-best known single sign, in the same folds.
+The baseline, "nodes only", is a Cox model with one covariate, the number of positive nodes,
+which is the best known single predictor. It uses the same folds.
 
-Returns the metrics for the DAG: {metric: {"model": value, "baseline": value}}.
+The DAG receives the metrics: {metric: {"model": value, "baseline": value}}.
 """
 
 from typing import Annotated, Any
@@ -39,13 +39,13 @@ logger = get_logger(__name__)
 
 
 class Arguments(task.Arguments):
-    """What the task is told.
+    """The arguments of the task.
 
     Attributes:
         folds: the number of folds.
-        repeats: how often the folds are drawn.
-        seed: of the folds.
-        horizon_days: the horizon of the risk.
+        repeats: the number of times that new folds are drawn.
+        seed: the seed of the random folds.
+        horizon_days: the period that the risk covers, in days.
     """
 
     folds: Annotated[int, Field(ge=2)]
@@ -57,12 +57,15 @@ class Arguments(task.Arguments):
 def stratified_folds(
     events: npt.NDArray[np.float64], folds: int, generator: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Return a fold number (from 0 on) for each patient, with as many events in each.
+    """Draw a fold for each patient, with about the same number of events in each fold.
 
     Args:
         events: n values, 1 for an event and 0 for a censored time.
         folds: the number of folds.
-        generator: where the chance comes from.
+        generator: the random number generator.
+
+    Returns:
+        n fold numbers, from 0.
     """
     numbers = np.empty(len(events), dtype=np.int64)
     for value in (0, 1):
@@ -79,14 +82,15 @@ def cross_validate(
     Args:
         table: see `covariates`.
         folds: the number of folds.
-        repeats: how often the folds are drawn.
-        seed: of the folds.
-        horizon: of the risk, in days.
+        repeats: the number of times that new folds are drawn.
+        seed: the seed of the folds.
+        horizon: the period that the risk covers, in days.
 
     Returns:
-        The concordance indices (model, baseline), a row a fold: Harrell, Lee and Mark
-        (1996), "Multivariable prognostic models", Statistics in Medicine 15; and each
-        patient's risk, the mean of those by the models that had not seen the patient.
+        The concordance indices (columns model and baseline, one row per fold), and each
+        patient's mean risk from the models that were fitted without the patient. For the
+        concordance index, see Harrell, Lee and Mark (1996), "Multivariable prognostic
+        models", Statistics in Medicine 15.
     """
     generator = np.random.default_rng(seed)
     rows, risks = [], pd.Series(0.0, index=table.index)
@@ -111,12 +115,18 @@ def cross_validate(
 def calibration(
     table: pd.DataFrame, risks: "pd.Series[float]", horizon: int
 ) -> pd.DataFrame:
-    """Return predicted and observed risk at the horizon, by thirds of predicted risk.
+    """Compare predicted and observed risk in thirds of the patients.
+
+    Args:
+        table: time and event of n patients, see `covariates`.
+        risks: n predicted risks, 0 to 1.
+        horizon: the period that the risk covers, in days.
 
     Returns:
-        group (from 1, the lowest risk), patients, predicted (mean) and observed, one
-        minus the estimate of survival by Kaplan and Meier (1958), "Nonparametric
-        estimation from incomplete observations", JASA 53.
+        One row per third: group (1 has the lowest predicted risks), patients (their
+        number), predicted (mean risk) and observed, which is one minus the survival
+        estimate of Kaplan and Meier (1958), "Nonparametric estimation from incomplete
+        observations", JASA 53.
     """
     group = ((risks.rank(method="first") - 1) * 3 // len(risks)).astype(int) + 1
     rows = []
@@ -130,17 +140,20 @@ def calibration(
 
 @config.main()
 def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
-    """Run the task; see the module's text."""
-    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    args, horizon = told.args, told.args.horizon_days
-    patients, source = read_patients(told.input), ports.find_port(told.input).address
+    """Run the task and return the metrics."""
+    settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    args, horizon = settings.args, settings.args.horizon_days
+    patients, source = (
+        read_patients(settings.input),
+        ports.find_port(settings.input).address,
+    )
     check_horizon(patients, horizon, source)
     events = int(patients[EVENT].sum())
     if min(events, len(patients) - events) < 2 * args.folds:
         raise InputError(
-            f"{events} events among {len(patients)} patients are too few, or too "
-            f"many, for {args.folds} folds",
-            "give more patients or fewer folds",
+            f"{events} of {len(patients)} patients have an event, which is too few or "
+            f"too many for {args.folds} folds",
+            "add patients or use fewer folds",
             source,
         )
     table = covariates(patients)
@@ -152,10 +165,10 @@ def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
         }
     )
     connector = data_connectors.DataFrame()
-    connector.write(metrics, told.output, 1)
-    connector.write(calibration(table, risks, horizon), told.output, 2)
+    connector.write(metrics, settings.output, 1)
+    connector.write(calibration(table, risks, horizon), settings.output, 2)
     logger.info(
-        "%d patients, %d events, %d times %d folds: concordance %.4f, nodes only %.4f",
+        "%d patients, %d events, %d times %d folds: concordance %.4f, baseline %.4f",
         *(len(patients), events, args.repeats, args.folds, *indices.mean()),
     )
     return metrics.set_index("metric").to_dict("index")

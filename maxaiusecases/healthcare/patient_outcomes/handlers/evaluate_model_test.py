@@ -29,7 +29,7 @@ ARGS = {"folds": 5, "repeats": 1, "seed": 7, "horizon_days": 1826}
 
 @pytest.fixture(scope="module")
 def patients() -> pd.DataFrame:
-    """All patients of the study."""
+    """Return all patients of the study."""
     frame = load_gbsg2()
     frame.insert(0, "patient_id", range(1, len(frame) + 1))
     return frame
@@ -44,7 +44,7 @@ def config(folder: Path, **args: Any) -> dict[str, Any]:
     )
 
 
-def test_model_beats_nodes_only_on_patients_it_has_not_seen(
+def test_model_beats_baseline_in_cross_validation(
     patients: pd.DataFrame,
 ) -> None:
     table = covariates(patients)
@@ -59,7 +59,7 @@ def test_model_beats_nodes_only_on_patients_it_has_not_seen(
     assert (groups["predicted"] - groups["observed"]).abs().max() < 0.1
 
 
-def test_each_fold_has_as_many_events() -> None:
+def test_each_fold_has_the_same_number_of_events() -> None:
     events = np.repeat([0.0, 1.0], [30, 20])
     numbers = stratified_folds(events, 5, np.random.default_rng(1))
     for fold in range(5):
@@ -68,9 +68,7 @@ def test_each_fold_has_as_many_events() -> None:
     assert (numbers != other).any()
 
 
-def test_command_writes_the_same_files_again(
-    patients: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_two_runs_write_the_same_files(patients: pd.DataFrame, tmp_path: Path) -> None:
     patients.to_parquet(tmp_path / "patients.parquet")
     written = []
     for _ in range(2):
@@ -88,7 +86,7 @@ def test_command_writes_the_same_files_again(
     assert result["concordance"]["model"] > result["concordance"]["baseline"]
 
 
-def test_missing_file_ends_in_one_line(tmp_path: Path) -> None:
+def test_missing_file_is_reported_in_one_line(tmp_path: Path) -> None:
     result = run_handler(evaluate_model, config(tmp_path), TASK, tmp_path)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
@@ -103,20 +101,24 @@ def test_missing_file_ends_in_one_line(tmp_path: Path) -> None:
         (lambda t: t.assign(tgrade=2), {}, "column 'tgrade' is of type int64"),
         (lambda t: t.assign(tgrade="IV"), {}, "holds 'IV'; valid: I, II, III"),
         (lambda t: t.assign(cens=2), {}, "column 'cens' holds 2; valid: 0, 1"),
-        (lambda t: t.assign(time=0), {}, "column 'time' holds values below 1"),
-        (lambda t: t.assign(pnodes=0), {}, "column 'pnodes' holds values below 1"),
-        (lambda t: t.assign(progrec=-1), {}, "column 'progrec' holds values below 0"),
-        (lambda t: t.assign(cens=0), {}, "0 events among 686 patients"),
+        (lambda t: t.assign(time=0), {}, "column 'time' has values below 1"),
+        (lambda t: t.assign(pnodes=0), {}, "column 'pnodes' has values below 1"),
+        (lambda t: t.assign(progrec=-1), {}, "column 'progrec' has values below 0"),
+        (lambda t: t.assign(cens=0), {}, "0 of 686 patients have an event"),
         (lambda t: t, {"folds": 1}, "args.folds is 1; it should be greater than or"),
-        (lambda t: t, {"folds": 200}, "for 200 folds; give more patients or fewer"),
-        (lambda t: t, {"horizon_days": 9999}, "the longest observation is 2659 days"),
+        (lambda t: t, {"folds": 200}, "for 200 folds; add patients or use fewer"),
+        (
+            lambda t: t,
+            {"horizon_days": 9999},
+            "but the longest observation is 2659 days",
+        ),
         (lambda t: t, {"repeats": 0}, "args.repeats is 0; it should be greater than"),
         (lambda t: t, {"seed": 2**32}, "should be less than or equal to 4294967295"),
         (lambda t: t, {"fold": 5}, "unknown key 'fold'; did you mean folds?"),
         (lambda t: t, {"horizon_days": "5y"}, "function.args.horizon_days is '5y'"),
     ],
 )
-def test_bad_input_ends_in_one_line(
+def test_bad_input_is_reported_in_one_line(
     change: Any,
     args: dict[str, Any],
     expected: str,

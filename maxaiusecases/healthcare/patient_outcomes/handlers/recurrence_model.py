@@ -1,7 +1,7 @@
-"""The model that evaluate_model tests and score_patients applies.
+"""The recurrence model, which evaluate_model tests and score_patients applies.
 
-The patients are those of a trial on node-positive breast cancer. The event is the end
-of recurrence-free survival: the cancer comes back, or the patient dies.
+The patients took part in a trial on node-positive breast cancer. The event ends the
+recurrence-free survival: the cancer recurs, or the patient dies.
 """
 
 import numpy as np
@@ -30,11 +30,17 @@ NODES = ["log_nodes"]
 
 
 def read_patients(ports: list[Port]) -> pd.DataFrame:
-    """Return the patients of port 1, with `COLUMNS`.
+    """Read and check the patients of input port 1.
+
+    Args:
+        ports: the input ports of the task.
+
+    Returns:
+        One row per patient, with `COLUMNS`.
 
     Raises:
-        InputError: the table is missing or wrong, a category is unknown, or a number
-            is out of its range.
+        InputError: the table or a column is missing or has the wrong type, a category is
+            unknown, or a number is out of its range.
     """
     patients: pd.DataFrame = read_table(ports, COLUMNS)
     source = find_port(ports).address
@@ -48,17 +54,24 @@ def read_patients(ports: list[Port]) -> pd.DataFrame:
         check_values(patients, column, valid, source)
     for column, least in ((TIME, 1), ("pnodes", 1), ("progrec", 0)):
         if patients[column].min() < least:
-            problem = f"column {column!r} holds values below {least}"
-            raise InputError(problem, "mend or drop those rows", source)
+            problem = f"column {column!r} has values below {least}"
+            raise InputError(problem, "fix or delete those rows", source)
     return patients
 
 
 def covariates(patients: pd.DataFrame) -> pd.DataFrame:
-    """Return the model's covariates, and time (days) and event (0 or 1).
+    """Return the covariates of the model, the time (days) and the event (0 or 1).
 
-    Nodes and receptors act by their logarithms, age as a parabola: risk grows at both
-    ends. Sauerbrei and Royston (1999), "Building multivariable prognostic and
-    diagnostic models", Journal of the Royal Statistical Society A 162, on this data.
+    The model uses the logarithms of nodes and receptors, and the square of the age, because
+    the risk is higher for young and for old patients. See Sauerbrei and Royston (1999),
+    "Building multivariable prognostic and diagnostic models", Journal of the Royal
+    Statistical Society A 162, who analysed the same data.
+
+    Args:
+        patients: see `read_patients`.
+
+    Returns:
+        One row per patient, all columns of type float.
     """
     decades = patients["age"] / 10
     return pd.DataFrame(
@@ -78,22 +91,32 @@ def covariates(patients: pd.DataFrame) -> pd.DataFrame:
 
 
 def fit(table: pd.DataFrame) -> CoxPHFitter:
-    """Fit a Cox model on covariates; a light penalty keeps small samples stable."""
+    """Fit a Cox model. A small penalty makes it stable on small samples.
+
+    Args:
+        table: time, event and any covariates, see `covariates`.
+    """
     return CoxPHFitter(penalizer=0.01).fit(table, TIME, EVENT)
 
 
 def risk(model: CoxPHFitter, table: pd.DataFrame, horizon: int) -> "pd.Series[float]":
-    """Return each patient's probability of the event within `horizon` days."""
+    """Return each patient's probability of the event within `horizon` days, 0 to 1."""
     survival = model.predict_survival_function(table, times=[horizon]).iloc[0]
     return pd.Series(1 - survival, index=table.index, dtype=float)
 
 
 def check_horizon(patients: pd.DataFrame, horizon: int, source: object) -> None:
-    """Raise an InputError when nobody was observed for as long as the horizon."""
+    """Raise an InputError if the horizon exceeds the longest observation.
+
+    Args:
+        patients: see `read_patients`.
+        horizon: the horizon in days.
+        source: the file that the error names.
+    """
     longest = patients[TIME].max()
     if horizon > longest:
         raise InputError(
-            f"the longest observation is {longest} days, horizon_days is {horizon}",
-            "give a shorter horizon",
+            f"horizon_days is {horizon}, but the longest observation is {longest} days",
+            "use a shorter horizon",
             source,
         )

@@ -1,10 +1,11 @@
-"""Each patient's risk of a recurrence within the horizon, by the model of all patients.
+"""Predict each patient's risk of recurrence or death within the horizon.
 
-Reads (port 1) the same patients as evaluate_model. Writes (port 1) one row a patient:
-patient_id, risk (0 to 1) and group (low, middle or high: thirds by risk).
+Input port 1: one row per patient, see evaluate_model.
+Output port 1: one row per patient: patient_id, risk (0 to 1) and group (low, middle or
+high, each with a third of the patients).
 
-The model has seen the patients that it scores, so how good it is for others is what
-evaluate_model says.
+The model is fitted on the patients that it scores. For its accuracy on other patients, see
+evaluate_model.
 """
 
 from typing import Any
@@ -31,17 +32,22 @@ logger = get_logger(__name__)
 
 
 class Arguments(task.Arguments):
-    """What the task is told.
+    """The arguments of the task.
 
     Attributes:
-        horizon_days: the horizon of the risk.
+        horizon_days: the period that the risk covers, in days.
     """
 
     horizon_days: task.Count
 
 
 def score(patients: pd.DataFrame, horizon: int) -> pd.DataFrame:
-    """Return patient_id, risk within `horizon` days and group, in the same order."""
+    """Return patient_id, risk within `horizon` days and group, in the same order.
+
+    Args:
+        patients: see `read_patients`.
+        horizon: the period that the risk covers, in days.
+    """
     table = covariates(patients)
     risks = risk(fit(table), table, horizon)
     third = ((risks.rank(method="first") - 1) * 3 // len(risks)).astype(int)
@@ -56,15 +62,19 @@ def score(patients: pd.DataFrame, horizon: int) -> pd.DataFrame:
 
 @config.main()
 def execute(**kwargs: Any) -> None:
-    """Run the task; see the module's text."""
-    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    horizon = told.args.horizon_days
-    patients, source = read_patients(told.input), ports.find_port(told.input).address
+    """Run the task."""
+    settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    horizon = settings.args.horizon_days
+    patients, source = (
+        read_patients(settings.input),
+        ports.find_port(settings.input).address,
+    )
     check_horizon(patients, horizon, source)
     if patients[EVENT].sum() < len(GROUPS):
-        raise InputError("hardly any event", "give more patients", source)
+        problem = f"fewer than {len(GROUPS)} patients have an event"
+        raise InputError(problem, "add patients with an event", source)
     scores = score(patients, horizon)
-    data_connectors.DataFrame().write(scores, told.output)
+    data_connectors.DataFrame().write(scores, settings.output)
     means = scores.groupby("group")["risk"].mean()
     logger.info(
         "%d patients, mean risk within %d days: %s",

@@ -20,7 +20,7 @@ TASK = "score_patients"
 
 @pytest.fixture(scope="module")
 def patients() -> pd.DataFrame:
-    """All patients of the study."""
+    """Return all patients of the study."""
     frame = load_gbsg2()
     frame.insert(0, "patient_id", range(1, len(frame) + 1))
     return frame
@@ -35,7 +35,7 @@ def config(folder: Path, **args: Any) -> dict[str, Any]:
     )
 
 
-def test_risk_ranks_the_patients(patients: pd.DataFrame) -> None:
+def test_groups_follow_the_risks(patients: pd.DataFrame) -> None:
     scores = score(patients, 1826)
     assert scores["patient_id"].tolist() == patients["patient_id"].tolist()
     assert scores["risk"].between(0, 1).all()
@@ -48,20 +48,18 @@ def test_risk_ranks_the_patients(patients: pd.DataFrame) -> None:
     assert events["low"] < events["middle"] < events["high"]
 
 
-def test_risk_grows_with_the_horizon(patients: pd.DataFrame) -> None:
+def test_a_longer_horizon_increases_the_risk(patients: pd.DataFrame) -> None:
     assert (score(patients, 365)["risk"] < score(patients, 1826)["risk"]).all()
 
 
-def test_a_further_node_raises_the_risk(patients: pd.DataFrame) -> None:
+def test_more_nodes_increase_the_risk(patients: pd.DataFrame) -> None:
     first = patients.iloc[[0]].assign(patient_id=687)
     more = pd.concat([patients, first.assign(pnodes=9), first], ignore_index=True)
     risks = score(more, 1826)["risk"]
     assert risks.iloc[-2] > risks.iloc[-1]
 
 
-def test_command_writes_the_same_scores_again(
-    patients: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_command_writes_the_scores(patients: pd.DataFrame, tmp_path: Path) -> None:
     patients.to_parquet(tmp_path / "patients.parquet")
     result = run_handler(score_patients, config(tmp_path), TASK, tmp_path)
     assert result.returncode == 0, result.stderr
@@ -70,7 +68,7 @@ def test_command_writes_the_same_scores_again(
     pd.testing.assert_frame_equal(written, score(patients, 1826), check_dtype=False)
 
 
-def test_unknown_task_ends_in_one_line(tmp_path: Path) -> None:
+def test_unknown_task_is_reported_in_one_line(tmp_path: Path) -> None:
     result = run_handler(score_patients, config(tmp_path), "scores", tmp_path)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
@@ -80,14 +78,18 @@ def test_unknown_task_ends_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "args", "expected"),
     [
-        (lambda t: t.assign(cens=0), {}, "hardly any event"),
+        (lambda t: t.assign(cens=0), {}, "fewer than 3 patients have an event"),
         (lambda t: t.drop(columns="patient_id"), {}, "no column 'patient_id'"),
         (lambda t: t, {"horizon_days": 0}, "it should be greater than or equal to 1"),
         (lambda t: t, {"horizon": 1}, "unknown key 'horizon'; did you mean hori"),
-        (lambda t: t, {"horizon_days": 9999}, "the longest observation is 2659 days"),
+        (
+            lambda t: t,
+            {"horizon_days": 9999},
+            "but the longest observation is 2659 days",
+        ),
     ],
 )
-def test_bad_input_ends_in_one_line(
+def test_bad_input_is_reported_in_one_line(
     change: Any,
     args: dict[str, Any],
     expected: str,

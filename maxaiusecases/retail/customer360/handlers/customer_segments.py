@@ -1,8 +1,12 @@
-"""Segments of households that buy alike, by k-means in Spark ML.
+"""Group households with similar purchases into segments, by k-means in Spark ML.
 
-Reads (port 1) the features of task rfm_features. Writes (port 1) each household with
-its segment, (port 2) a profile of each segment, and (port 3) the silhouette beside the
-baseline's: groups of equal size by monetary value alone. Segment 1 spends most.
+Input port 1: one row per household, see rfm_features.
+Output port 1: one row per household: the input columns and segment (from 1; segment 1 has
+the highest median of monetary).
+Output port 2: one row per segment: its size, medians, sales (dollars) and a description.
+Output port 3: the silhouette of the segments and of the baseline.
+
+The baseline forms groups of equal size by monetary value alone.
 """
 
 from itertools import chain
@@ -29,13 +33,13 @@ logger = get_logger(__name__)
 
 
 class Arguments(task.Arguments):
-    """What the task is told.
+    """The arguments of the task.
 
     Attributes:
-        segments: how many.
-        seed: of the first centres.
-        starts: k-means begins that often, with seed, seed + 1 and so on, and the
-            tightest result counts.
+        segments: the number of segments.
+        seed: the seed of the first run of k-means, which draws the initial centres.
+        starts: the number of runs, with the seeds seed, seed + 1 and so on. The run with
+            the lowest cost is used.
     """
 
     segments: Annotated[int, Field(ge=2)]
@@ -46,27 +50,27 @@ class Arguments(task.Arguments):
 def with_segments(
     features: DataFrame, segments: int, seed: int, starts: int
 ) -> DataFrame:
-    """Return the households with their segment.
+    """Assign each household to a segment.
 
-    k-means on the standardized logarithms log(1 + x) of the three features, which are
-    skewed: a few households buy a great deal.
+    k-means clusters the standardized logarithms log(1 + x) of the three features. The
+    logarithm is needed because the features are skewed: a few households buy very much.
 
     Args:
-        features: household_id and `FEATURES`, none of them negative.
+        features: household_id and `FEATURES`, which are not negative.
         segments: the number of segments.
-        seed: of k-means' first centres.
-        starts: the number of seeds to try, for k-means ends in a local optimum; the
-            result with the least squared distance to the centres counts.
+        seed: the seed of the first run of k-means.
+        starts: the number of runs with successive seeds. A run may end in a local
+            optimum, so the run with the lowest sum of squared distances is used.
 
     Returns:
-        `COLUMNS`, `scaled` (the vector that was clustered), `segment` (from 1 on, by
-        falling median of monetary) and `baseline` (as many groups of equal size by
-        monetary alone, from 0 on), in one partition ordered by household_id.
+        `COLUMNS`, `scaled` (the clustered vector), `segment` (from 1, by decreasing
+        median of monetary) and `baseline` (from 0, the same number of groups, of equal
+        size, by monetary alone), ordered by household_id.
     """
     logs = [F.log1p(name).alias(f"log_{name}") for name in FEATURES]
-    # One ordered partition, because k-means draws its first centres by partition and
-    # sums in the order of the rows: so the same input gives the same segments. A row a
-    # household is small.
+    # k-means draws its initial centres by partition and sums in the order of the rows, so
+    # only one ordered partition gives the same segments every time. One row per household
+    # is small enough for one partition.
     rows = features.coalesce(1).sortWithinPartitions("household_id")
     logs_of = VectorAssembler(
         inputCols=[f"log_{name}" for name in FEATURES], outputCol="logs"
@@ -92,18 +96,29 @@ def with_segments(
 
 
 def silhouette(segmented: DataFrame, column: str) -> float:
-    """Return the mean silhouette (squared Euclidean distance) of a grouping.
+    """Return the mean silhouette of a grouping, with squared Euclidean distances.
 
-    From -1 to 1; higher means tighter groups, further apart. Rousseeuw (1987),
+    A higher silhouette means more compact and more distant groups. See Rousseeuw (1987),
     "Silhouettes: a graphical aid to the interpretation and validation of cluster
     analysis", Journal of Computational and Applied Mathematics 20.
+
+    Args:
+        segmented: see `with_segments`.
+        column: the column with the groups: segment or baseline.
+
+    Returns:
+        A value from -1 to 1.
     """
     evaluator = ClusteringEvaluator(featuresCol="scaled", predictionCol=column)
     return float(evaluator.evaluate(segmented))
 
 
 def profile(segmented: DataFrame) -> pd.DataFrame:
-    """Return one row a segment: its size, medians, share of sales, and a sentence."""
+    """Return one row per segment: its size, medians, sales (dollars) and a description.
+
+    Args:
+        segmented: see `with_segments`.
+    """
     summary = segmented.groupBy("segment").agg(
         F.count("*").alias("households"),
         *(F.median(name).alias(f"median_{name}") for name in FEATURES),
@@ -123,11 +138,11 @@ def profile(segmented: DataFrame) -> pd.DataFrame:
 
 @config.main()
 def execute(**kwargs: Any) -> None:
-    """Run the task; see the module's text."""
-    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    args = told.args
-    features = read_table(told.input, COLUMNS, port_type="spark")
-    _check(features, args.segments, ports.find_port(told.input).address)
+    """Run the task."""
+    settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    args = settings.args
+    features = read_table(settings.input, COLUMNS, port_type="spark")
+    _check(features, args.segments, ports.find_port(settings.input).address)
     segmented = with_segments(features, args.segments, args.seed, args.starts).cache()
     profiles = profile(segmented)
     scores = {name: silhouette(segmented, name) for name in ("segment", "baseline")}
@@ -139,11 +154,11 @@ def execute(**kwargs: Any) -> None:
         }
     )
     connector = data_connectors.DataFrame()
-    connector.write(segmented.select(*COLUMNS, "segment"), told.output, 1)
-    connector.write(profiles, told.output, 2)
-    connector.write(metrics, told.output, 3)
+    connector.write(segmented.select(*COLUMNS, "segment"), settings.output, 1)
+    connector.write(profiles, settings.output, 2)
+    connector.write(metrics, settings.output, 3)
     logger.info(
-        "silhouette %.3f, of equal groups by monetary value %.3f (Spark master: %s)",
+        "silhouette: model %.3f, baseline %.3f (Spark master: %s)",
         *(scores["segment"], scores["baseline"]),
         spark_connectors.session().sparkContext.master,
     )
@@ -152,15 +167,15 @@ def execute(**kwargs: Any) -> None:
 
 
 def _check(features: DataFrame, segments: int, source: object) -> None:
-    """Raise an InputError where the features cannot give that many segments."""
+    """Raise an InputError if the features cannot form this number of segments."""
     negative = " OR ".join(f"{name} < 0" for name in FEATURES)
     if not features.where(negative).isEmpty():
-        raise InputError("a feature is negative", "mend those rows", source)
+        raise InputError("a feature is negative", "fix those rows", source)
     distinct = features.select(*FEATURES).distinct().count()
     if distinct < segments:
         raise InputError(
             f"only {distinct} different households for {segments} segments",
-            "ask for fewer segments",
+            "use fewer segments",
             source,
         )
 

@@ -22,7 +22,7 @@ FILES = ("segment_profiles.csv", "segment_metrics.csv")
 
 @pytest.fixture(scope="module")
 def features() -> pd.DataFrame:
-    """Recency, frequency and monetary value of a tenth of the households."""
+    """Return the features of a tenth of the households."""
     frame = get_data("transactions")["transactions"]
     households = frame[frame["household_id"] % 10 == 0].groupby("household_id")
     last = households["transaction_timestamp"].max()
@@ -47,7 +47,7 @@ def config(folder: Path, **args: Any) -> dict[str, Any]:
     )
 
 
-def test_command_beats_equal_groups_each_time_alike(
+def test_two_runs_give_the_same_segments_and_beat_the_baseline(
     features: pd.DataFrame, tmp_path: Path
 ) -> None:
     features.to_parquet(tmp_path / "features.parquet", index=False)
@@ -88,7 +88,7 @@ def test_command_beats_equal_groups_each_time_alike(
         (lambda t: t, {"starts": 0}, "args.starts is 0; it should be greater than"),
     ],
 )
-def test_bad_input_ends_in_one_line(
+def test_bad_input_is_reported_in_one_line(
     change: Any,
     args: dict[str, Any],
     expected: str,
@@ -103,7 +103,7 @@ def test_bad_input_ends_in_one_line(
     assert not (tmp_path / "segments.parquet").exists()
 
 
-def test_missing_file_needs_no_spark_to_be_told(tmp_path: Path) -> None:
+def test_missing_file_is_reported_without_starting_spark(tmp_path: Path) -> None:
     result = run_handler(customer_segments, config(tmp_path), TASK, tmp_path)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1

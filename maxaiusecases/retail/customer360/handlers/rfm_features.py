@@ -1,8 +1,9 @@
-"""Recency, frequency and monetary value of each household, computed by Spark.
+"""Compute the recency, frequency and monetary value of each household with Spark.
 
-Reads (port 1) transactions: household_id, basket_id, sales_value (dollars),
-transaction_timestamp (UTC). Writes (port 1) one row a household: recency_days,
-frequency (baskets), monetary (dollars).
+Input port 1: one row per purchased product: household_id, basket_id, sales_value
+(dollars), transaction_timestamp (UTC).
+Output port 1: one row per household: household_id, recency_days (days since the last
+purchase), frequency (baskets), monetary (dollars).
 """
 
 import datetime
@@ -28,11 +29,11 @@ logger = get_logger(__name__)
 
 
 class Arguments(task.Arguments):
-    """What the task is told.
+    """The arguments of the task.
 
     Attributes:
-        as_of: the day that looks back; purchases from it on do not count.
-        time_zone: that of the shops, in which a day begins and ends.
+        as_of: the day for which to compute; only earlier purchases count.
+        time_zone: the time zone of the shops, in which days begin and end.
     """
 
     as_of: task.Date
@@ -45,16 +46,17 @@ def rfm_features(
     """Return recency, frequency and monetary value of each household.
 
     Args:
-        transactions: one row a purchased product, with `COLUMNS`; times in UTC.
-        as_of: the day that looks back; purchases from it on do not count.
-        time_zone: the time zone in which a day begins and ends.
+        transactions: one row per purchased product, with `COLUMNS`; times in UTC.
+        as_of: the day for which to compute; only earlier purchases count.
+        time_zone: the time zone in which days begin and end.
 
     Returns:
-        household_id, recency_days (from the last purchase to `as_of`, days), frequency
-        (baskets), monetary (dollars); one partition, ordered by household_id.
+        One row per household: household_id, recency_days (days from the last purchase to
+        `as_of`), frequency (baskets), monetary (dollars). The rows are in one partition,
+        ordered by household_id.
     """
     day = F.to_date(F.from_utc_timestamp("transaction_timestamp", time_zone))
-    # A sum of decimals is the same in any order, one of doubles is not.
+    # The sum of decimals does not depend on their order; the sum of doubles does.
     dollars = F.sum(F.col("sales_value").cast("decimal(18,2)")).cast("double")
     return (
         transactions.withColumn("day", day)
@@ -72,19 +74,19 @@ def rfm_features(
 
 @config.main()
 def execute(**kwargs: Any) -> None:
-    """Run the task; see the module's text."""
-    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    as_of = told.args.as_of
-    transactions = read_table(told.input, COLUMNS, port_type="spark")
-    features = rfm_features(transactions, as_of, told.args.time_zone).cache()
+    """Run the task."""
+    settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    as_of = settings.args.as_of
+    transactions = read_table(settings.input, COLUMNS, port_type="spark")
+    features = rfm_features(transactions, as_of, settings.args.time_zone).cache()
     totals = features.agg(
         F.count("*"), F.sum("frequency"), F.round(F.sum("monetary"), 2)
     )
     households, baskets, dollars = totals.first() or (0, 0, 0.0)
     if not households:
-        source = ports.find_port(told.input).address
-        raise InputError(f"no sale before {as_of}", "give a later as_of", source)
-    data_connectors.DataFrame().write(features, told.output)
+        source = ports.find_port(settings.input).address
+        raise InputError(f"no sales before {as_of}", "use a later as_of", source)
+    data_connectors.DataFrame().write(features, settings.output)
     logger.info(
         "%d households, %d baskets, %.2f dollars before %s (Spark master: %s)",
         *(households, baskets, dollars, as_of),

@@ -22,7 +22,7 @@ ARGS = {"as_of": "2018-01-01", "time_zone": "America/New_York"}
 
 @pytest.fixture(scope="module")
 def transactions() -> pd.DataFrame:
-    """The purchases of the households with the numbers 1 to 100."""
+    """Return the purchases of the households 1 to 100."""
     frame = get_data("transactions")["transactions"]
     frame = frame[frame["household_id"] <= 100].reset_index(drop=True)
     return frame.astype({"transaction_timestamp": "datetime64[us]"})
@@ -37,7 +37,7 @@ def config(folder: Path, **args: Any) -> dict[str, Any]:
     )
 
 
-def test_command_agrees_with_pandas_each_time(
+def test_two_runs_write_the_same_features_as_pandas(
     transactions: pd.DataFrame, tmp_path: Path
 ) -> None:
     transactions.to_parquet(tmp_path / "transactions.parquet")
@@ -63,14 +63,14 @@ def test_command_agrees_with_pandas_each_time(
     assert (written[0]["recency_days"] >= 1).all()
 
 
-def test_days_are_local_and_end_before_as_of() -> None:
+def test_days_are_local_and_before_as_of() -> None:
     rows = pd.DataFrame(
         {
             "household_id": [1, 1, 2],
             "basket_id": [10, 10, 20],
             "sales_value": [0.1, 0.2, 5.0],
-            # In New York it is the evening before in the first row, and the 10th in
-            # the others.
+            # In New York, the first time is on the evening of the 9th. The others are on
+            # the 10th.
             "transaction_timestamp": pd.to_datetime(
                 ["2017-03-10 04:00", "2017-03-10 06:00", "2017-03-10 06:00"]
             ),
@@ -86,14 +86,14 @@ def test_days_are_local_and_end_before_as_of() -> None:
     assert found == {9: [], 10: [[1, 1, 1, 0.1]], 11: [[1, 1, 1, 0.3], [2, 1, 1, 5.0]]}
 
 
-def test_broken_part_of_a_folder_ends_the_real_command_in_one_line(
+def test_broken_file_in_a_folder_is_reported_in_one_line(
     transactions: pd.DataFrame, tmp_path: Path
 ) -> None:
     (tmp_path / "transactions.parquet").mkdir()
     parts = [tmp_path / f"transactions.parquet/part-{i}.parquet" for i in range(2)]
     for part in parts:
         transactions[:100].to_parquet(part)
-    # The first part is read to learn the columns; the last one by a worker of Spark.
+    # Spark reads the columns from the first file; a Spark worker reads the last file.
     parts[1].write_bytes(parts[1].read_bytes()[:-20])
     result = run_handler(rfm_features, config(tmp_path), TASK, tmp_path)
     assert result.returncode == 1
@@ -106,13 +106,13 @@ def test_broken_part_of_a_folder_ends_the_real_command_in_one_line(
         (lambda t: t.drop(columns="basket_id"), {}, "no column 'basket_id'"),
         (lambda t: t.assign(sales_value="x"), {}, "'sales_value' is of type string; "),
         (lambda t: t[:0], {}, "transactions.parquet: the table is empty"),
-        (lambda t: t, {"as_of": "2016-12-31"}, "no sale before 2016-12-31"),
-        (lambda t: t, {"as_of": "soon"}, "args.as_of: 'soon' is no date; give one"),
-        (lambda t: t, {"time_zone": "Mars"}, "args.time_zone: 'Mars' is no time zone"),
+        (lambda t: t, {"as_of": "2016-12-31"}, "no sales before 2016-12-31"),
+        (lambda t: t, {"as_of": "soon"}, "args.as_of: 'soon' is"),
+        (lambda t: t, {"time_zone": "Mars"}, "args.time_zone: 'Mars' is"),
         (lambda t: t, {"as_off": "x"}, "unknown key 'as_off'; did you mean as_of?"),
     ],
 )
-def test_bad_input_ends_in_one_line(
+def test_bad_input_is_reported_in_one_line(
     change: Any,
     args: dict[str, Any],
     expected: str,

@@ -1,13 +1,17 @@
-"""Forecast of the weekly units of each department, backtested.
+"""Forecast the units that each department sells per week, and backtest the forecast.
 
-Reads (port 1) the weekly units of task weekly_units. Writes (port 1) the forecast of
-the weeks ahead and (port 2) the backtest, one row a department and one for all.
+Input port 1: one row per department and week, see weekly_units.
+Output port 1: the forecast, one row per department and week: department, week_start,
+units (model) and baseline_units.
+Output port 2: the backtest, one row per department and one row for all departments:
+mean_weekly_units, mae (units per week) and mase of the model and of the baseline.
 
-The model is a local level with one regressor, the share of a week's days that are
-among the first seven of a month, on the logarithm of the units; it is fitted anew at
-each origin of the backtest. The baseline is the seasonal naive forecast: the units of
-one season before. A year of data cannot show a yearly season; sales peak at the turn
-of the month, and a season of four weeks is the whole number of weeks nearest to it.
+The model is a local level model of the logarithm of the units. Its only regressor is the
+share of the week's days that are among the first seven days of a month. The baseline is
+the seasonal naive forecast, which repeats the units of the last season.
+
+One year of data cannot show a yearly season. Sales peak at the start of each month, so the
+season is four weeks, the whole number of weeks nearest to a month.
 """
 
 import warnings
@@ -38,13 +42,13 @@ logger = get_logger(__name__)
 
 
 class Arguments(task.Arguments):
-    """What the task is told.
+    """The arguments of the task.
 
     Attributes:
-        horizon: how many weeks ahead.
-        season: of how many weeks.
-        origins: how many of the last possible starts the backtest uses.
-        minimum_weekly_units: departments that sell fewer in the mean week are left out.
+        horizon: the number of weeks to forecast.
+        season: the length of a season in weeks.
+        origins: the number of forecasts in the backtest, in successive weeks.
+        minimum_weekly_units: the mean units per week that a department must reach.
     """
 
     horizon: task.Count
@@ -54,13 +58,13 @@ class Arguments(task.Arguments):
 
 
 def month_starts(weeks: pd.DatetimeIndex) -> Floats:
-    """Return the share of each week's days that are the first to seventh of a month.
+    """Return the share of each week's days that are among the first seven of a month.
 
     Args:
         weeks: the first days of n weeks.
 
     Returns:
-        n shares from 0 to 1.
+        n shares, 0 to 1.
     """
     days = [weeks + pd.Timedelta(days=i) for i in range(7)]
     early = np.array([day.day <= 7 for day in days], dtype=np.float64)
@@ -68,24 +72,25 @@ def month_starts(weeks: pd.DatetimeIndex) -> Floats:
 
 
 def forecast(units: Floats, regressor: Floats) -> Floats:
-    """Forecast the weeks that follow.
+    """Forecast the units of the next weeks.
+
+    For the local level model, see Harvey (1989), "Forecasting, structural time series
+    models and the Kalman filter", chapter 4.
 
     Args:
-        units: n weekly units, none negative.
-        regressor: n + h values, for these weeks and for h weeks ahead.
+        units: the units of n weeks, not negative.
+        regressor: n + h values, for these weeks and for the h next weeks.
 
     Returns:
-        h forecasts (units), the medians of the predictive distributions. Harvey
-        (1989), "Forecasting, structural time series models and the Kalman filter",
-        chapter 4: the local level model.
+        h forecasts (units), which are the medians of the predictive distributions.
     """
     seen = len(units)
     model = UnobservedComponents(
         np.log1p(units), "local level", exog=regressor[:seen, np.newaxis]
     )
     with warnings.catch_warnings():
-        # Where the level hardly moves, the optimizer wanders along a flat likelihood:
-        # the forecast is the same, and the backtest judges it.
+        # If the level is almost constant, the likelihood is flat and the optimizer does not
+        # converge. The forecast is the same, and the backtest measures its error.
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = model.fit(disp=False)
     ahead = regressor[seen:, np.newaxis]
@@ -94,22 +99,30 @@ def forecast(units: Floats, regressor: Floats) -> Floats:
 
 
 def seasonal_naive(units: Floats, season: int, horizon: int) -> Floats:
-    """Return the last season's units, repeated over `horizon` weeks."""
+    """Repeat the units of the last `season` weeks over the next `horizon` weeks."""
     return np.resize(units[-season:], horizon)
 
 
 def backtest(
     units: Floats, regressor: Floats, season: int, horizon: int, origins: int
 ) -> dict[str, float]:
-    """Return the errors of the model and of the baseline over the last weeks.
+    """Compute the errors of past forecasts by the model and by the baseline.
 
-    At each of `origins` successive weeks both see the weeks before only and forecast
-    `horizon` weeks. MASE divides a mean absolute error by that of the one-season-ahead
-    naive forecast within the weeks seen: Hyndman and Koehler (2006), "Another look at
-    measures of forecast accuracy", International Journal of Forecasting 22.
+    In each of `origins` successive weeks, both forecast `horizon` weeks from the earlier
+    weeks only. The MASE is the mean absolute error, divided by the mean absolute error of
+    the one-season naive forecast in those earlier weeks. See Hyndman and Koehler (2006),
+    "Another look at measures of forecast accuracy", International Journal of
+    Forecasting 22.
+
+    Args:
+        units: the units of n weeks.
+        regressor: n values, see `month_starts`.
+        season: the length of a season in weeks.
+        horizon: the number of weeks in each forecast.
+        origins: the number of forecasts.
 
     Returns:
-        mae and baseline_mae (units a week), mase and baseline_mase.
+        mae and baseline_mae (units per week), mase and baseline_mase (no unit).
     """
     rows = []
     for end in range(len(units) - horizon - origins + 1, len(units) - horizon + 1):
@@ -123,25 +136,30 @@ def backtest(
 
 
 def to_matrix(units: pd.DataFrame, minimum: int, source: object) -> pd.DataFrame:
-    """Return the units with a row a week and a column a department that sells enough.
+    """Return the units with one row per week and one column per department.
+
+    Args:
+        units: one row per department and week, with `COLUMNS`.
+        minimum: the mean units per week that a department must reach to be included.
+        source: the file that errors name.
 
     Raises:
-        InputError: a week is missing or stands there twice, a value is negative, or
-            no department sells enough.
+        InputError: a week is missing or duplicate, a value is negative, or no department
+            reaches the minimum.
     """
     if units.duplicated(["department", "week_start"]).any():
-        raise InputError("a department's week stands there twice", "keep one", source)
+        raise InputError("duplicate week of a department", "keep one row", source)
     table = units.pivot(index="week_start", columns="department", values="units")
     steps = table.index.to_series().diff().iloc[1:]
     if table.isna().to_numpy().any() or (steps != pd.Timedelta(days=7)).any():
-        raise InputError("a department lacks a week", "write 0 units there", source)
+        raise InputError("a department lacks a week", "add it with 0 units", source)
     if (table < 0).to_numpy().any():
-        raise InputError("column 'units' holds negative values", "mend them", source)
+        raise InputError("column 'units' has negative values", "fix them", source)
     table = table.loc[:, table.mean() >= minimum].astype(float)
     if table.empty:
         raise InputError(
-            f"no department sells {minimum} units in the mean week",
-            "lower minimum_weekly_units",
+            f"no department sells {minimum} units per week on average",
+            "decrease minimum_weekly_units",
             source,
         )
     return table
@@ -149,36 +167,40 @@ def to_matrix(units: pd.DataFrame, minimum: int, source: object) -> pd.DataFrame
 
 @config.main()
 def execute(**kwargs: Any) -> None:
-    """Run the task; see the module's text."""
-    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    horizon, season, origins = told.args.horizon, told.args.season, told.args.origins
-    source = ports.find_port(told.input).address
-    units = read_table(told.input, COLUMNS)
-    table = to_matrix(units, told.args.minimum_weekly_units, source)
+    """Run the task."""
+    settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    horizon, season, origins = (
+        settings.args.horizon,
+        settings.args.season,
+        settings.args.origins,
+    )
+    source = ports.find_port(settings.input).address
+    units = read_table(settings.input, COLUMNS)
+    table = to_matrix(units, settings.args.minimum_weekly_units, source)
     needed = 3 * season + horizon + origins - 1
     if len(table) < needed:
         raise InputError(
             f"{len(table)} weeks, but the backtest needs {needed}",
-            "give more weeks, or a smaller season, horizon or origins",
+            "add more weeks, or decrease season, horizon or origins",
             source,
         )
-    # The first origin sees least: where its scale is above 0, all later ones are.
+    # If the first forecast has a MASE, which needs a scale above 0, all later ones have one.
     first = table[: len(table) - horizon - origins + 1]
     for name, scale in first.diff(season).abs().mean().items():
         if scale == 0:
             raise InputError(
-                f"department {name!r} sells the same as {season} weeks before in all "
-                f"of its first {len(first)} weeks, so it has no MASE",
-                "leave it out, or change season or origins",
+                f"department {name!r} has no MASE, because its units repeat every {season} "
+                f"weeks in the first {len(first)} weeks",
+                "remove the department, or change season or origins",
                 source,
             )
     errors = _backtests(table, season, horizon, origins)
     connector = data_connectors.DataFrame()
-    connector.write(_ahead(table, season, horizon), told.output, 1)
-    connector.write(errors, told.output, 2)
+    connector.write(_ahead(table, season, horizon), settings.output, 1)
+    connector.write(errors, settings.output, 2)
     overall = errors.iloc[-1]
     logger.info(
-        "%d departments, %d origins, %d weeks ahead: MASE %.3f, seasonal naive %.3f",
+        "%d departments, %d origins, %d weeks ahead: MASE %.3f, baseline %.3f",
         *(len(errors) - 1, origins, horizon, overall.mase, overall.baseline_mase),
     )
 
@@ -186,7 +208,7 @@ def execute(**kwargs: Any) -> None:
 def _backtests(
     table: pd.DataFrame, season: int, horizon: int, origins: int
 ) -> pd.DataFrame:
-    """Return a row of errors for each department, and their means."""
+    """Return one row of errors per department, and one row with their means."""
     regressor = month_starts(pd.DatetimeIndex(table.index))
     errors = pd.DataFrame(
         {
@@ -200,7 +222,7 @@ def _backtests(
 
 
 def _ahead(table: pd.DataFrame, season: int, horizon: int) -> pd.DataFrame:
-    """Return the forecast and the baseline for the weeks after the last one."""
+    """Return the forecasts of the model and of the baseline for the next weeks."""
     ahead = pd.date_range(table.index[-1], periods=horizon + 1, freq="7D")[1:]
     regressor = month_starts(pd.DatetimeIndex(table.index.append(ahead)))
     forecasts = [

@@ -27,7 +27,7 @@ ARGS = {"horizon": 4, "season": 4, "origins": 5, "minimum_weekly_units": 300}
 
 @pytest.fixture(scope="module")
 def units() -> pd.DataFrame:
-    """The weekly units of a quarter of the households."""
+    """Return the weekly units of a quarter of the households."""
     transactions = get_data("transactions")["transactions"]
     sample = transactions[transactions["household_id"] % 4 == 0]
     sales = sample.merge(get_data("products")["products"], on="product_id")
@@ -44,7 +44,7 @@ def config(folder: Path, **args: Any) -> dict[str, Any]:
     )
 
 
-def test_command_beats_the_seasonal_naive_forecast_each_time_alike(
+def test_two_runs_write_the_same_forecast_and_beat_the_baseline(
     units: pd.DataFrame, tmp_path: Path
 ) -> None:
     units.to_parquet(tmp_path / "weekly.parquet")
@@ -74,7 +74,7 @@ def test_command_beats_the_seasonal_naive_forecast_each_time_alike(
     assert (forecast["units"] > 0).all()
 
 
-def test_month_starts() -> None:
+def test_month_starts_are_shares_of_days() -> None:
     weeks = pd.DatetimeIndex(["2017-05-01", "2017-05-29", "2017-06-12"])
     assert month_starts(weeks).tolist() == pytest.approx([1, 4 / 7, 0])
 
@@ -85,14 +85,14 @@ def test_seasonal_naive_repeats_the_last_season() -> None:
     assert seasonal_naive(units, 4, 2).tolist() == [1, 2]
 
 
-def test_backtest_sees_no_week_that_it_forecasts() -> None:
+def test_backtest_does_not_use_the_weeks_that_it_forecasts() -> None:
     rng = np.random.default_rng(1)
     units, flat = 100 + rng.normal(size=30).cumsum(), np.zeros(30)
     before = backtest(units, flat, season=4, horizon=2, origins=1)
     changed = units.copy()
     changed[-2:] += 1000
     after = backtest(changed, flat, season=4, horizon=2, origins=1)
-    # The truth moved up by 1000, the forecasts did not move at all.
+    # The last two weeks have 1000 more units. The forecasts have not changed.
     naive = np.abs(seasonal_naive(units[:28], 4, 2) - changed[-2:]).mean()
     assert after["baseline_mae"] == pytest.approx(naive)
     assert 1000 - before["mae"] <= after["mae"] <= 1000 + before["mae"]
@@ -104,11 +104,11 @@ def test_backtest_sees_no_week_that_it_forecasts() -> None:
         (lambda t: t.drop(columns="units"), {}, "no column 'units'"),
         (lambda t: t[:0], {}, "the table is empty"),
         (lambda t: t.assign(week_start="2017"), {}, "'week_start' is of type object"),
-        (lambda t: t.assign(units=-1), {}, "column 'units' holds negative values"),
-        (lambda t: pd.concat([t, t[:1]]), {}, "week stands there twice"),
+        (lambda t: t.assign(units=-1), {}, "column 'units' has negative values"),
+        (lambda t: pd.concat([t, t[:1]]), {}, "duplicate week of a department"),
         (lambda t: t.drop(3), {}, "a department lacks a week"),
         (lambda t: t[t["week_start"] < "2017-02-20"], {}, "7 weeks, but the backtest"),
-        (lambda t: t.assign(units=500), {}, "sells the same as 4 weeks before"),
+        (lambda t: t.assign(units=500), {}, "its units repeat every 4 weeks"),
         (
             lambda t: t.assign(
                 units=t["units"].mask(
@@ -117,7 +117,7 @@ def test_backtest_sees_no_week_that_it_forecasts() -> None:
                 )
             ),
             {},
-            "department 'PRODUCE' sells the same as 4 weeks before",
+            "department 'PRODUCE' has no MASE",
         ),
         (lambda t: t, {"minimum_weekly_units": 10**6}, "no department sells 1000000"),
         (lambda t: t, {"season": 0}, "args.season is 0; it should be greater than"),
@@ -130,7 +130,7 @@ def test_backtest_sees_no_week_that_it_forecasts() -> None:
         (lambda t: t, {"horizon": 2.5}, "args.horizon is 2.5; it should be a valid"),
     ],
 )
-def test_bad_input_ends_in_one_line(
+def test_bad_input_is_reported_in_one_line(
     change: Any,
     args: dict[str, Any],
     expected: str,

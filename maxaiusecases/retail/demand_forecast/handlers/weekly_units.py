@@ -1,12 +1,13 @@
-"""Units sold by week and department.
+"""Count the units that each department sells per week.
 
-Reads (port 1) transactions: product_id, quantity, transaction_timestamp (UTC), and
-(port 2) products: product_id, department, product_type. Writes (port 1) one row a
-department and week: week_start (a Monday), units.
+Input port 1: one row per purchased product: product_id, quantity (units),
+transaction_timestamp (UTC).
+Input port 2: one row per product: product_id, department, product_type.
+Output port 1: one row per department and week: department, week_start (a Monday), units.
 
-Products that are sold by volume, such as petrol, count thousandths of a gallon in
-`quantity`, eighty times all units together: they are left out. So are the first
-and last weeks without sales on each of their seven days.
+Products sold by volume, such as petrol, are not counted: their `quantity` is in thousandths
+of a gallon, not in units. Incomplete weeks at the start and at the end are not counted,
+either. A week is complete if there are sales on each of its seven days.
 """
 
 from typing import Any
@@ -34,11 +35,11 @@ logger = get_logger(__name__)
 
 
 class Arguments(task.Arguments):
-    """What the task is told.
+    """The arguments of the task.
 
     Attributes:
-        time_zone: that of the shops, in which a day begins and ends.
-        volume_product_types: the values of product_type to leave out.
+        time_zone: the time zone of the shops, in which days begin and end.
+        volume_product_types: the values of product_type that are sold by volume.
     """
 
     time_zone: task.TimeZone
@@ -46,10 +47,10 @@ class Arguments(task.Arguments):
 
 
 def whole_weeks(days: "pd.Series[pd.Timestamp]") -> pd.DatetimeIndex:
-    """Return the Mondays of the weeks, without the incomplete ones at both ends.
+    """Return the Mondays of all weeks from the first to the last complete week.
 
     Args:
-        days: the days with sales, in any order, repeated or not.
+        days: the days with sales, in any order, with or without duplicates.
     """
     different = pd.Series(days.unique())
     counts = different.groupby(_monday(different)).size()
@@ -65,12 +66,13 @@ def weekly_units(
     """Return the units by department and week, and the weeks.
 
     Args:
-        sales: department, quantity and transaction_timestamp (UTC), a row a purchase.
-        time_zone: the time zone in which a day begins and ends.
+        sales: one row per purchased product: department, quantity (units) and
+            transaction_timestamp (UTC).
+        time_zone: the time zone in which days begin and end.
 
     Returns:
-        department, week_start and units, ordered by both; a week without a sale of a
-        department has 0 units.
+        department, week_start and units, ordered by department and week, and the Mondays
+        of the weeks. A department without sales in a week has 0 units.
     """
     local = (
         sales["transaction_timestamp"].dt.tz_localize("UTC").dt.tz_convert(time_zone)
@@ -90,22 +92,22 @@ def weekly_units(
 
 @config.main()
 def execute(**kwargs: Any) -> None:
-    """Run the task; see the module's text."""
-    told = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    transactions = read_table(told.input, TRANSACTIONS, 1)
-    products = read_table(told.input, PRODUCTS, 2, may_be_missing=["product_type"])
+    """Run the task."""
+    settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
+    transactions = read_table(settings.input, TRANSACTIONS, 1)
+    products = read_table(settings.input, PRODUCTS, 2, may_be_missing=["product_type"])
     if not products["product_id"].is_unique:
-        source = ports.find_port(told.input, 2).address
-        raise InputError("a product_id stands there twice", "keep one row", source)
+        source = ports.find_port(settings.input, 2).address
+        raise InputError("duplicate product_id", "keep one row for each", source)
     sales = transactions.merge(products, on="product_id")
-    counted = sales[~sales["product_type"].isin(told.args.volume_product_types)]
-    units, weeks = weekly_units(counted, told.args.time_zone)
+    counted = sales[~sales["product_type"].isin(settings.args.volume_product_types)]
+    units, weeks = weekly_units(counted, settings.args.time_zone)
     if units.empty:
-        source = ports.find_port(told.input, 1).address
-        raise InputError("no complete week of sales", "give more days", source)
-    data_connectors.DataFrame().write(units, told.output)
+        source = ports.find_port(settings.input, 1).address
+        raise InputError("no complete week of sales", "add more days", source)
+    data_connectors.DataFrame().write(units, settings.output)
     logger.info(
-        "left out: %d rows without a known product, %d rows sold by volume",
+        "not counted: %d rows with an unknown product, %d rows sold by volume",
         *(len(transactions) - len(sales), len(sales) - len(counted)),
     )
     logger.info(
