@@ -12,7 +12,7 @@ import stat
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import black
@@ -61,6 +61,8 @@ WHEELS = {
     "pydantic": "2.11",
     "pyspark": "4.3",
 }
+
+Check = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -120,17 +122,23 @@ def added(before: dict[str, str], root: Path) -> set[str]:
     return {path for path in after.keys() - before if after[path] != "folder"}
 
 
-def check_refused(
-    root: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], *parts: str
-) -> None:
-    """Assert that the command fails with one or two lines, and writes nothing."""
-    before = files(root)
-    assert new.main(arguments) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: ") and error.count("\n") <= 2
-    for part in parts:
-        assert part in error
-    assert files(root) == before
+@pytest.fixture
+def check_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> Check:
+    """Return a function that runs the command, which must fail and write nothing.
+
+    Its arguments are those of the command, and parts of the expected error.
+    """
+
+    def check(arguments: list[str], *parts: str) -> None:
+        before = files(root)
+        assert new.main(arguments) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("error: ") and error.count("\n") <= 2
+        for part in parts:
+            assert part in error
+        assert files(root) == before
+
+    return check
 
 
 def test_a_new_domain_is_written_and_listed(
@@ -276,30 +284,27 @@ def test_an_invalid_name_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["domain", "usecase", "objective", "handler"])
-def test_every_new_name_is_checked(
-    root: Path, capsys: pytest.CaptureFixture[str], kind: str
-) -> None:
+def test_every_new_name_is_checked(check_refused: Check, kind: str) -> None:
     arguments = {
         "domain": ["domain", "a-b"],
         "usecase": ["usecase", "shipping", "a-b", *USECASE[3:]],
         "objective": [*USECASE, "--objective=a-b", "--handler=a"],
         "handler": [*USECASE, "--handler=a-b"],
     }[kind]
-    check_refused(root, capsys, arguments, f"'a-b' is not a valid {kind} name: ")
+    check_refused(arguments, f"'a-b' is not a valid {kind} name: ")
 
 
 @pytest.mark.parametrize("name", ["score_test", "test_score", "tests", "conftest"])
 def test_a_handler_with_the_name_of_a_test_is_refused(
-    root: Path, capsys: pytest.CaptureFixture[str], name: str
+    check_refused: Check, name: str
 ) -> None:
     expected = f"Pants treats {name}.py as a test; rename it"
-    check_refused(root, capsys, [*USECASE, "--handler", name], expected)
+    check_refused([*USECASE, "--handler", name], expected)
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["domain", "shipping"], "maxaiconfigs/shipping: already exists"),
         (["domain", "black"], "[python.resolves] already has 'black'"),
         (["domain", "spark"], "maxai/spark is the name of a base image"),
         ([*USECASE, "--handler", "a", "--handler", "a"], "--handler a is given twice"),
@@ -317,36 +322,34 @@ def test_a_handler_with_the_name_of_a_test_is_refused(
     ],
 )
 def test_an_impossible_request_is_refused(
-    root: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+    check_refused: Check, arguments: list[str], expected: str
 ) -> None:
-    check_refused(root, capsys, arguments, expected)
+    check_refused(arguments, expected)
 
 
 @pytest.mark.parametrize("tree", TREES)
 @pytest.mark.parametrize("arguments", [["domain", "logistics"], USECASE], ids=len)
 def test_an_existing_path_in_any_tree_is_refused(
-    root: Path, capsys: pytest.CaptureFixture[str], tree: str, arguments: list[str]
+    check_refused: Check, root: Path, tree: str, arguments: list[str]
 ) -> None:
     folder = Path(tree, *arguments[1:3])
     # Even a dangling link is not overwritten.
     (root / folder).symlink_to("nowhere")
-    check_refused(root, capsys, arguments, f"{folder}: already exists")
+    check_refused(arguments, f"{folder}: already exists")
 
 
-def test_an_incomplete_domain_is_refused(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_incomplete_domain_is_refused(check_refused: Check, root: Path) -> None:
     usecase = ["usecase", "logistics", *USECASE[2:]]
     macros, folder = root / MACROS, root / "maxaiusecases/logistics"
     macros.write_text(LISTS.replace('"farming", ', '"farming", "logistics", '))
     expected = "'logistics' is already listed; remove it there"
-    check_refused(root, capsys, ["domain", "logistics"], expected)
-    check_refused(root, capsys, usecase, "maxaiusecases/logistics/BUILD: not found")
+    check_refused(["domain", "logistics"], expected)
+    check_refused(usecase, "maxaiusecases/logistics/BUILD: not found")
     folder.mkdir()
     (folder / "BUILD").touch()
-    check_refused(root, capsys, usecase, "[python.resolves] has no 'logistics'; add ")
+    check_refused(usecase, "[python.resolves] has no 'logistics'; add ")
     macros.write_text(LISTS)
-    check_refused(root, capsys, usecase, "DOMAINS does not list 'logistics', but ")
+    check_refused(usecase, "DOMAINS does not list 'logistics', but ")
 
 
 @pytest.mark.parametrize(
@@ -358,41 +361,35 @@ def test_an_incomplete_domain_is_refused(
     ],
 )
 def test_unreadable_macros_are_refused(
-    root: Path, capsys: pytest.CaptureFixture[str], macros: str, expected: str
+    check_refused: Check, root: Path, macros: str, expected: str
 ) -> None:
     (root / MACROS).write_text(macros)
-    check_refused(root, capsys, USECASE, f"error: {MACROS}: {expected}")
+    check_refused(USECASE, f"error: {MACROS}: {expected}")
 
 
 @pytest.mark.parametrize("text", ["{{missing}}", "{% if %}"])
 def test_an_error_in_a_template_is_refused(
-    root: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    text: str,
+    check_refused: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     templates = tmp_path / "templates"
     shutil.copytree(stage._TEMPLATES, templates)
     (templates / "usecase/broken.jinja").write_text(text)
     monkeypatch.setattr(stage, "_TEMPLATES", templates)
-    check_refused(root, capsys, USECASE, "error: templates/usecase: ")
+    check_refused(USECASE, "error: templates/usecase: ")
 
 
 def test_the_folder_of_a_killed_run_is_refused(
-    root: Path, capsys: pytest.CaptureFixture[str]
+    check_refused: Check, root: Path
 ) -> None:
     (root / ".new-abc").mkdir()
-    check_refused(
-        root, capsys, USECASE, ".new-abc: another run is active or was killed"
-    )
+    check_refused(USECASE, ".new-abc: another run is active or was killed")
 
 
 def test_another_working_directory_than_the_root_is_refused(
-    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    check_refused: Check, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(root / "maxaidags")
-    check_refused(root, capsys, USECASE, "pants.toml: not found; run this in the root")
+    check_refused(USECASE, "pants.toml: not found; run this in the root")
 
 
 @pytest.mark.parametrize(
@@ -468,20 +465,20 @@ def test_a_file_that_the_user_edits_meanwhile_is_not_overwritten(
 
 
 def test_a_comment_in_the_list_of_domains_is_not_lost(
-    root: Path, capsys: pytest.CaptureFixture[str]
+    check_refused: Check, root: Path
 ) -> None:
     macros = LISTS.replace('"farming", ', '"farming",  # Why.\n    ')
     (root / MACROS).write_text(macros)
     expected = "the edit would lose the comment inside DOMAINS; move the"
-    check_refused(root, capsys, ["domain", "logistics"], expected)
+    check_refused(["domain", "logistics"], expected)
 
 
 def test_requirements_that_cannot_be_locked_are_reported_in_one_line(
-    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    check_refused: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("UV_FIND_LINKS")
     expected = "error: maxaiusecases/logistics/requirements.txt: "
-    check_refused(root, capsys, ["domain", "logistics"], expected)
+    check_refused(["domain", "logistics"], expected)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ Input port 1: one row per client, see evaluate_model.
 Output port 1: one row per client: client_id, late_probability (0 to 1) and decile (1 to 10;
 decile 1 has the highest probabilities).
 
-The model is fitted on the clients that it scores. For its accuracy on other clients, see
+The model is fitted on the clients that it scores. For its performance on other clients, see
 evaluate_model.
 """
 

@@ -4,7 +4,7 @@ Input port 1: one row per patient, see evaluate_model.
 Output port 1: one row per patient: patient_id, risk (0 to 1) and group (low, middle or
 high, each with a third of the patients).
 
-The model is fitted on the patients that it scores. For its accuracy on other patients, see
+The model is fitted on the patients that it scores. For its performance on other patients, see
 evaluate_model.
 """
 
