@@ -122,11 +122,11 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
 
     Args:
         resolve: the resolve.
-        upgrade: whether to lock the newest versions. Otherwise, locked versions change
+        upgrade: lock the newest versions. If it is false, locked versions change
             only if the requirements exclude them.
 
     Returns:
-        Whether the lock changed.
+        True if the lock changed.
 
     Raises:
         LockError: uv cannot meet the requirements.

@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     usecase.add_argument(
         "--operator",
         choices=OPERATORS,
-        help="what runs the tasks: Kubernetes pods or, in a domain with Spark, Spark",
+        help="run the tasks in Kubernetes pods or, in a domain with Spark, by Spark",
     )
     usecase.add_argument(
         "--handler",
