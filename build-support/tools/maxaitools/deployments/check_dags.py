@@ -24,13 +24,13 @@ def find_mistakes(folder: Path, expected: set[str]) -> Iterator[str]:
     sys.path.insert(0, str(folder))
     # What checks the DAGs is no part of a release, so these come from here. They are run
     # when they are used, since Airflow's settings have to come before its import.
-    for name, file in (("testing", "testing/__init__.py"), ("pods", "pods.py")):
-        full_name, path = f"maxairesources.{name}", Path(own, file)
-        part = importlib.util.spec_from_file_location(full_name, path)
+    for name in ("testing/__init__", "launches", "dags/pods"):
+        module = f"maxairesources.{name.removesuffix('/__init__').replace('/', '.')}"
+        part = importlib.util.spec_from_file_location(module, Path(own, f"{name}.py"))
         assert part and part.loader
         part.loader = importlib.util.LazyLoader(part.loader)
-        sys.modules[full_name] = importlib.util.module_from_spec(part)
-        part.loader.exec_module(sys.modules[full_name])
+        sys.modules[module] = importlib.util.module_from_spec(part)
+        part.loader.exec_module(sys.modules[module])
     # It sets Airflow up, and so has to be the first to import it.
     from maxairesources.testing.dags import DagBag, DagSerialization, mistakes_in
 
