@@ -1,7 +1,7 @@
-"""A real Airflow that follows a deployment's branch by its own GitDagBundle.
+"""Test that a real Airflow follows the branch of a deployment with its GitDagBundle.
 
-It has no maxairesources but that of the branch. The tasks are Bash, which needs no cluster;
-what they print shows which commit they are of.
+Airflow finds only the maxairesources of the branch. The tasks are Bash, which needs no
+cluster. Each prints the release that it belongs to.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from maxaitools.local.home import AIRFLOW_COMMAND, new_run
 from maxaitools.local.standalone import Api, started
 
 DAG = "lab.probe.first"
-# How long each step may take, in seconds; two cores need a tenth of it.
-PATIENCE = 240
+# The timeout of each step, in seconds; two cores need a tenth of it.
+TIMEOUT = 240
 
-# The second task is another one in each release, and prints which; the first waits for the
-# test, so that the run goes on while another release goes live.
+# The first task waits for the test, so that another release goes live during the run. The
+# second task has another name in each release, and prints the release.
 _DAG_FILE = '''\
 """Airflow DAG of a test."""
 
@@ -45,7 +45,7 @@ factory.add(
     task_id="print_RELEASE",
     operator="BashOperator",
     parent=["wait"],
-    # To leave with 99 skips the task that follows, which would need a cluster.
+    # Exit code 99 skips the next task, which would need a cluster.
     bash_command=f"echo dag RELEASE, library {MARK} >> {{{{ params.file }}}}; exit 99",
 )
 factory.add(
@@ -56,9 +56,9 @@ dag = factory.create_dag()
 
 
 def write_release(place: Marketplace, name: str, file: Path) -> None:
-    """Commit what makes a release, with its name in the DAG and in the library."""
+    """Package a release with its name in the DAG and in the library."""
     dag = _DAG_FILE.replace("RELEASE", name)
-    # On a busy machine a worker may not start in time; as in production, it is retried.
+    # On a busy machine a worker may not start in time, so the task is retried.
     more = (
         f'default_args={{"retries": 5, "retry_delay": 1}}, params={{"file": "{file}"}}'
     )
@@ -72,7 +72,7 @@ def write_release(place: Marketplace, name: str, file: Path) -> None:
 
 
 def environment(folder: Path, url: str) -> dict[str, str]:
-    """Return the environment of an Airflow that has no maxairesources of its own."""
+    """Return an environment in which Airflow finds no installed maxairesources."""
     paths = [
         path for path in sys.path if path and not Path(path, "maxairesources").exists()
     ]
@@ -103,16 +103,16 @@ def environment(folder: Path, url: str) -> dict[str, str]:
         "HOME": str(folder),
         "PATH": os.pathsep.join([str(folder / "bin"), os.environ["PATH"]]),
         "PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths)),
-        # Without it, the folder that this is run from would come first.
+        # Otherwise the current folder would come first.
         "PYTHONSAFEPATH": "1",
         "SCARF_NO_ANALYTICS": "true",
     }
 
 
-def until(ask: Callable[[], Any], log: Path) -> Any:
-    """Return an answer as soon as it is not empty."""
-    limit = time.monotonic() + PATIENCE
-    while not (answer := ask()):
+def until(read: Callable[[], Any], log: Path) -> Any:
+    """Call a function until its result is true, and return the result."""
+    limit = time.monotonic() + TIMEOUT
+    while not (answer := read()):
         assert time.monotonic() < limit, log.read_text()[-5000:]
         time.sleep(0.3)
     return answer
@@ -123,7 +123,7 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / f"printed-{name}" for name in ("one", "two")}
 
 
-def test_a_run_ends_on_the_commit_that_it_began_on(
+def test_a_dag_run_keeps_its_commit(
     place: Marketplace, run: Run, files: dict[str, Path], tmp_path: Path
 ) -> None:
     write_release(place, "one", files["one"])
@@ -159,7 +159,7 @@ def test_a_run_ends_on_the_commit_that_it_began_on(
             return dag(path)["state"] in ("success", "failed")
 
         see("one", first)
-        # dev says so, and nothing else does.
+        # New DAGs are paused because of paused=True of dev.
         assert dag()["is_paused"] is True
         api.call("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
         began_on_one = begin()

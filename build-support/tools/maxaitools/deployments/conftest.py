@@ -1,4 +1,4 @@
-"""The fixtures of the tests of deployments."""
+"""Fixtures for the tests of deployments."""
 
 import os
 import sys
@@ -8,37 +8,52 @@ from pathlib import Path
 import pytest
 
 from maxaitools.deployments import main as deployments
+from maxaitools.deployments import registry
 from maxaitools.deployments.testing import Marketplace, Registry, running_registry
 from maxaitools.deployments.trial import make_place
 
 Run = Callable[..., str]
-# The tests change the current folder, and what is imported must be found from there.
+# The tests change the current folder, so relative import paths would break.
 sys.path[:] = map(os.path.abspath, sys.path)
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry for all tests of a file."""
+    """A registry that all tests of a file share."""
     with running_registry(tmp_path_factory.mktemp("registry")) as running:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def no_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the variables of a workflow, which change the author and the trailers."""
+    for name in ("GITHUB_ACTOR", "GITHUB_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
-def place(
+def clone(
     images: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Marketplace:
-    """A marketplace with its image, as the current folder."""
+    """A marketplace as the current folder; nobody has built its image."""
     made = Marketplace(tmp_path / "clone", images.address)
-    made.build_image("first")
     monkeypatch.chdir(made.root)
-    monkeypatch.delenv("GITHUB_ACTOR", raising=False)
-    monkeypatch.delenv("GITHUB_RUN_ID", raising=False)
     return made
 
 
 @pytest.fixture
+def place(clone: Marketplace, monkeypatch: pytest.MonkeyPatch) -> Marketplace:
+    """A marketplace as the current folder, with a tiny image that lists no packages."""
+    clone.build_image("first")
+    monkeypatch.setattr(
+        registry, "make_sbom", lambda image: registry.write_sbom([[], []], image.name)
+    )
+    return clone
+
+
+@pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Marketplace:
-    """A marketplace whose domain has no image, as the current folder."""
+    """A marketplace as the current folder, whose domain has no image."""
     made = make_place(tmp_path / "clone")
     monkeypatch.chdir(made.root)
     return made
@@ -46,9 +61,10 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Marketplace:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the tool, and return what it prints.
+    """A function that runs the tool, and returns its output.
 
-    With `code=1` it must fail. If it prints an error, that is one line, which is returned.
+    `code` is the expected exit code. If that is not 0 and the tool prints an error, the
+    error must be one line, and the function returns it.
     """
 
     def call(*arguments: str, code: int = 0) -> str:
@@ -65,9 +81,10 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def deploy(place: Marketplace, run: Run, n: int, *arguments: str, code: int = 0) -> str:
-    """Deploy a changed config to dev without a check of its DAGs.
+    """Deploy a changed config to dev without the check of its DAGs.
 
-    Returns the release, or what is printed if `code` is not 0.
+    Returns:
+        The release, or the output if `code` is not 0.
     """
     place.set_n(n)
     release = place.package()
@@ -77,6 +94,6 @@ def deploy(place: Marketplace, run: Run, n: int, *arguments: str, code: int = 0)
 
 
 def promote(place: Marketplace, run: Run, *arguments: str, code: int = 0) -> str:
-    """Promote dev to prod without a check of its DAGs."""
+    """Promote dev to prod without the check of its DAGs."""
     key = place.key(place.package(), "prod")
     return run("promote", "dev", "prod", "--checked", key, *arguments, code=code)

@@ -16,7 +16,10 @@ _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*")
 
 @dataclass(frozen=True)
 class Deployment:
-    """A target `marketplace_deployment`; `pants help` explains its fields."""
+    """A target `marketplace_deployment`.
+
+    `./pants help marketplace_deployment` explains the fields.
+    """
 
     name: str
     registry: str | None = None
@@ -29,14 +32,14 @@ class Deployment:
 
 
 class _Names(dict[str, Any]):
-    """The names in the BUILD file; targets of other types are passed over."""
+    """The names that the BUILD file may use; targets of other types are ignored."""
 
     def __missing__(self, name: str) -> Any:
         return getattr(builtins, name, lambda *args, **fields: None)
 
 
 def read_all() -> dict[str, Deployment]:
-    """Return all deployments by their names, as Pants reads them.
+    """Return all deployments by name.
 
     Raises:
         InputError: the BUILD file in the current folder cannot be read.
@@ -44,7 +47,7 @@ def read_all() -> dict[str, Deployment]:
     found: dict[str, Deployment] = {}
 
     def add(name: str, **fields: Any) -> None:
-        # Pants knows more fields, such as `description`.
+        # Every target may have more fields, such as `description`.
         known = Deployment.__dataclass_fields__.keys() & fields.keys()
         found[name] = Deployment(name, **{key: fields[key] for key in known})
 
@@ -52,23 +55,23 @@ def read_all() -> dict[str, Deployment]:
     try:
         exec(compile(Path("BUILD").read_text(), "BUILD", "exec"), {}, names)
     except Exception as error:
-        advice = "run this from the repository's root, and see `pants list //:`"
-        raise InputError(f"cannot be read ({error})", advice, "BUILD") from None
+        remedy = "fix it; `./pants list //:` shows the line"
+        raise InputError(f"cannot be read ({error})", remedy, "BUILD") from None
     return found
 
 
 def find(name: str) -> Deployment:
-    """Return the deployment of that name.
+    """Return the deployment with this name.
 
     Raises:
-        InputError: it does not exist, or has no valid registry.
+        InputError: it does not exist, or its registry is not valid.
     """
     known = read_all()
     if name not in known:
-        problem = f"there is no deployment {name!r}"
+        problem = f"deployment {name!r} is not defined"
         raise InputError(problem, nearest(name, known), "BUILD")
     if not _REGISTRY.fullmatch(known[name].registry or ""):
-        problem = f"registry is {known[name].registry!r}"
-        advice = "give host[:port][/prefix], such as registry.internal:5000/team"
-        raise InputError(problem, advice, f"BUILD, //:{name}")
+        problem = f"{known[name].registry!r} is not a valid registry"
+        remedy = "use host[:port][/prefix], such as registry.internal:5000/team"
+        raise InputError(problem, remedy, f"BUILD, //:{name}")
     return known[name]

@@ -1,22 +1,25 @@
-"""The rules that a change of a deployment must meet, unless it is forced."""
+"""The policy of a deployment: the rules for each change, which --force overrides.
+
+Each function `breaches_of_...` yields one line for each breach of a rule.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 
 from maxaitools.deployments.deployment import Deployment
+from maxaitools.deployments.history import MOVES, Entry
 from maxaitools.deployments.release import Release
-from maxaitools.deployments.repository import MOVES, Entry
 
 
 def find_hold(history: Sequence[Entry]) -> Entry | None:
-    """Return the commit that put a deployment on hold, None if it is not on hold."""
+    """Return the commit that put a deployment on hold, or None if it is not on hold."""
     actions = [each for each in history if each.get("Action") in ("hold", "unhold")]
     return actions[0] if actions and actions[0].get("Action") == "hold" else None
 
 
 def find_rollback(history: Sequence[Entry], release: str) -> Entry | None:
-    """Return the commit that rolled a release back, None if nothing forbids the release.
+    """Return the commit that rolled a release back.
 
-    A release that was deployed again after its rollback is no longer forbidden.
+    The result is None if nobody rolled it back, or if somebody deployed it again later.
     """
     moves = [each for each in history if each.get("Action") in MOVES]
     for entry, before in zip(moves, moves[1:]):
@@ -30,7 +33,7 @@ def find_rollback(history: Sequence[Entry], release: str) -> Entry | None:
 def breaches_of_hold(name: str, history: Sequence[Entry]) -> Iterator[str]:
     """Yield a line if a deployment is on hold."""
     if entry := find_hold(history):
-        yield f"{name} is on hold ({entry.why}); `unhold {name}` ends it"
+        yield f"{name} is on hold until `unhold {name}` ({entry.why})"
 
 
 def breaches_of_rollback(
@@ -44,10 +47,10 @@ def breaches_of_rollback(
 def breaches_of_origin(
     to: Deployment, release: Release, origin: Release | None
 ) -> Iterator[str]:
-    """Yield a line if a release does not come from the deployment that is before."""
+    """Yield a line if a release does not come from the deployment in `after`."""
     before = origin.facts["deployment"] if origin else None
     if to.after and before != to.after:
-        yield f"it takes only what is promoted from {to.after}"
+        yield f"it accepts only releases promoted from {to.after}"
     for domain in sorted({*release.images} - {*origin.images}) if origin else ():
         yield f"{before} does not carry {domain}"
 

@@ -1,4 +1,4 @@
-"""Run other programs: the one module of this tool that starts processes."""
+"""Run other programs: only this module starts processes in the tool `deployments`."""
 
 import os
 import re
@@ -7,17 +7,22 @@ from collections.abc import Mapping, Sequence
 
 from maxairesources.errors import InputError
 
-# A registry or a Git server may be slow, but an unattended deploy must end.
+# In seconds. A registry or a Git server may be slow, but an unattended deploy must end.
 _TIMEOUT = 1800
 
 
 def hide_password(text: str) -> str:
-    """Return a text without the user and password of the URLs in it."""
+    """Return a string without the user names and passwords of the URLs in it."""
     return re.sub(r"//[^/\s]*@", "//", text)
 
 
 class ProcessFailed(Exception):
-    """A program failed: `stderr` without passwords, and `reason`, its line of the cause."""
+    """A program failed.
+
+    Attributes:
+        stderr: the standard error of the program, without passwords.
+        reason: the line of it that names the cause.
+    """
 
     def __init__(self, command: Sequence[str], stderr: str) -> None:
         self.stderr = hide_password(stderr)
@@ -33,17 +38,17 @@ def run(
     env: Mapping[str, str] | None = None,
     folder: str | None = None,
 ) -> bytes:
-    """Run a program to its end, and return its standard output.
+    """Run a program until it exits, and return its standard output.
 
     Args:
         command: the program and its arguments.
         stdin: its standard input.
-        env: its environment; None means that of this process.
-        folder: the folder to run it in.
+        env: its environment; None means the environment of this process.
+        folder: its working directory; None means the current folder.
 
     Raises:
-        InputError: it is not installed, or does not end.
-        ProcessFailed: its exit code is not 0.
+        InputError: the program is not installed, or runs into the timeout.
+        ProcessFailed: the exit code is not 0.
     """
     try:
         done = subprocess.run(
@@ -55,10 +60,10 @@ def run(
             timeout=_TIMEOUT,
         )
     except FileNotFoundError:
-        advice = "install it: build-support/setup"
-        raise InputError("is not installed", advice, command[0]) from None
+        remedy = "install it: build-support/setup"
+        raise InputError("is not installed", remedy, command[0]) from None
     except subprocess.TimeoutExpired:
-        problem = f"did not end within {_TIMEOUT} seconds"
+        problem = f"did not finish within {_TIMEOUT} seconds"
         raise InputError(problem, "check the network", command[0]) from None
     if done.returncode:
         raise ProcessFailed(command, done.stderr.decode(errors="replace"))
@@ -72,12 +77,15 @@ def git(*arguments: str, stdin: bytes = b"", **variables: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    # Messages are parsed, so they must not depend on the user's language.
+    # This tool parses messages, so they must not depend on the user's language.
     return {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
 
 
 def is_ancestor(commit: str, of: str) -> bool:
-    """Return whether a commit is another one or its ancestor; no if one is unknown."""
+    """Return if a commit is an ancestor of another one, or the same commit.
+
+    If the clone lacks one of the two, the result is False.
+    """
     try:
         git("merge-base", "--is-ancestor", commit, of)
     except ProcessFailed:
@@ -86,25 +94,31 @@ def is_ancestor(commit: str, of: str) -> bool:
 
 
 def is_on_branch(commit: str, branch: str) -> bool:
-    """Return whether a commit is on a branch, as the remote has it if it is known here."""
+    """Return if a commit is on a branch of origin; if that is missing, of this clone.
+
+    Raises:
+        InputError: neither of the two branches exists.
+    """
     refs = (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
     known = [ref for ref in refs if is_ancestor(ref, ref)]
     if not known:
-        raise InputError(
-            f"there is no branch {branch!r} here", "git fetch origin", "git"
-        )
+        problem = f"this clone has no branch {branch!r}"
+        raise InputError(problem, "run `git fetch origin`", "git")
     return is_ancestor(commit, known[0])
 
 
 def read_source() -> dict[str, object]:
-    """Return the commit that is checked out, and whether it is clean: all is committed."""
+    """Return the checked-out commit as `commit`, and as `clean` if all is committed."""
     commit = git("rev-parse", "--verify", "HEAD")
     clean = not git("status", "--porcelain", "--untracked-files=normal")
     return {"commit": commit, "clean": clean}
 
 
 def read_log(old: str, new: str, *paths: str) -> list[str]:
-    """Return a line for each commit after one, up to another, that changed some paths."""
+    """Return one line for each commit in old..new that changed one of the paths.
+
+    If the clone lacks one of the two commits, the list is empty.
+    """
     try:
         return git("log", "--format=%h %s", f"{old}..{new}", "--", *paths).splitlines()
     except ProcessFailed:

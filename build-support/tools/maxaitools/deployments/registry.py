@@ -1,7 +1,7 @@
-"""Images in a registry: looked up and copied by skopeo, pushed by the Docker engine.
+"""Find and copy images in a registry with skopeo, and push them with the Docker engine.
 
-Both find the credentials that `docker login` stored. A registry on this machine may answer
-without TLS; every other must prove its identity.
+Both use the credentials that `docker login` stored. TLS is optional for a registry on this
+machine, and required for any other.
 """
 
 import hashlib
@@ -16,17 +16,16 @@ from maxairesources.errors import InputError
 from maxaitools.deployments.process import ProcessFailed, run
 from maxaitools.deployments.release import Image, to_json
 
+# The problem of a missing image, in errors and warnings.
+MISSING = "is not in the registry"
 _AT_ONCE = 8
 _LOCAL = re.compile(r"(localhost|127(\.\d+){3})(:|/|$)")
-# What registries answer about a name that they do not have. Any other answer, such as a
-# missing permission, says nothing about the image.
-_MISSING = re.compile(
-    "manifest unknown|name unknown|artifact .* not found", re.IGNORECASE
-)
-_LOG_IN = "check that the registry answers, and log in: docker login HOST"
+# The answers of registries for an image that they lack. Any other answer, such as a missing
+# permission, does not mean that the image is missing.
+_MISSING = re.compile("(?i)manifest unknown|name unknown|artifact .* not found")
 
-# Runs in an image, on its own Python and without any package. Prints the name and version
-# of each Python distribution, then those of Debian's packages.
+# Runs on the Python of an image, without other packages. Prints the Python distributions
+# and the Debian packages as `write_sbom` accepts them.
 _LIST_PACKAGES = """
 import importlib.metadata, json, pathlib, re
 python = sorted(
@@ -50,7 +49,7 @@ def inspect_command(reference: str) -> list[str]:
 
 
 def copy_command(source: str, target: str) -> list[str]:
-    """Return the command that copies an image with its digest, or tags it again."""
+    """Return the command that copies an image, or adds a tag; the digest stays the same."""
     command = ["skopeo", "copy", "--quiet", "--all", "--preserve-digests"]
     for option, reference in (("src", source), ("dest", target)):
         command += [f"--{option}-tls-verify=false"] if _LOCAL.match(reference) else []
@@ -58,52 +57,55 @@ def copy_command(source: str, target: str) -> list[str]:
 
 
 def find_digest(reference: str) -> str | None:
-    """Return the digest that a registry has under a reference, None if it has nothing.
+    """Return the digest of an image in its registry, or None if the image is missing.
 
     Raises:
-        InputError: the registry refuses to answer, or has an index of several platforms.
+        InputError: the registry does not answer, refuses access, or has an index of images
+            for several platforms.
     """
     try:
         manifest = run(inspect_command(reference))
     except ProcessFailed as failed:
         if _MISSING.search(failed.stderr):
             return None
-        raise InputError(failed.reason, _LOG_IN, reference) from None
-    # Docker adds attestations to an index, as images for an unknown platform.
+        raise _failed(failed, reference) from None
+    # Docker adds attestations to an index, with the platform "unknown".
     images = json.loads(manifest).get("manifests", [{}])
     systems = [each.get("platform", {}).get("os") for each in images]
     if len([each for each in systems if each != "unknown"]) != 1:
-        advice = "push an image for linux/amd64 alone"
-        raise InputError("is an index of several images", advice, reference)
+        problem = "is an index of images for several platforms"
+        raise InputError(problem, "push an image for linux/amd64 only", reference)
     return f"sha256:{hashlib.sha256(manifest).hexdigest()}"
 
 
 def find_missing(references: Iterable[str]) -> list[str]:
-    """Return the references that no registry has."""
+    """Return the images that are missing in their registries; see `find_digest`."""
     wanted = [*references]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [
-            each
-            for each, found in zip(wanted, pool.map(find_digest, wanted))
-            if not found
-        ]
+        digests = pool.map(find_digest, wanted)
+        return [each for each, digest in zip(wanted, digests) if not digest]
+
+
+def describe_missing(references: Iterable[str]) -> list[str]:
+    """Return a line for each image that is missing in its registry."""
+    return [f"{each} {MISSING}" for each in find_missing(references)]
 
 
 def copy(sources: Mapping[str, str]) -> None:
-    """Copy an image to each target, from one registry to another or inside one."""
+    """Copy images between registries, or inside one; `sources` has them by target."""
 
     def copy_one(target: str) -> None:
         try:
             run(copy_command(sources[target], target))
         except ProcessFailed as failed:
-            raise InputError(failed.reason, _LOG_IN, target) from None
+            raise _failed(failed, target) from None
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         [*pool.map(copy_one, sources)]
 
 
 def push(registry: str, images: Iterable[Image]) -> list[str]:
-    """Push images of the Docker engine, and return their digests."""
+    """Push images from the Docker engine to a registry, and return their digests."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return [*pool.map(lambda image: _push(registry, image.name), images)]
 
@@ -113,22 +115,29 @@ def _push(registry: str, name: str) -> str:
     try:
         drifted = run(["docker", "image", "inspect", "--format", label, name])
     except ProcessFailed:
-        advice = "build it: ./pants package maxaiusecases/<domain>:image"
-        raise InputError("is not in the Docker engine", advice, name) from None
+        remedy = "build it: ./pants package maxaiusecases/<domain>:image"
+        raise InputError("is not in the Docker engine", remedy, name) from None
     if drifted.strip() == b"true":
-        problem = "its base image has drifted from the record of its packages"
-        raise InputError(problem, "see build-support/images/base-image --help", name)
+        problem = "its base image has drifted from the recorded package versions"
+        remedy = "accept them: build-support/images/base-image record"
+        raise InputError(problem, remedy, name)
     try:
         run(["docker", "tag", name, f"{registry}/{name}"])
         printed = run(["docker", "push", f"{registry}/{name}"]).decode()
     except ProcessFailed as failed:
-        raise InputError(failed.reason, _LOG_IN, f"{registry}/{name}") from None
+        raise _failed(failed, f"{registry}/{name}") from None
     (digest,) = re.findall(r"digest: (sha256:[0-9a-f]{64})", printed)
     return str(digest)
 
 
+def _failed(failed: ProcessFailed, reference: str) -> InputError:
+    host = reference.split("/")[0]
+    remedy = f"check that the registry answers, and log in: docker login {host}"
+    return InputError(failed.reason, remedy, reference)
+
+
 def make_sbom(image: Image) -> bytes:
-    """Return the bill of materials of an image, by running its Python without network."""
+    """Return the bill of materials of an image; its Python lists the packages."""
     names = "command -v python || command -v python3 || command -v python3.11"
     # The packages are in a virtual environment, if the image has one.
     script = f'PATH=/opt/venv/bin:$PATH; exec "$({names})" -c "$0"'
@@ -137,8 +146,8 @@ def make_sbom(image: Image) -> bytes:
         printed = run([*command, image.reference, "-c", script, _LIST_PACKAGES])
     except ProcessFailed as failed:
         problem = f"its packages cannot be listed ({failed.reason})"
-        advice = "check that its Python starts"
-        raise InputError(problem, advice, image.reference) from None
+        remedy = "check that its Python starts"
+        raise InputError(problem, remedy, image.reference) from None
     return write_sbom(json.loads(printed), image.name)
 
 
@@ -146,9 +155,9 @@ def write_sbom(packages: Any, image: str) -> bytes:
     """Return a CycloneDX 1.6 bill of materials, https://cyclonedx.org/docs/1.6/json/.
 
     Args:
-        packages: the name and version of each Python distribution; then name, version and
-            architecture of each Debian package.
-        image: the image, with its content tag.
+        packages: two lists: the name and version of each Python distribution; the name,
+            version and architecture of each Debian package.
+        image: the image with its content tag.
     """
     from packageurl import PackageURL
 
@@ -170,7 +179,7 @@ def write_sbom(packages: Any, image: str) -> bytes:
             "bomFormat": "CycloneDX",
             "specVersion": "1.6",
             "version": 1,
-            # A random one would make another file of the same image.
+            # A random number would give the same image another file each time.
             "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, image)}",
             "metadata": {"component": {"type": "container", "name": image}},
             "components": components,

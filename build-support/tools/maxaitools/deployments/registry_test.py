@@ -1,4 +1,4 @@
-"""Tests of the registry's commands and of SBOMs, without a registry."""
+"""Tests of commands, answers and logs that need no registry, and of SBOMs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import pytest
 from cyclonedx.model.bom import Bom
 
+from maxaitools.deployments.history import parse_log
 from maxaitools.deployments.process import ProcessFailed
 from maxaitools.deployments.registry import (
     _MISSING,
@@ -14,7 +15,7 @@ from maxaitools.deployments.registry import (
     inspect_command,
     write_sbom,
 )
-from maxaitools.deployments.repository import explain_refusal, parse_log, push_command
+from maxaitools.deployments.repository import explain_refusal, push_command
 
 PACKAGES = [
     [["Pandas", "2.3.3"], ["typing_extensions", "4.1"]],
@@ -22,7 +23,7 @@ PACKAGES = [
 ]
 
 
-def test_only_a_registry_on_this_machine_may_lack_tls() -> None:
+def test_tls_is_optional_only_on_this_machine() -> None:
     inspect = ["skopeo", "--command-timeout=60s", "inspect", "--raw"]
     assert inspect_command("r.test/a:b") == [*inspect, "docker://r.test/a:b"]
     for local in ("127.0.0.1:5000/a", "localhost/a", "127.1.2.3/a"):
@@ -49,13 +50,13 @@ def test_only_a_registry_on_this_machine_may_lack_tls() -> None:
         ("received unexpected HTTP status: 503 Service Unavailable", False),
     ],
 )
-def test_only_one_answer_means_that_an_image_is_missing(
+def test_only_some_answers_mean_that_an_image_is_missing(
     answer: str, missing: bool
 ) -> None:
     assert bool(_MISSING.search(answer)) is missing
 
 
-def test_an_sbom_lists_all_packages_and_is_the_same_each_time() -> None:
+def test_an_sbom_lists_all_packages_and_is_reproducible() -> None:
     written = write_sbom(PACKAGES, "maxai/lab:f00")
     assert written == write_sbom(PACKAGES, "maxai/lab:f00")
     assert written != write_sbom(PACKAGES, "maxai/lab:f01")
@@ -64,14 +65,14 @@ def test_an_sbom_lists_all_packages_and_is_the_same_each_time() -> None:
         "pkg:pypi/typing-extensions@4.1",
         "pkg:deb/debian/libc6@2.36-9%2Bdeb12u10?arch=amd64",
     }
-    # The library of CycloneDX reads it.
+    # The library of CycloneDX can read it.
     bom = Bom.from_json(json.loads(written))  # type: ignore[attr-defined]
     assert {each.name for each in bom.components} == {
         *("pandas", "typing-extensions", "libc6"),
     }
 
 
-def test_a_push_expects_the_known_tip() -> None:
+def test_a_push_requires_the_known_tip() -> None:
     assert push_command("url", "dev", "a", "b") == [
         *("push", "--atomic", "--no-verify", "--no-signed"),
         *(
@@ -85,7 +86,7 @@ def test_a_push_expects_the_known_tip() -> None:
     )
 
 
-def test_a_refused_push_shows_what_the_server_printed() -> None:
+def test_a_refused_push_shows_the_output_of_the_server() -> None:
     stderr = (
         "remote: error: GH006: Protected branch update failed.        \n"
         " ! [remote rejected] b -> deploy/dev (protected branch hook declined)\n"
@@ -95,7 +96,7 @@ def test_a_refused_push_shows_what_the_server_printed() -> None:
     assert "GH006: Protected branch update failed.; protected branch hook" in error
     assert "secret" not in error
     stale = ProcessFailed(["git"], " ! [rejected] b -> deploy/dev (stale info)")
-    assert "another change was quicker" in str(explain_refusal("dev", stale))
+    assert "another change was pushed first" in str(explain_refusal("dev", stale))
 
 
 def test_a_log_is_parsed_with_its_trailers() -> None:

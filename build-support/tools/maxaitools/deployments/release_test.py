@@ -1,4 +1,4 @@
-"""Tests of releases: a folder that is not what its name says is refused."""
+"""Tests of releases: a folder that does not match its name is refused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def content(**image: Any) -> Tree:
 
 
 def make(folder: Path, files: Tree) -> Path:
-    """Write a release with these files; return its folder, which has the right name."""
+    """Write a release with these files, and return its folder."""
     images = {}
     if IMAGE in files and files[IMAGE].startswith(b"{"):
         images = {"lab": Image("", str(json.loads(files[IMAGE]).get("tag")))}
@@ -48,11 +48,11 @@ def test_a_release_is_read(tmp_path: Path) -> None:
     assert found.dags == ["lab.probe.first"] and found.domains == {"lab"}
 
 
-def test_the_newest_one_is_found(
+def test_the_newest_release_is_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(release, "PACKAGED", tmp_path)
-    with pytest.raises(InputError, match="there is no release; package one"):
+    with pytest.raises(InputError, match="contains no release; package one"):
         read_folder(None)
     for when, files in ((2, content()), (1, {**content(), "maxaidags/x.py": b""})):
         os.utime(make(tmp_path, files) / "manifest.json", (when, when))
@@ -66,18 +66,18 @@ def test_the_newest_one_is_found(
             lambda f: (f / "maxaidags/more").symlink_to("/etc"),
             "more is a symbolic link",
         ),
-        (lambda f: (f / DAG).write_text("evil"), "not those that manifest.json lists"),
-        (lambda f: (f / DAG).unlink(), "not those that manifest.json lists"),
-        (lambda f: (f / "maxaidags/evil.py").touch(), "not those that manifest.json"),
+        (lambda f: (f / DAG).write_text("evil"), "do not match manifest.json"),
+        (lambda f: (f / DAG).unlink(), "do not match manifest.json"),
+        (lambda f: (f / "maxaidags/evil.py").touch(), "do not match manifest.json"),
         (
             lambda f: (f / "manifest.json").unlink(),
-            "not those that manifest.json lists",
+            "do not match manifest.json",
         ),
         (lambda f: (f / "evil.py").touch(), "unexpected file evil.py"),
         (lambda f: f.rename(f.with_name("0" * 16)), "manifest.json was changed"),
     ],
 )
-def test_a_release_that_was_tampered_with_is_refused(
+def test_a_changed_release_is_refused(
     tmp_path: Path, tamper: Callable[[Path], Any], problem: str
 ) -> None:
     folder = make(tmp_path, content())
@@ -103,18 +103,18 @@ def test_a_release_that_was_tampered_with_is_refused(
         *(b"", b"[]", b"{}", b"\xff", b'"maxai/lab"'),
     ],
 )
-def test_an_image_that_is_not_one_is_refused(tmp_path: Path, image: bytes) -> None:
+def test_an_invalid_image_is_refused(tmp_path: Path, image: bytes) -> None:
     with pytest.raises(InputError, match="is not a valid image|not describe an image"):
         read_folder(make(tmp_path, {**content(), IMAGE: image}))
 
 
 def test_a_domain_must_exist_and_share_the_library(tmp_path: Path) -> None:
     base = read_folder(make(tmp_path, content()))
-    with pytest.raises(InputError, match="there is no domain 'shop'"):
+    with pytest.raises(InputError, match="domain 'shop' is missing; use one of: lab"):
         replace_domains(base, base, ["shop"])
     changed = {**content(tag="f01"), "maxairesources/x.py": b""}
     other = read_folder(make(tmp_path, changed))
-    with pytest.raises(InputError, match="has another maxairesources"):
+    with pytest.raises(InputError, match="its maxairesources, which all domains share"):
         replace_domains(base, other, ["lab"])
 
 
@@ -122,6 +122,6 @@ def test_a_domain_must_exist_and_share_the_library(tmp_path: Path) -> None:
     "facts",
     [b"", b"[]", b"{}", b'{"format": "x"}', b'{"format": 1, "release": "a"}', b"\xff"],
 )
-def test_damaged_facts_are_an_error(facts: bytes) -> None:
+def test_a_damaged_release_json_is_reported(facts: bytes) -> None:
     with pytest.raises(InputError, match="release.json is missing or damaged"):
         parse_live({"release.json": facts}, "commit abc")

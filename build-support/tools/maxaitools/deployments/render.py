@@ -1,7 +1,6 @@
-"""Make what a deployment runs from a release: overlays merged in, images by digest."""
+"""Make the files that a deployment runs: a release with its overlays and image digests."""
 
 import json
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,43 +11,55 @@ from maxairesources.configs.launch_config import KubepodConfig, SparkConfig
 from maxairesources.configs.objective import read_config
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.errors import InputError
-from maxairesources.tree import json_path, nearest
+from maxairesources.tree import (
+    CONFIGS,
+    DAGS,
+    KUBEPOD_CONFIG,
+    LIBRARY,
+    PY_CONFIG,
+    SPARK_CONFIG,
+    SPARK_IMAGES,
+    domain_of,
+    json_path,
+    nearest,
+    repository_of,
+)
 from maxaitools.deployments.deployment import Deployment
-from maxaitools.deployments.release import Image, Release, domain_of, to_json
+from maxaitools.deployments.release import Image, Release, to_json
 from maxaitools.deployments.repository import Tree, write_files
 
 _DATA_ROOT = "MAXAI_DATA_ROOT"
 _MODELS: dict[str, type[ConfigModel]] = {
-    "kubepod_config.json": KubepodConfig,
-    "py_config.json": PyConfig,
-    "spark_config.json": SparkConfig,
+    KUBEPOD_CONFIG: KubepodConfig,
+    PY_CONFIG: PyConfig,
+    SPARK_CONFIG: SparkConfig,
 }
-
-# The keys of Kubernetes, of Airflow's operator and of Spark.
-_IMAGE_KEY = re.compile(
-    r"image|pod_template_file"
-    r"|spark\.kubernetes\.([a-z]+\.)?(container\.image|podTemplateFile)"
+_IMAGE_KEYS = ("image", *SPARK_IMAGES)
+_TEMPLATE_KEYS = (
+    "pod_template_file",
+    "spark.kubernetes.driver.podTemplateFile",
+    "spark.kubernetes.executor.podTemplateFile",
 )
 
-# The file that `DAGFactory` reads about the deployment.
-DEPLOYMENT = "maxaiconfigs/deployment.json"
+# `DAGFactory` reads this file.
+DEPLOYMENT = f"{CONFIGS}/deployment.json"
 
 
 def render(release: Release, to: Deployment, images: Mapping[str, Image]) -> Tree:
-    """Return the files that a deployment runs, but for release.json and the SBOMs.
+    """Return the files that a deployment runs, without release.json and the SBOMs.
 
     Args:
         release: the release.
         to: the deployment.
-        images: the image of each domain, as the deployment runs it.
+        images: the image of each domain, in the registry of the deployment.
 
     Raises:
         InputError: the release lacks a domain of the deployment, a config does not fit its
-            overlay, or a config names an image that is not its domain's.
+            overlay, or a config names an image that does not belong to its domain.
     """
     domains = find_domains(release, to)
     files = {DEPLOYMENT: to_json({"deployment": to.name, "paused": to.paused})}
-    configs = {p: c for p, c in release.files.items() if p.startswith("maxaiconfigs/")}
+    configs = {p: c for p, c in release.files.items() if p.startswith(f"{CONFIGS}/")}
     with tempfile.TemporaryDirectory(prefix="maxai-release-") as root:
         write_files(Path(root), configs)
         for path, content in release.files.items():
@@ -58,54 +69,64 @@ def render(release: Release, to: Deployment, images: Mapping[str, Image]) -> Tre
             if domain and name == "image.json":
                 files[path] = to_json(vars(images[domain]))
             elif domain and path in configs and name in _MODELS:
-                names = (release.images.get(domain), images.get(domain))
-                files[path] = _render_config(Path(root), path, to, *names)
-            elif path.startswith(("maxaidags/", "maxairesources/", ".")):
+                image = images.get(domain)
+                files[path] = _render_config(Path(root), path, to, domain, image)
+            elif path.startswith((f"{DAGS}/", f"{LIBRARY}/", ".")):
                 files[path] = content
     return files
 
 
 def find_domains(release: Release, to: Deployment) -> list[str]:
-    """Return the domains of a release that a deployment carries; see `render`."""
+    """Return the domains of a release that a deployment carries.
+
+    Raises:
+        InputError: the release lacks one of them.
+    """
     known, where = sorted(release.domains), f"BUILD, //:{to.name}"
     for domain in to.domains or ():
         if domain not in known:
-            raise InputError(f"no domain {domain!r}", nearest(domain, known), where)
+            problem = f"domain {domain!r} does not exist"
+            raise InputError(problem, nearest(domain, known), where)
     return known if to.domains is None else sorted(to.domains)
 
 
 def _render_config(
-    root: Path, path: str, to: Deployment, image: Image | None, deployed: Image | None
+    root: Path, path: str, to: Deployment, domain: str, image: Image | None
 ) -> bytes:
     model = _MODELS[Path(path).name]
     data, _, shown = read_config(model, root, root / path, to.name)
     if model is not PyConfig:
-        repository = image.repository if image else None
         for place, holder, key in _images(data, ()):
-            if key.lower().replace("_", "").endswith("podtemplatefile"):
-                problem = f"{json_path(place)}: a template may name any image"
-                advice = "give its content in the config instead"
-                raise InputError(problem, advice, shown)
-            if not deployed or holder[key] != repository:
+            if key in _TEMPLATE_KEYS:
+                problem = f"{json_path(place)}: a pod template could name any image"
+                remedy = "remove it, and put its content into the config"
+                raise InputError(problem, remedy, shown)
+            if not image or holder[key] != repository_of(domain):
                 problem = f"{json_path(place)} is {holder[key]!r}"
-                raise InputError(problem, f"use {repository}, the domain's", shown)
-            holder[key] = deployed.reference
+                remedy = f"use {repository_of(domain)}, the image of the domain"
+                raise InputError(problem, remedy, shown)
+            holder[key] = image.reference
         if to.data_root:
             _set_data_root(data, to.data_root, shown)
-    # In the order of the file, which people have given it.
+    # The keys keep the order of the config.
     return (json.dumps(data, indent=2) + "\n").encode()
 
 
 def _images(
     value: Any, path: tuple[Any, ...]
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any], str]]:
-    """Yield each place in a launch config that names an image, or a file that may.
+    """Yield each place in a launch config that names an image or a pod template.
 
-    Names that people choose, such as those of environment variables, do not count.
+    `launches.read_launches` finds the images of the tasks. This must find all others too,
+    such as those of init containers, or a deployment could run any image. Environment
+    variables, labels and annotations are ignored: people choose their names.
+
+    Yields:
+        The path of the key, the object that has the key, and the key.
     """
     if isinstance(value, dict):
         for key, item in value.items():
-            if _IMAGE_KEY.fullmatch(key):
+            if key in (*_IMAGE_KEYS, *_TEMPLATE_KEYS):
                 yield (*path, key), value, key
             elif key not in ("annotations", "env_vars", "labels"):
                 yield from _images(item, (*path, key))
@@ -115,7 +136,7 @@ def _images(
 
 
 def _set_data_root(config: dict[str, Any], data_root: str, shown: str) -> None:
-    """Hand the data root to all tasks of a launch config that do not name another."""
+    """Pass the data root to each task of a launch config that does not set its own."""
     if "conf" in config:
         for key in (f"driverEnv.{_DATA_ROOT}", f"executorEnv.{_DATA_ROOT}"):
             prefix = "spark.kubernetes." if key.startswith("driver") else "spark."
@@ -134,4 +155,4 @@ def _set_data_root(config: dict[str, Any], data_root: str, shown: str) -> None:
                 conf["env_vars"] = [*variables, added]
         else:
             problem = f"$.tasks[{index}].conf.env_vars is {variables!r}"
-            raise InputError(problem, "give an object of names and values", shown)
+            raise InputError(problem, "use an object of names and values", shown)

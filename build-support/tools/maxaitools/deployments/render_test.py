@@ -1,4 +1,4 @@
-"""Tests of `render`: the files of a deployment, and the configs that are refused."""
+"""Tests of `render`: the files of a deployment, and the configs that it refuses."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def tree() -> Tree:
     return Tree()
 
 
-def test_images_are_named_by_digest(tree: Tree) -> None:
+def test_configs_name_images_by_digest(tree: Tree) -> None:
     image = REFERENCES["lab"]
     assert tree.rendered() == {
         "maxaiconfigs/deployment.json": {"deployment": "prod", "paused": False},
@@ -77,7 +77,7 @@ def test_images_are_named_by_digest(tree: Tree) -> None:
     }
 
 
-def test_every_place_that_names_an_image_counts(tree: Tree) -> None:
+def test_every_image_key_gets_the_digest(tree: Tree) -> None:
     names = [
         f"spark.kubernetes.{part}.container.image" for part in ("driver", "executor")
     ]
@@ -108,7 +108,7 @@ def test_every_place_that_names_an_image_counts(tree: Tree) -> None:
     ],
 )
 @pytest.mark.parametrize("overlay", [False, True])
-def test_an_image_that_is_not_the_domains_is_refused(
+def test_an_image_of_another_domain_or_registry_is_refused(
     tree: Tree, image: Any, overlay: bool
 ) -> None:
     where = f"{LAB}/kubepod_config.json"
@@ -118,13 +118,13 @@ def test_an_image_that_is_not_the_domains_is_refused(
     else:
         tree.files[where] = pods(image=image)
     if image and isinstance(image, str):
-        expected = f"$.tasks[0].conf.image is {image!r}; use maxai/lab, the domain's"
+        expected = f"$.tasks[0].conf.image is {image!r}; use maxai/lab, the image of the domain"
         assert tree.error() == f"{where}: {expected}"
     else:
         assert tree.error().startswith(f"{where}: ")
 
 
-def test_an_image_deep_in_a_config_is_refused_too(tree: Tree) -> None:
+def test_another_image_of_an_init_container_is_refused(tree: Tree) -> None:
     tree.files[f"{LAB}/kubepod_config.json"] = pods(
         init_containers=[{"name": "x", "image": "evil.example/x"}]
     )
@@ -134,15 +134,15 @@ def test_an_image_deep_in_a_config_is_refused_too(tree: Tree) -> None:
 
 def test_a_pod_template_is_refused(tree: Tree) -> None:
     tree.files[f"{LAB}/kubepod_config.json"] = pods(pod_template_file="s3://x/y")
-    expected = "$.tasks[0].conf.pod_template_file: a template may name any image"
+    expected = "$.tasks[0].conf.pod_template_file: a pod template could name any image"
     assert expected in tree.error()
     tree.files[f"{LAB}/kubepod_config.json"] = pods()
     key = "spark.kubernetes.driver.podTemplateFile"
     tree.files[f"{SHOP}/spark_config.json"] = spark(**{key: "s3a://x/y"})
-    assert f"$.conf['{key}']: a template may name any image" in tree.error()
+    assert f"$.conf['{key}']: a pod template could name any image" in tree.error()
 
 
-def test_an_environment_variable_may_be_called_image(tree: Tree) -> None:
+def test_variables_and_labels_may_have_the_name_image(tree: Tree) -> None:
     conf = pods(env_vars={"image": "x"}, labels={"image": "x"})
     tree.files[f"{LAB}/kubepod_config.json"] = conf
     (task,) = tree.rendered()[f"{LAB}/kubepod_config.json"]["tasks"]
@@ -150,21 +150,23 @@ def test_an_environment_variable_may_be_called_image(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("variables", ["{{ x }}", ["x"], 1])
-def test_variables_of_another_form_are_an_error(tree: Tree, variables: Any) -> None:
+def test_variables_must_be_an_object_or_a_list_of_objects(
+    tree: Tree, variables: Any
+) -> None:
     tree.deployment = {"data_root": "s3://data/prod"}
     tree.files[f"{LAB}/kubepod_config.json"] = pods(env_vars=variables)
-    expected = f"$.tasks[0].conf.env_vars is {variables!r}; give an object"
+    expected = f"$.tasks[0].conf.env_vars is {variables!r}; use an object"
     assert expected in tree.error()
 
 
-def test_variables_may_be_null(tree: Tree) -> None:
+def test_null_variables_get_the_data_root(tree: Tree) -> None:
     tree.deployment = {"data_root": "s3://data/prod"}
     tree.files[f"{LAB}/kubepod_config.json"] = pods(env_vars=None)
     (task,) = tree.rendered()[f"{LAB}/kubepod_config.json"]["tasks"]
     assert task["conf"]["env_vars"] == {"MAXAI_DATA_ROOT": "s3://data/prod"}
 
 
-def test_overlays_are_those_of_the_deployment(tree: Tree) -> None:
+def test_only_the_overlays_of_the_deployment_apply(tree: Tree) -> None:
     patch = {"measure": {"function": {"args": {"n": 2}}}}
     tree.files[f"{LAB}/first/py_config.prod.json"] = patch
     tree.files[f"{LAB}/first/py_config.dev.json"] = {"measure": None}
@@ -173,7 +175,7 @@ def test_overlays_are_those_of_the_deployment(tree: Tree) -> None:
     assert not [name for name in found if "prod" in name or "dev" in name]
 
 
-def test_the_data_root_reaches_every_handler(tree: Tree) -> None:
+def test_every_handler_gets_the_data_root(tree: Tree) -> None:
     tree.deployment = {"data_root": "s3://data/prod"}
     found = tree.rendered()
     (task,) = found[f"{LAB}/kubepod_config.json"]["tasks"]
@@ -184,7 +186,7 @@ def test_the_data_root_reaches_every_handler(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("as_list", [False, True])
-def test_a_task_may_have_a_data_root_of_its_own(tree: Tree, as_list: bool) -> None:
+def test_a_task_may_set_its_own_data_root(tree: Tree, as_list: bool) -> None:
     tree.deployment = {"data_root": "s3://data/prod"}
     own: Any = {"MAXAI_DATA_ROOT": "/mine"}
     if as_list:
@@ -199,7 +201,7 @@ def test_a_task_may_have_a_data_root_of_its_own(tree: Tree, as_list: bool) -> No
     assert task["conf"]["env_vars"] == [*other, added]
 
 
-def test_a_deployment_may_carry_some_domains(tree: Tree) -> None:
+def test_a_deployment_may_carry_only_some_domains(tree: Tree) -> None:
     tree.deployment = {"domains": ("shop",), "paused": True}
     found = tree.rendered()
     assert sorted(found) == [
@@ -210,12 +212,12 @@ def test_a_deployment_may_carry_some_domains(tree: Tree) -> None:
     assert found["maxaiconfigs/deployment.json"]["paused"] is True
 
 
-def test_an_unknown_domain_is_an_error(tree: Tree) -> None:
+def test_an_unknown_domain_is_reported(tree: Tree) -> None:
     tree.deployment = {"domains": ("shpo",)}
-    expected = "BUILD, //:prod: no domain 'shpo'; did you mean shop?"
+    expected = "BUILD, //:prod: domain 'shpo' does not exist; did you mean shop?"
     assert tree.error() == expected
 
 
-def test_a_wrong_overlay_is_an_error(tree: Tree) -> None:
+def test_a_typo_in_an_overlay_is_reported(tree: Tree) -> None:
     tree.files[f"{LAB}/first/py_config.prod.json"] = {"measrue": None}
     assert "py_config.prod.json: $.measrue is null, but" in tree.error()

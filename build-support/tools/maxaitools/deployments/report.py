@@ -1,4 +1,4 @@
-"""Reports: what differs between two sides, and the history of a deployment."""
+"""Report the differences between two releases, and the history of a deployment."""
 
 import contextlib
 import difflib
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from maxairesources.errors import InputError
-from maxairesources.tree import json_path
+from maxairesources.tree import CONFIGS, DAGS, LIBRARY, json_path
 from maxaitools.deployments import changes
 from maxaitools.deployments.deployment import find, read_all
+from maxaitools.deployments.history import Entry
+from maxaitools.deployments.live import read_origin
 from maxaitools.deployments.process import read_log
 from maxaitools.deployments.release import (
     MANIFEST,
@@ -19,20 +21,19 @@ from maxaitools.deployments.release import (
     Release,
     read_folder,
 )
-from maxaitools.deployments.repository import Entry, Repository, Tree
+from maxaitools.deployments.repository import Repository, Tree
 
 
 def read_sides(
     repository: Repository, new: str, old: str
 ) -> tuple[Release | None, Release]:
-    """Return the old and the new side of a diff.
+    """Return the old and the new side of a diff; the old one is None before any deploy.
 
-    Each is a deployment, a commit of one, or the folder of a release, which is returned as
-    the deployment on the other side would run it. The old side is None if nothing was
-    deployed there yet.
+    A side is a deployment, a commit of one, or the folder of a release. A folder is
+    compared as the deployment on the other side would run it.
 
     Raises:
-        InputError: one of them is something else.
+        InputError: a side is anything else.
     """
     found = {side: _find_side(repository, side) for side in (old, new)}
     live = [side.facts["deployment"] for side in found.values() if side and side.facts]
@@ -44,47 +45,46 @@ def read_sides(
             return changes.draft(release, find(name), changes.NO_SOURCE)
         return release
 
-    after = show_side(new) or changes.read_origin(repository, new, None).live
+    after = show_side(new) or read_origin(repository, new, None).live
     return show_side(old), after
 
 
 def _find_side(repository: Repository, side: str) -> Release | None:
     if side in repository.tips:
-        return changes.read_origin(repository, side, None).live
+        return read_origin(repository, side, None).live
     if side in read_all():
         return None
     if Path(side, MANIFEST).is_file():
         return read_folder(Path(side))
     for name in repository.tips:
         with contextlib.suppress(InputError):
-            return changes.read_origin(repository, name, side).live
-    names = ", ".join(repository.tips) or "there is none yet"
-    problem = (
-        f"{side!r} is not a deployment ({names}), a commit of one, or a release folder"
-    )
-    raise InputError(problem, "`history` lists commits", "diff")
+            return read_origin(repository, name, side).live
+    problem = f"{side!r} is not a deployment, a commit of one, or a release folder"
+    names = ", ".join(repository.tips) or "nothing was deployed yet"
+    remedy = f"use a deployment ({names}), or a commit that `history` lists"
+    raise InputError(problem, remedy, "diff")
 
 
 def compare(old: Release | None, new: Release) -> dict[str, list[str]]:
-    """Return the lines that show what differs: of images, DAGs, configs and the library."""
+    """Return the lines of a diff for each of its sections."""
     before, after = old.files if old else {}, new.files
     return {
         "release": [f"{old.id if old else 'nothing'} -> {new.id}"],
         "images": [*_compare_images(old, new)],
-        "DAGs": [*_compare_texts(before, after, "maxaidags/")],
+        "DAGs": [*_compare_texts(before, after, f"{DAGS}/")],
         "configs": [*_compare_configs(before, after)],
-        "library": [*_compare_texts(before, after, "maxairesources/")],
+        "library": [*_compare_texts(before, after, f"{LIBRARY}/")],
     }
 
 
 def show(difference: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a difference, with titles."""
+    """Yield the lines of a diff, with the titles of its sections."""
     for title, lines in difference.items():
         yield from (title, *(f"  {line}" for line in lines or ["no difference"]))
 
 
 def show_history(history: Sequence[Entry]) -> Iterator[str]:
-    """Yield a line for each commit, and one for each further thing that it holds."""
+    """Yield a line for each commit, and an indented line for each of its trailers."""
     for entry in history:
         yield f"{entry.commit[:12]}  {entry.time}  {entry.author}  {entry.subject}"
         for trailer, values in entry.trailers.items():
@@ -133,14 +133,14 @@ def _compare_texts(old: Tree, new: Tree, folder: str) -> Iterator[str]:
 
 
 def _compare_configs(old: Tree, new: Tree) -> Iterator[str]:
-    for path in sorted(p for p in {*old, *new} if p.startswith("maxaiconfigs/")):
+    for path in sorted(p for p in {*old, *new} if p.startswith(f"{CONFIGS}/")):
         if path not in old or path not in new:
             yield f"{'+' if path in new else '-'} {path}"
             continue
         try:
             was, now = (dict(_read_values(each[path])) for each in (old, new))
         except ValueError:
-            # Files that are not JSON are compared as a whole.
+            # A file that is not JSON is one value.
             was, now = ({"$": repr(each[path])} for each in (old, new))
         changed = [key for key in {**was, **now} if was.get(key) != now.get(key)]
         if changed:
@@ -160,5 +160,5 @@ def _read_values(content: bytes) -> Iterator[tuple[str, str]]:
         else:
             yield json_path(path), json.dumps(value)
 
-    # The images have a section of their own.
+    # The section on images shows the digests.
     yield from walk(json.loads(re.sub(rb"@sha256:[0-9a-f]{64}", b"", content)), ())

@@ -1,8 +1,9 @@
 """The deployments repository: the branch `deploy/<name>` of each deployment.
 
-Objects are fetched into, and written to, the clone that the tool runs in. Its refs
-`refs/remotes/deployments/<name>` are the known tips, so `git log deployments/prod` shows
-what is live. Each change is one commit and one push that expects the tip it started from.
+The tool fetches objects into the clone that it runs in, and writes them there. The refs
+`refs/remotes/deployments/<name>` of the clone are the known tips, so `git log
+deployments/prod` shows what is live. Each change is one commit and one push. The push fails
+if the branch has moved since the tool fetched it.
 """
 
 import os
@@ -10,126 +11,47 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from maxairesources.errors import InputError
-from maxairesources.tree import nearest
+from maxairesources.tree import TREES, nearest
+from maxaitools.deployments.history import LOG_FIELDS, Entry, parse_log
 from maxaitools.deployments.process import ProcessFailed, git, hide_password, run
 
-# The content of files by their paths.
+# The content of files by path.
 Tree = dict[str, bytes]
 
-# The trees that each have a folder for each domain.
-TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
-NAME = re.compile(r"[a-z][a-z0-9_]*")
-# The values of the trailer `Action` of the commits that make other files live.
-MOVES = ("deploy", "promote", "rollback")
 _BRANCHES = "refs/heads/deploy/"
 _TIPS = "refs/remotes/deployments/"
-_FIELDS = ("%H", "%P", "%an <%ae>", "%aI", "%s", "%(trailers:only,unfold)")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A commit on a deployment's branch.
-
-    Attributes:
-        commit: its hash.
-        parents: the previous commit of the branch, then the commit of the release.
-        author: the person who changed the deployment.
-        time: in ISO 8601.
-        subject: the first line of its message.
-        trailers: the values of each Git trailer.
-    """
-
-    commit: str
-    parents: tuple[str, ...]
-    author: str
-    time: str
-    subject: str
-    trailers: Mapping[str, Sequence[str]]
-
-    def get(self, trailer: str) -> str | None:
-        """Return the value of a trailer, None if the commit has none."""
-        return next(iter(self.trailers.get(trailer, ())), None)
-
-    @property
-    def release(self) -> str:
-        """The commit of its release.
-
-        Raises:
-            InputError: it has none, or a shallow clone hides it.
-        """
-        if len(self.parents) < 2:
-            problem = "its release is not known in this clone"
-            advice = "choose another commit, or git fetch --unshallow"
-            raise InputError(problem, advice, f"commit {self.commit[:12]}")
-        return self.parents[1]
-
-    @property
-    def why(self) -> str:
-        """Who made it, when and why."""
-        return f"{self.author}, {self.time}: {self.get('Reason') or 'no reason given'}"
 
 
 def push_command(url: str, name: str, old: str, new: str) -> list[str]:
-    """Return the arguments that move a branch from one tip to another; "" is no tip."""
+    """Return the arguments of git that move a branch from its known tip to a new one.
+
+    If `old` is empty, the branch must not exist yet.
+    """
     branch = f"{_BRANCHES}{name}"
     lease = f"--force-with-lease={branch}:{old}"
-    return [
-        "push",
-        "--atomic",
-        "--no-verify",
-        "--no-signed",
-        lease,
-        url,
-        f"{new}:{branch}",
-    ]
+    flags = ["--atomic", "--no-verify", "--no-signed", lease]
+    return ["push", *flags, url, f"{new}:{branch}"]
 
 
 def explain_refusal(name: str, failed: ProcessFailed) -> InputError:
     """Return the error for a push that the deployments repository refused."""
     where = f"deploy/{name}"
     if re.search("stale info|cannot lock ref|reference already exists", failed.stderr):
-        problem = (
-            "another change was quicker and the branch has moved; nothing was changed"
-        )
-        return InputError(problem, "look at `status`, then run it again", where)
-    said = re.findall(r"^remote: +(?:error: )?(.*\S)", failed.stderr, re.MULTILINE)
-    said += re.findall(r"\[remote rejected\].*\((.+)\)", failed.stderr)
-    problem = f"the push was refused ({'; '.join(said) or failed.reason})"
-    advice = "nothing was changed; check your permissions for the branch"
-    return InputError(problem, advice, where)
-
-
-def parse_log(text: str) -> Iterator[Entry]:
-    """Yield the commits that `git log -z` printed with the fields of an entry."""
-    values = text.split("\0")
-    for start in range(0, len(values) - len(_FIELDS) + 1, len(_FIELDS)):
-        commit, parents, author, time, subject, block = values[start : start + 6]
-        trailers: dict[str, list[str]] = {}
-        for key, _, value in (line.partition(": ") for line in block.splitlines()):
-            trailers.setdefault(key, []).append(value)
-        yield Entry(commit, tuple(parents.split()), author, time, subject, trailers)
-
-
-def pick(name: str, entries: Sequence[Entry], prefix: str) -> Entry:
-    """Return the newest commit that has a hash, or a release, with a prefix.
-
-    Raises:
-        InputError: there is none, or several releases have it.
-    """
-    hashes = [(each, (each.commit, each.get("Release") or "")) for each in entries]
-    found = [e for e, names in hashes if any(n.startswith(prefix) for n in names)]
-    if len(prefix) < 4 or len({each.get("Release") for each in found}) != 1:
-        problem = f"{prefix!r} does not name one commit or release that was live"
-        raise InputError(problem, f"`history {name}` lists them", name)
-    return found[0]
+        problem = "another change was pushed first, so this one was refused"
+        remedy = "check `./pants deployments status`, then run the command again"
+        return InputError(problem, remedy, where)
+    reasons = re.findall(r"^remote: +(?:error: )?(.*\S)", failed.stderr, re.MULTILINE)
+    reasons += re.findall(r"\[remote rejected\].*\((.+)\)", failed.stderr)
+    problem = f"the push was refused ({'; '.join(reasons) or failed.reason})"
+    remedy = "nothing was changed; check your permission to push to the branch"
+    return InputError(problem, remedy, where)
 
 
 def find_url() -> str:
-    """Return the deployments repository; the default one is made on first use."""
+    """Return the URL of the deployments repository; create the default one if needed."""
     url = os.environ.get("MAXAI_DEPLOYMENTS") or "deployments"
     if url == "deployments" and not Path(url, "HEAD").exists():
         git("init", "--quiet", "--bare", "--initial-branch=main", url)
@@ -137,10 +59,15 @@ def find_url() -> str:
 
 
 class Repository:
-    """The branches of all deployments, as they were when this object was made."""
+    """The branches of all deployments, as they were when this object was created.
+
+    Attributes:
+        url: the deployments repository.
+        tips: the newest commit of each deployment.
+    """
 
     def __init__(self, url: str) -> None:
-        """Fetch what is new.
+        """Fetch all branches.
 
         Raises:
             InputError: the repository cannot be read.
@@ -152,8 +79,8 @@ class Repository:
             before = self._list_tips()
             rewritten = self._fetch()
         except ProcessFailed as failed:
-            advice = "check MAXAI_DEPLOYMENTS and your access to it"
-            raise InputError(failed.reason, advice, where) from None
+            remedy = "check MAXAI_DEPLOYMENTS and your access to it"
+            raise InputError(failed.reason, remedy, where) from None
         tips = (each.split() for each in self._list_tips().splitlines())
         self.tips = {ref.removeprefix(_TIPS): tip for tip, ref in tips}
         known = [line.split()[1].removeprefix(_TIPS) for line in before.splitlines()]
@@ -164,51 +91,46 @@ class Repository:
         """Return the commits of a deployment, the newest first.
 
         Raises:
-            InputError: there is no such branch, or it was rewritten, or is damaged.
+            InputError: the branch is missing, rewritten or damaged.
         """
         if name not in self.tips:
-            problem = f"there is no branch deploy/{name}: nothing was deployed yet"
-            advice = nearest(name, self.tips, f"./pants experimental-deploy //:{name}")
-            raise InputError(problem, advice, "deployments repository")
+            problem = f"branch deploy/{name} does not exist: nothing was deployed yet"
+            first = f"deploy first: ./pants experimental-deploy //:{name}"
+            remedy = nearest(name, self.tips, first)
+            raise InputError(problem, remedy, "deployments repository")
         tip = self.tips[name]
         if name in self._rewritten:
-            problem = (
-                f"was rewritten or deleted: {tip} was live and is not in it any more"
-            )
+            problem = f"was rewritten or deleted: commit {tip} was live"
             url = hide_password(self.url)
             restore = f"git push --force {url} {tip}:{_BRANCHES}{name}"
-            advice = (
-                f"restore it: {restore}; or accept it: git update-ref -d {_TIPS}{name}"
-            )
-            raise InputError(problem, advice, f"deploy/{name}")
-        options = (
-            "-c",
-            "log.showSignature=false",
-            "-c",
-            "i18n.logOutputEncoding=UTF-8",
-        )
+            accept = f"git update-ref -d {_TIPS}{name}"
+            remedy = f"restore it: {restore}; or accept the change: {accept}"
+            raise InputError(problem, remedy, f"deploy/{name}")
+        # The log must not depend on the user's settings.
+        settings = ("log.showSignature=false", "i18n.logOutputEncoding=UTF-8")
+        options = [part for setting in settings for part in ("-c", setting)]
         command = (*options, "log", "-z", "--first-parent")
         try:
-            printed = git(*command, f"--format={'%x00'.join(_FIELDS)}", tip)
+            printed = git(*command, f"--format={'%x00'.join(LOG_FIELDS)}", tip)
         except ProcessFailed as failed:
             raise self._damaged(f"deploy/{name}", failed.reason) from None
-        # The first commit is empty, so that each deploy has a first parent.
+        # The first commit of a branch is empty, so that each deploy has a first parent.
         return [e for e in parse_log(printed) if e.subject != f"Begin deploy/{name}"]
 
     def has_all_history(self, name: str) -> bool:
-        """Return whether this clone has the first commit of a deployment."""
+        """Return if this clone has the first commit of a deployment."""
         roots = ("rev-list", "--first-parent", "--max-parents=0", self.tips[name])
         # A shallow clone hides the parents that its oldest commit really has.
         return "\nparent " not in git("cat-file", "commit", git(*roots).split()[0])
 
-    def read(self, commit: str, *paths: str) -> Tree:
-        """Return the files of a commit, below some paths if any are given.
+    def read(self, commit: str) -> Tree:
+        """Return the files of a commit.
 
         Raises:
             InputError: an object is missing or damaged.
         """
         try:
-            listed = git("ls-tree", "-r", "-z", "--full-tree", commit, "--", *paths)
+            listed = git("ls-tree", "-r", "-z", "--full-tree", commit)
             entries = [each.split("\t", 1) for each in listed.split("\0")[:-1]]
             blobs = [*_read_blobs([about.split()[2] for about, _ in entries])]
         except ProcessFailed as failed:
@@ -220,12 +142,12 @@ class Repository:
         return git("rev-parse", f"{commit}^{{tree}}")
 
     def list_domains(self, commit: str, domains: Sequence[str]) -> str:
-        """Return the hashes of all that a commit has of some domains."""
+        """Return the hashes of the folders that some domains have in a commit."""
         paths = [f"{tree}/{domain}" for tree in TREES for domain in domains]
         return git("ls-tree", "--full-tree", commit, "--", *paths)
 
     def read_image_files(self) -> list[tuple[str, bytes]]:
-        """Return path and content of each image.json that any deployment has had."""
+        """Return the path and content of each image.json that was ever deployed."""
         command = ("rev-list", "--objects", *self.tips.values(), "--", "maxaiusecases")
         lines = git(*command).splitlines() if self.tips else []
         pairs = [line.split(" ", 1) for line in lines if line.endswith("/image.json")]
@@ -247,7 +169,7 @@ class Repository:
             return git("write-tree", GIT_INDEX_FILE=index)
 
     def commit_release(self, release: str, files: Mapping[str, bytes]) -> str:
-        """Return the commit of a release, the same one wherever it is made."""
+        """Write a release as a commit; equal releases have the same hash."""
         who = {"NAME": "release", "EMAIL": "release", "DATE": "1980-01-01T00:00:00Z"}
         return _commit(self.write(files), [], f"Release {release}\n", False, who)
 
@@ -260,36 +182,36 @@ class Repository:
         *,
         sign: bool = False,
     ) -> str:
-        """Return a new commit after the tip of a deployment; nothing is pushed.
+        """Write a commit on top of a deployment's branch, and return its hash.
 
-        It is signed if `sign` says so, if the tip is, or if the user's Git signs.
+        The commit is signed if `sign` is true, if the tip is signed, or if the user's Git
+        signs commits.
+
+        Args:
+            name: the deployment.
+            tree: the hash of the files.
+            release: the hash of the release's commit, if the tip has one.
+            message: the commit message.
+            sign: sign in any case.
 
         Raises:
-            InputError: Git knows no author, or cannot sign.
+            InputError: Git does not know the author, or cannot sign.
         """
         actor, tip = os.environ.get("GITHUB_ACTOR"), self.tips.get(name)
-        who = (
-            {"NAME": actor, "EMAIL": f"{actor}@users.noreply.github.com"}
-            if actor
-            else {}
-        )
-        setting = (
-            "config",
-            "--default=false",
-            "--type=bool",
-            "--get",
-            "commit.gpgsign",
-        )
-        sign = sign or git(*setting) == "true"
+        who = {}
+        if actor:
+            who = {"NAME": actor, "EMAIL": f"{actor}@users.noreply.github.com"}
+        setting = ("--default=false", "--type=bool", "--get", "commit.gpgsign")
+        sign = sign or git("config", *setting) == "true"
         sign = sign or bool(tip and "\ngpgsig" in git("cat-file", "commit", tip))
         first = tip or _commit(git("mktree"), [], f"Begin deploy/{name}\n", sign, who)
         return _commit(tree, [first, *release], message, sign, who)
 
     def push(self, name: str, commit: str) -> None:
-        """Make a commit the tip of a deployment, if the tip is still the known one.
+        """Push a commit as the new tip of a deployment, if the branch has not moved.
 
         Raises:
-            InputError: another change was quicker, or the repository refuses the push.
+            InputError: another change was pushed first, or the repository refuses the push.
         """
         try:
             git(*push_command(self.url, name, self.tips.get(name, ""), commit))
@@ -298,11 +220,11 @@ class Repository:
         git("update-ref", f"{_TIPS}{name}", commit)
 
     def check(self, name: str, signers: Path | None) -> list[str]:
-        """Fetch a whole branch into an empty folder, and return what is wrong with it.
+        """Fetch a whole branch into an empty folder, and return its faults.
 
-        `signers` is the file of the SSH keys that may sign, None if nothing must be signed.
+        `signers` is a file with SSH keys; if it is given, one of them must sign.
         """
-        # A local repository is read as a served one, so that each object is checked.
+        # With a file:// URL, Git checks each object of a local repository.
         url = f"file://{self.url}" if self.url.startswith("/") else self.url
         branch = f"{_BRANCHES}{name}"
         with tempfile.TemporaryDirectory(prefix="maxai-verify-") as folder:
@@ -315,7 +237,7 @@ class Repository:
                     option = f"gpg.ssh.allowedSignersFile={signers.absolute()}"
                     log = ("log", "--first-parent", "--format=%h %G?", branch)
                     lines = git(inside, "-c", option, *log).splitlines()
-                    # Those before the first signed one may be older than that rule.
+                    # Commits before the first signed one may be older than signed=True.
                     signed = [n for n, line in enumerate(lines) if line[-1] != "N"]
                     return [
                         f"commit {line.split()[0]} has no valid signature"
@@ -327,21 +249,19 @@ class Repository:
         return []
 
     def _fetch(self) -> list[str]:
-        """Fetch all branches, and return those that were rewritten."""
+        """Fetch all branches, and return the names of the rewritten ones."""
         flags = ("--no-tags", "--no-prune", "--no-write-fetch-head", "--update-shallow")
         for attempt in range(3):
             try:
-                # Only a fast-forward moves a known tip: no history changes unnoticed.
+                # Git refuses all but a fast-forward, which shows a rewritten branch.
                 git("fetch", *flags, self.url, f"{_BRANCHES}*:{_TIPS}*")
                 return []
             except ProcessFailed as failed:
-                # Another command may be moving the same refs in this clone.
-                locked = re.search(
-                    "cannot lock ref|unable to create", failed.stderr, re.I
-                )
                 if found := re.findall(r"! \[rejected\] +deploy/(\S+)", failed.stderr):
                     return found
-                if attempt == 2 or not locked:
+                # Another command may be updating the same refs in this clone.
+                locked = "(?i)cannot lock ref|unable to create"
+                if attempt == 2 or not re.search(locked, failed.stderr):
                     raise
                 time.sleep(0.3)
         return []
@@ -357,8 +277,8 @@ class Repository:
             git("config", key, url)
 
     def _damaged(self, where: str, problem: str) -> InputError:
-        advice = f"run git fsck in {hide_password(self.url)}"
-        return InputError(f"is damaged ({problem})", advice, where)
+        remedy = f"run `git fsck` in {hide_password(self.url)}"
+        return InputError(f"is damaged ({problem})", remedy, where)
 
 
 def _commit(
@@ -368,16 +288,11 @@ def _commit(
     roles = ("AUTHOR", "COMMITTER")
     env = {f"GIT_{role}_{key}": value for role in roles for key, value in who.items()}
     try:
-        return git(
-            "commit-tree",
-            tree,
-            *flags,
-            stdin=message.encode(errors="surrogateescape"),
-            **env,
-        )
+        stdin = message.encode(errors="surrogateescape")
+        return git("commit-tree", tree, *flags, stdin=stdin, **env)
     except ProcessFailed as failed:
-        advice = "set user.name and user.email, and the key to sign with"
-        raise InputError(failed.reason, advice, "git commit-tree") from None
+        remedy = "set user.name and user.email, and user.signingkey to sign"
+        raise InputError(failed.reason, remedy, "git commit-tree") from None
 
 
 def _read_blobs(hashes: Sequence[str]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Tests of what the tool refuses, and of what it finds wrong, with a real registry."""
+"""Tests of deploys that are refused, and of missing images, with a real registry."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ from maxaitools.deployments.testing import (
 WHY = ("--reason", "because")
 
 
-def test_one_domain_is_promoted_and_rolled_back(place: Marketplace, run: Run) -> None:
+def test_one_domain_is_promoted_and_rolled_back_alone(
+    place: Marketplace, run: Run
+) -> None:
     place.add_domain("shop")
     place.build_image("first", "shop")
     deploy(place, run, 3)
@@ -49,27 +51,27 @@ def test_one_domain_is_promoted_and_rolled_back(place: Marketplace, run: Run) ->
     path = PY_CONFIG.replace("lab", "shop")
     assert live.files[path] == dev.files[path]
     assert live.files[PY_CONFIG] == before.files[PY_CONFIG]
-    # Its release is a whole one, which can be promoted and rolled back as any other.
+    # The result is a complete release, which can be promoted and rolled back.
     assert place.history("prod")[0].get("Release") == live.id not in (before.id, dev.id)
     assert live.facts["domains"]["shop"]["commit"] == dev.facts["commit"]
     run("rollback", "prod", *WHY, "--domain", "shop", "--to", before.id)
     assert place.live("prod").images == before.images
     assert place.live("prod").id == before.id
-    assert "there is no domain 'sohp'" in run(
+    assert "domain 'sohp' is missing; did you mean shop?" in run(
         "rollback", "prod", *WHY, "--domain", "sohp", "--to", before.id, code=1
     )
     # The domains share the library.
     place.write("maxairesources/errors.py", "x = 1\n")
     deploy(place, run, 10)
     refused = run("promote", "dev", "prod", "--domain", "shop", code=1)
-    assert "has another maxairesources, which all domains share; leave out" in refused
+    assert "its maxairesources, which all domains share, is not that of" in refused
 
 
-def test_an_image_counts_only_by_a_recorded_digest(
+def test_only_images_with_a_recorded_digest_are_used(
     place: Marketplace, run: Run
 ) -> None:
     tag = place.tags["lab"]
-    # Somebody else has pushed another image under the right content tag.
+    # Somebody has pushed another image under the same content tag.
     place.build_image("evil")
     theirs = f"maxai/lab:{place.tags['lab']}"
     name = f"{place.registry}/maxai/lab:{tag}"
@@ -82,14 +84,14 @@ def test_an_image_counts_only_by_a_recorded_digest(
     deploy(place, run, 3)
     mine = place.live().images["lab"]
     assert json.loads(run("images", "dev", "--json")) == []
-    # A recorded digest stays, whatever the tag is moved to.
+    # A recorded digest stays in use if the tag moves to another image.
     subprocess.run(["docker", "tag", theirs, name], check=True)
     subprocess.run(["docker", "push", "--quiet", name], check=True, capture_output=True)
     deploy(place, run, 4)
     assert place.live().images["lab"] == mine
 
 
-def test_an_image_that_is_gone_is_named_and_brought_back(
+def test_a_missing_image_is_reported_and_pushed_again(
     place: Marketplace, run: Run, tmp_path: Path
 ) -> None:
     with running_registry(tmp_path / "registry") as other:
@@ -98,23 +100,23 @@ def test_an_image_that_is_gone_is_named_and_brought_back(
         deploy(place, run, 3)
         image = place.live().images["lab"]
         shutil.rmtree(other.folder / "data")
-        fault = f"fault: the registry has no {image.reference}\n"
+        fault = f"fault: {image.reference} is not in the registry\n"
         assert run("verify", "dev", code=1) == fault
         assert "is not in the registry; push it again" in promote(place, run, code=1)
         run("deploy", "dev")
         run("verify", "dev")
-        # A registry that is down does not lack the image.
+        # An image does not count as missing if the registry is down.
         other.stop()
         refused = run("deploy", "dev", code=1)
         assert "check that the registry answers, and log in: docker login" in refused
-        assert "the images were not looked up" in run("deploy", "dev", "--dry-run")
+        assert "the images were not checked" in run("deploy", "dev", "--dry-run")
 
 
-# somebody, with the password "secret", as `htpasswd -B` writes it.
+# The user "somebody" with the password "secret", from `htpasswd -B`.
 HTPASSWD = "somebody:$2y$05$wWjKclrV7IGYcUn4IikvoeZ0LANpi9v3U5KhfjTft0rykXk9TJEhW"
 
 
-def test_a_registry_that_needs_a_login_is_not_taken_for_empty(
+def test_a_registry_may_need_a_login(
     place: Marketplace, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy(place, run, 3)
@@ -125,7 +127,7 @@ def test_a_registry_that_needs_a_login_is_not_taken_for_empty(
         assert "log in: docker login" in run("images", "dev", code=1)
         login = ["docker", "login", "--username=somebody", "--password-stdin"]
         subprocess.run([*login, other.address], check=True, input=b"secret")
-        # Another registry gets the same image, by its digest.
+        # A promotion copies the image to the other registry, with the same digest.
         before = place.live().images["lab"].digest
         place.configure("prod", registry=f"{other.address}/team")
         promote(place, run)
@@ -161,7 +163,7 @@ def test_an_image_index_of_one_platform_is_accepted(
     push_index("one", "linux", "unknown")
     assert registry.find_digest(f"{image.repository}:one")
     push_index("two", "linux", "windows")
-    with pytest.raises(InputError, match="is an index of several images"):
+    with pytest.raises(InputError, match="is an index of images for several platforms"):
         registry.find_digest(f"{image.repository}:two")
 
 
@@ -176,7 +178,7 @@ def test_an_image_index_of_one_platform_is_accepted(
         (DAG_FILE, "", f"DAG {DAG} is missing"),
     ],
 )
-def test_a_dag_that_airflow_could_not_run_does_not_go_live(
+def test_a_broken_dag_does_not_go_live(
     place: Marketplace, run: Run, path: str, content: Any, problem: str
 ) -> None:
     place.write(path, content)
@@ -187,7 +189,7 @@ def test_a_dag_that_airflow_could_not_run_does_not_go_live(
     assert not place.repository.tips
 
 
-def test_the_code_of_a_release_sees_no_credentials(
+def test_the_check_of_the_dags_hides_credentials(
     place: Marketplace, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REGISTRY_PASSWORD", "secret")
@@ -204,7 +206,7 @@ def test_the_code_of_a_release_sees_no_credentials(
     run("deploy", "dev")
 
 
-def test_a_rollback_needs_neither_registry_nor_engine_nor_pants(
+def test_a_rollback_needs_only_git_and_python(
     place: Marketplace, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     first = deploy(place, run, 3)
@@ -213,7 +215,7 @@ def test_a_rollback_needs_neither_registry_nor_engine_nor_pants(
     bin.mkdir()
     (bin / "git").symlink_to(str(shutil.which("git")))
     roots = [Path(each.__path__[0]).parent for each in (maxairesources, maxaitools)]
-    # -S hides all installed packages.
+    # -S hides the installed packages.
     module = ("-S", "-m", "maxaitools.deployments.main")
     command = [sys.executable, *module, "rollback", "dev", *WHY]
     for more in (["--dry-run"], []):
@@ -224,17 +226,19 @@ def test_a_rollback_needs_neither_registry_nor_engine_nor_pants(
             text=True,
         )
         assert done.returncode == 0, done.stderr
-    assert "warning: the images were not looked up (skopeo: is not" in done.stdout
+    assert "warning: the images were not checked (skopeo: is not" in done.stdout
     assert place.live().id == first
 
 
-def test_what_cannot_be_deployed_is_named(
+def test_a_refused_deploy_explains_the_reason(
     place: Marketplace, run: Run, images: Registry
 ) -> None:
     assert "package one: ./pants package //:release" in run("deploy", "dev", code=1)
     release = place.package().id
     place.write(PY_CONFIG, {})
-    refused = f"release {release}: {PY_CONFIG} has changed since it was packaged"
+    refused = (
+        f"release {release}: {PY_CONFIG} has changed since the release was packaged"
+    )
     assert refused in run("deploy", "dev", code=1)
     place.git("checkout", "--quiet", PY_CONFIG)
     place.build_image("drifted", label="true")
@@ -252,7 +256,13 @@ def test_what_cannot_be_deployed_is_named(
     )
     assert not place.repository.tips
     place.configure("dev", registry="http://x")
-    assert "registry is 'http://x'; give host[:port]" in run("deploy", "dev", code=1)
-    assert "no deployment 'pord'; did you mean prod?" in run("deploy", "pord", code=1)
+    assert "'http://x' is not a valid registry; use host[:port]" in run(
+        "deploy", "dev", code=1
+    )
+    assert "deployment 'pord' is not defined; did you mean prod?" in run(
+        "deploy", "pord", code=1
+    )
     for name in ("*", "[", "..", "dev~1"):
-        assert "there is no branch deploy/" in run("history", name, code=1)
+        assert "does not exist: nothing was deployed yet" in run(
+            "history", name, code=1
+        )

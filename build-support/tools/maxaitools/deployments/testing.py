@@ -1,7 +1,7 @@
-"""What the tests of deployments work with: a small marketplace, and a registry of images.
+"""A small marketplace and a registry of images, for the tests of deployments.
 
-The registry is Debian's docker-registry, the images have the base image of all domains in
-them, and the deployments repository is a bare one. All of them are on this machine.
+The registry is Debian's docker-registry, and the deployments repository is a bare one. Both
+are on this machine.
 """
 
 import contextlib
@@ -21,18 +21,20 @@ from pathlib import Path
 from typing import Any
 
 import maxairesources
+from maxairesources.tree import CONFIGS, DAGS, LIBRARY, repository_of
 from maxaitools.deployments import changes, deployment
+from maxaitools.deployments.history import Entry
+from maxaitools.deployments.live import read_live
 from maxaitools.deployments.release import (
     MANIFEST,
     PACKAGED,
     Image,
     Release,
-    parse_live,
     read_folder,
     to_json,
     write_manifest,
 )
-from maxaitools.deployments.repository import Entry, Repository, write_files
+from maxaitools.deployments.repository import Repository, write_files
 
 DAG = "lab.probe.first"
 KUBEPOD = "maxaiconfigs/lab/probe/kubepod_config.json"
@@ -66,7 +68,7 @@ class Marketplace:
     """
 
     def __init__(self, root: Path, registry: str, url: str | None = None) -> None:
-        """Make it in a new folder; `registry` is host:port."""
+        """Create the clone; the default of `url` is a new repository in it."""
         self.root, self.url = root, url or str(root / "deployments")
         self.registry = registry
         self.deployments: dict[str, Any] = {
@@ -93,7 +95,7 @@ class Marketplace:
         self.configure("dev")
 
     def configure(self, name: str, **fields: Any) -> None:
-        """Change fields of a deployment in the BUILD file, and commit that."""
+        """Change fields of a deployment in the BUILD file, and commit the file."""
         self.deployments[name].update(fields)
         lines = [
             f"marketplace_deployment(name={name!r}, **{fields!r})\n"
@@ -103,8 +105,8 @@ class Marketplace:
         self.commit("BUILD")
 
     def add_domain(self, domain: str) -> None:
-        """Write a DAG, its configs, and the tag of an image that nobody has built."""
-        conf = {"name": "probe", "image": f"maxai/{domain}", "arguments": ["x"]}
+        """Write a DAG and its configs; nobody has built the image of the domain."""
+        conf = {"name": "probe", "image": repository_of(domain), "arguments": ["x"]}
         task = {"id": 1, "name": "measure", "conf": conf}
         part = {"input": [], "output": [], "function": {"args": {"n": 1}}}
         self.write(DAG_FILE.replace("lab", domain), _DAG.replace("lab", domain))
@@ -113,30 +115,30 @@ class Marketplace:
         self.tags[domain] = "f00"
 
     def write(self, name: str, content: Any) -> Path:
-        """Write a file of the clone, as JSON if it is not a string."""
+        """Write a file of the clone, as JSON unless the content is a string."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content if isinstance(content, str) else json.dumps(content))
         return path
 
     def read(self, name: str) -> Any:
-        """Return what a JSON file of the clone holds."""
+        """Return the value in a JSON file of the clone."""
         return json.loads((self.root / name).read_text())
 
     def git(self, *arguments: str) -> str:
-        """Run git in the clone, and return what it prints."""
+        """Run git in the clone, and return its output."""
         command = ["git", "-C", str(self.root), *arguments]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
     def commit(self, message: str) -> str:
-        """Commit all that there is, and return the commit."""
+        """Commit all files, and return the hash of the commit."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")
 
     def set_n(self, n: int, domain: str = "lab") -> None:
-        """Change a value in the config of the task, and commit it."""
+        """Change an argument in the config of a domain, and commit it."""
         path = PY_CONFIG.replace("lab", domain)
         config = self.read(path)
         config["measure"]["function"]["args"]["n"] = n
@@ -144,35 +146,35 @@ class Marketplace:
         self.commit(f"n is {n}")
 
     def build_image(
-        self, content: str, domain: str = "lab", label: str = "false"
+        self, content: str, domain: str = "lab", label: str = "", base: str = "scratch"
     ) -> None:
-        """Build the image of a domain with this content, under the tag that names it."""
-        self.tags[domain] = hashlib.sha256(f"{domain} {content}".encode()).hexdigest()
-        listed = ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}"]
-        bases = subprocess.run(
-            listed, check=True, capture_output=True, text=True
-        ).stdout
-        base = next(b for b in bases.splitlines() if b.startswith("maxai/python:"))
-        name = f"maxai/{domain}:{self.tags[domain]}"
-        # A folder without anything in it, so that each build of a content is the same.
-        lines = f"FROM {base}\nRUN echo {content} > /tmp/content\n"
-        subprocess.run(
-            ["docker", "build", "--quiet", "--tag", name, "-"],
-            input=f"{lines}LABEL maxai.base.drifted={label}\n".encode(),
-            check=True,
-            capture_output=True,
-        )
+        """Build the image of a domain, under a tag that depends on its content.
+
+        Args:
+            content: the content of the file /content.
+            domain: the domain.
+            label: the value of the label maxai.base.drifted.
+            base: the base image; the default makes a tiny image without Python.
+        """
+        tag = hashlib.sha256(f"{domain} {base} {content}".encode()).hexdigest()
+        self.tags[domain] = tag
+        dockerfile = f"FROM {base}\nCOPY content /\nLABEL maxai.base.drifted={label}\n"
+        folder = self.write("dist/image/Dockerfile", dockerfile).parent
+        self.write("dist/image/content", content)
+        name = f"{repository_of(domain)}:{tag}"
+        command = ["docker", "build", "--quiet", "--tag", name, str(folder)]
+        subprocess.run(command, check=True, capture_output=True)
 
     def package(self) -> Release:
-        """Make a release of the clone, as `./pants package //:release` would."""
+        """Package a release, as `./pants package //:release` would."""
         files = {
             ".airflowignore": b"/maxairesources/\n/maxaiconfigs/\n/maxaiusecases/\n"
         }
-        images = {d: Image(f"maxai/{d}", tag) for d, tag in self.tags.items()}
+        images = {d: Image(repository_of(d), tag) for d, tag in self.tags.items()}
         for domain, image in images.items():
-            told = {"base": "none", "repository": image.repository, "tag": image.tag}
-            files[f"maxaiusecases/{domain}/image.json"] = to_json(told)
-        for tree in ("maxaidags", "maxaiconfigs", "maxairesources"):
+            fields = {"base": "none", "repository": image.repository, "tag": image.tag}
+            files[f"maxaiusecases/{domain}/image.json"] = to_json(fields)
+        for tree in (DAGS, CONFIGS, LIBRARY):
             for path in (self.root / tree).rglob("*"):
                 if path.is_file() and "__pycache__" not in path.parts:
                     files[path.relative_to(self.root).as_posix()] = path.read_bytes()
@@ -183,18 +185,18 @@ class Marketplace:
         return read_folder(self.root / PACKAGED / id)
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of the tool's processes."""
+        """Return the environment for processes of the tool."""
         paths = map(os.path.abspath, filter(None, sys.path))
         return {
             **os.environ,
             "MAXAI_DEPLOYMENTS": self.url,
             "PYTHONPATH": os.pathsep.join(paths),
-            # The clone has a maxairesources of its own, which is not the tool's.
+            # The tool must not import the maxairesources of the clone.
             "PYTHONSAFEPATH": "1",
         }
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start the tool in a process group of its own, and return its process."""
+        """Start the tool in its own process group, and return its process."""
         return subprocess.Popen(
             [sys.executable, "-m", "maxaitools.deployments.main", *arguments],
             cwd=self.root,
@@ -207,11 +209,11 @@ class Marketplace:
 
     @property
     def repository(self) -> Repository:
-        """The deployments repository, as it is now; the clone is the current folder."""
+        """The deployments repository, read now; the clone must be the current folder."""
         return Repository(self.url)
 
     def key(self, release: Release, name: str = "dev") -> str:
-        """Return the key by which a deploy skips the check of the DAGs, which is slow."""
+        """Return the key that lets a deploy skip the check of the DAGs, which is slow."""
         drafted = changes.draft(release, deployment.find(name), changes.NO_SOURCE)
         return str(drafted.facts["checked"])
 
@@ -220,23 +222,28 @@ class Marketplace:
         return self.repository.history(name)
 
     def live(self, name: str = "dev") -> Release:
-        """Return what is live in a deployment."""
-        entry = self.history(name)[0]
-        return parse_live(self.repository.read(entry.commit), name)
+        """Return the live files of a deployment."""
+        repository = self.repository
+        return read_live(repository, repository.history(name)[0])
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return a free port of this machine."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
 
 
 class Registry:
-    """A registry of images on this machine; `address` is host:port."""
+    """A registry of images on this machine.
+
+    Attributes:
+        folder: its files.
+        address: host:port.
+    """
 
     def __init__(self, folder: Path, htpasswd: str | None = None) -> None:
-        """Make it in a folder; `htpasswd` has its users, None admits everybody."""
+        """Prepare a registry; without `htpasswd`, nobody has to log in."""
         self.folder, self.address = folder, f"127.0.0.1:{free_port()}"
         self._process: Any = None
         folder.mkdir(exist_ok=True)
@@ -254,12 +261,12 @@ class Registry:
         (folder / "config.yml").write_text(json.dumps(config))
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start the registry, and return as soon as it answers."""
         with (self.folder / "log").open("ab") as log:
             command = ["docker-registry", "serve", str(self.folder / "config.yml")]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         limit = time.monotonic() + 30
-        # A proxy that the environment names does not lead back to this machine.
+        # A proxy from the environment could not reach this machine.
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while True:
             try:
@@ -273,11 +280,9 @@ class Registry:
                 time.sleep(0.1)
 
     def stop(self) -> None:
-        """Stop it; what was pushed stays."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        """Stop the registry; it keeps its images."""
+        self._process.kill()
+        self._process.wait()
 
 
 @contextlib.contextmanager

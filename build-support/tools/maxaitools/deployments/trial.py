@@ -1,4 +1,7 @@
-"""Trials of the promise that a deployment is never half-changed: kills, and races."""
+"""Kill deploys, and race them: a deployment must never be half changed.
+
+The tests and build-support/checks/bench/faults.py use it.
+"""
 
 import contextlib
 import json
@@ -15,7 +18,7 @@ from maxaitools.deployments.testing import KUBEPOD, Marketplace, free_port
 
 
 def make_place(root: Path, url: str | None = None) -> Marketplace:
-    """Return a marketplace whose domain has no image, so that a deploy is Git alone."""
+    """Return a marketplace whose domain has no image, so that a deploy needs only Git."""
     place = Marketplace(root, "127.0.0.1:1", url)
     place.tags.clear()
     (root / KUBEPOD).unlink()
@@ -25,7 +28,7 @@ def make_place(root: Path, url: str | None = None) -> Marketplace:
 
 @contextlib.contextmanager
 def served(folder: Path, kind: str) -> Iterator[str]:
-    """Yield the URL of an empty deployments repository: a local, or a served one."""
+    """Yield an empty deployments repository: a path if `kind` is "local", or else a URL."""
     path = folder / "deployments.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(path)], check=True)
     if kind == "local":
@@ -34,7 +37,7 @@ def served(folder: Path, kind: str) -> Iterator[str]:
     port = free_port()
     command = ["git", "daemon", "--export-all", "--enable=receive-pack", "--reuseaddr"]
     command += ["--listen=127.0.0.1", f"--port={port}", f"--base-path={folder}"]
-    # It reports each client that was killed, or that only looked.
+    # The daemon prints a line for each client that was killed.
     daemon = subprocess.Popen(
         command, start_new_session=True, stderr=subprocess.DEVNULL
     )
@@ -53,11 +56,12 @@ def served(folder: Path, kind: str) -> Iterator[str]:
 
 
 class Kills:
-    """Deploys that are ended by SIGKILL, each at a later moment, and what came of them.
+    """Deploys that SIGKILL ends, each at a later moment, and their results.
 
     Attributes:
-        old, new: after how many kills the previous, or the killed release was live.
-        faults: a line for each time that anything was broken or lost.
+        old: the number of kills after which the previous release was live.
+        new: the number of kills after which the new release was live.
+        faults: a line for everything that was broken or lost.
     """
 
     def __init__(self, place: Marketplace) -> None:
@@ -66,7 +70,7 @@ class Kills:
         self._place = place
 
     def run(self, moments: int) -> None:
-        """Kill a deploy at this many moments, evenly over twice the time that one takes."""
+        """Kill as many deploys, at moments spread over twice the duration of a deploy."""
         self._deploy(0, None)
         started = time.monotonic()
         self._deploy(1, None)
@@ -81,7 +85,7 @@ class Kills:
                 self.new += 1
             else:
                 self.faults.append(f"moment {moment}: {before[0]} became {after[:2]}")
-            # The next deploy succeeds, and loses nothing.
+            # The next deploy must succeed, and must not lose a commit.
             if self._deploy(moment + 2, None) != release:
                 self.faults.append(f"moment {moment}: the next deploy failed")
             if self._read_branch()[-len(after) :] != after:
@@ -98,14 +102,14 @@ class Kills:
                 self.faults.append(f"deploy {n}: {err}")
         else:
             time.sleep(kill_after)
-            # Together with the Git processes that it has started.
+            # This also kills the Git processes that the deploy started.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
         return release.id
 
     def _read_branch(self) -> list[tuple[str, str]]:
-        """Return commit and release of each deploy; each object of the branch is checked."""
+        """Check all objects of the branch; return the commit and release of each deploy."""
         with tempfile.TemporaryDirectory() as folder:
             url = self._place.url
             url = f"file://{url}" if url.startswith("/") else url
@@ -126,7 +130,7 @@ class Kills:
 
 
 def start(place: Marketplace) -> "subprocess.Popen[str]":
-    """Start a deploy of what is packaged, without a check of its DAGs."""
+    """Start a deploy of the clone, without the check of its DAGs."""
     here = Path.cwd()
     os.chdir(place.root)
     try:
@@ -137,11 +141,13 @@ def start(place: Marketplace) -> "subprocess.Popen[str]":
 
 
 def race(folder: Path, url: str, deploys: int) -> list[str]:
-    """Deploy from several clones at once until all have won; return the order.
+    """Deploy from several clones at once, until each deploy has succeeded.
+
+    Returns:
+        The releases, in the order of the branch.
 
     Raises:
-        AssertionError: a deploy was refused for another reason than that one was quicker,
-            or was lost.
+        AssertionError: a deploy was lost, or was refused although no other was first.
     """
     waiting = {}
     for number in range(deploys):
@@ -159,22 +165,11 @@ def race(folder: Path, url: str, deploys: int) -> list[str]:
                 order.append(release)
                 place = waiting.pop(release)
             else:
-                assert "another change was quicker" in err and err.count("\n") == 1, err
+                refused = "another change was pushed first"
+                assert refused in err and err.count("\n") == 1, err
         assert won
-    log = [
-        "git",
-        "-C",
-        str(place.root),
-        "log",
-        "--first-parent",
-        "--format=%(trailers)",
-    ]
     place.git("fetch", url, "refs/heads/deploy/dev")
-    printed = subprocess.run(
-        [*log, "FETCH_HEAD"], check=True, capture_output=True, text=True
-    )
-    live = [
-        line.split()[1] for line in printed.stdout.splitlines() if "Release:" in line
-    ]
+    format = "--format=%(trailers:key=Release,valueonly)"
+    live = place.git("log", "--first-parent", format, "FETCH_HEAD").split()
     assert sorted(live) == sorted(order)
     return live[::-1]
