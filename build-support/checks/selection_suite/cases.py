@@ -286,5 +286,5 @@ CASES = (
     Case("merge commit", merge),
     Case("base moved on", move_base_on),
     Case("uncommitted, untracked", leave_uncommitted, commit=False),
-    Case("shallow clone", cut_history, error="in this shallow clone"),
+    Case("shallow clone", cut_history, error="this shallow clone"),
 )

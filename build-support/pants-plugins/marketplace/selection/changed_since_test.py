@@ -355,9 +355,9 @@ def test_tailor_writes_every_build_file(repository: Repository) -> None:
         (
             f"{HANDLERS}/rank.py",
             "import importlib\nimportlib.import_module(NAME)\n",
-            f"{HANDLERS}/rank.py:2: import_module imports what Pants cannot see: "
-            "use an import statement, or declare what it imports in "
-            f'{HANDLERS}/BUILD: overrides={{"rank.py": {{"dependencies": [...]}}}}',
+            f"{HANDLERS}/rank.py:2: Pants cannot see which module import_module imports; "
+            f"use an import statement, or declare the module in {HANDLERS}/BUILD: "
+            'overrides={"rank.py": {"dependencies": ["path/to/module.py"]}}',
         ),
         (
             f"{HANDLERS}/BUILD",
@@ -406,19 +406,58 @@ def test_what_would_be_no_edge_is_an_error(
     assert "Traceback" not in result.stderr
 
 
-def test_a_declared_dynamic_import_is_an_edge(repository: Repository) -> None:
-    repository.write(
-        f"{HANDLERS}/rank.py", "import importlib\nimportlib.import_module(N)\n"
+DYNAMIC_IMPORT = "import importlib\nimportlib.import_module(N)\n"
+
+
+def build_file(dependency: str) -> str:
+    """Return a BUILD file in which rank.py declares a dependency."""
+    return CODE.replace(
+        "()", f"(overrides={{'rank.py': {{'dependencies': ['{dependency}']}}}})", 1
     )
-    build = CODE.replace(
-        "()", "(overrides={'rank.py': {'dependencies': ['./model.py']}})", 1
-    )
-    repository.write(f"{HANDLERS}/BUILD", build)
+
+
+@pytest.mark.parametrize("dependency", ["./model.py", ":handlers"])
+def test_a_declared_dynamic_import_is_followed(
+    dependency: str, repository: Repository
+) -> None:
+    repository.write(f"{HANDLERS}/rank.py", DYNAMIC_IMPORT)
+    repository.write(f"{HANDLERS}/BUILD", build_file(dependency))
     repository.commit()
     repository.git("tag", "--force", "declared")
     repository.append(f"{HANDLERS}/model.py")
     listed = repository.list("--changed-since=declared", "list", "::")
     assert handler_tests("finance", "rank") < set(listed)
+
+
+def test_a_dynamic_import_may_be_of_a_module_in_several_resolves(
+    repository: Repository,
+) -> None:
+    repository.write(f"{HANDLERS}/rank.py", DYNAMIC_IMPORT)
+    repository.write(f"{HANDLERS}/BUILD", build_file("maxairesources/all.py"))
+    assert repository.list("--changed-since=base", "list", "::")
+
+
+@pytest.mark.parametrize(
+    "dependency",
+    [
+        "!./model.py",
+        "./rank.py",
+        "./rank_test.py:tests",
+        ":data",
+        "maxaiusecases/finance:image",
+        "maxaiusecases/finance:resolve#pydantic",
+    ],
+)
+def test_a_dependency_without_modules_does_not_declare_a_dynamic_import(
+    dependency: str, repository: Repository
+) -> None:
+    repository.write(f"{HANDLERS}/rank.py", DYNAMIC_IMPORT)
+    repository.write(f"{HANDLERS}/table.csv", "")
+    data = "files(name='data', sources=['*.csv'])\n"
+    repository.write(f"{HANDLERS}/BUILD", build_file(dependency) + data)
+    result = repository.pants("--changed-since=base", "list", "::")
+    assert result.returncode == 1
+    assert "Pants cannot see which module import_module imports" in result.stderr
 
 
 def test_paths_show_the_chain_from_a_dag_to_a_handler(repository: Repository) -> None:
@@ -551,7 +590,7 @@ def test_specs_are_relative_to_the_folder_they_are_typed_in(
         ),
         (
             ["--changed-since=origin/main", "package", "::"],
-            "--changed-since=origin/main: there is no such commit here; get it with "
+            "--changed-since=origin/main: this clone has no such commit; run "
             "`git fetch origin main`, or correct the name",
         ),
     ],

@@ -121,26 +121,22 @@ def _merge_base(since: str) -> str:
         base = _run("merge-base", since, "HEAD")
         if not base.returncode:
             return base.stdout.strip()
-    shallow = _git("rev-parse", "--is-shallow-repository").strip() == "true"
-    fetch = (
-        "git fetch --unshallow"
-        if shallow
-        else f"git fetch origin {since.split('/')[-1]}"
-    )
-    problem = (
-        "there is no such commit here"
-        if known.returncode
-        else "it has no commit in common"
-    )
-    clone = (
-        "in this shallow clone"
-        if shallow
-        else "with HEAD" if not known.returncode else ""
-    )
+    clone, fetch = "this clone", _fetch_command(since)
+    if _git("rev-parse", "--is-shallow-repository").strip() == "true":
+        clone, fetch = "this shallow clone", "git fetch --unshallow"
+    problem = f"{clone} has no such commit"
+    if not known.returncode:
+        problem = f"HEAD has no commit in common with it in {clone}"
     raise NoChanges(
-        f"--changed-since={since}: {problem}{clone and ' '}{clone}; get it with "
-        f"`{fetch}`, or correct the name"
+        f"--changed-since={since}: {problem}; run `{fetch}`, or correct the name"
     )
+
+
+def _fetch_command(since: str) -> str:
+    remote, _, branch = since.partition("/")
+    if not branch or remote not in {"origin", *_git("remote").split()}:
+        remote, branch = "origin", since
+    return f"git fetch {remote} {branch}"
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -195,9 +195,37 @@ def test_a_name_that_pants_cannot_see_is_refused(root: Path) -> None:
         read_changes("base")
 
 
-def test_a_commit_that_is_not_there_is_told(root: Path) -> None:
-    with pytest.raises(NoChanges, match="since=origin/main: there is no such commit"):
-        read_changes("origin/main")
+@pytest.mark.parametrize(
+    ("since", "command"),
+    [
+        ("origin/main", "git fetch origin main"),
+        ("origin/release/1.2", "git fetch origin release/1.2"),
+        ("fork/release/1.2", "git fetch fork release/1.2"),
+        ("release/1.2", "git fetch origin release/1.2"),
+        ("v1", "git fetch origin v1"),
+    ],
+)
+def test_a_missing_commit_is_reported_with_the_command_that_fetches_it(
+    since: str, command: str, root: Path
+) -> None:
+    git(root, "remote", "add", "fork", ".")
+    with pytest.raises(NoChanges) as error:
+        read_changes(since)
+    assert str(error.value) == (
+        f"--changed-since={since}: this clone has no such commit; run "
+        f"`{command}`, or correct the name"
+    )
+
+
+def test_a_base_without_a_common_commit_is_reported(root: Path) -> None:
+    git(root, "checkout", "--quiet", "--orphan", "other")
+    write(root, "b.txt", "")
+    commit(root)
+    message = (
+        "--changed-since=main: HEAD has no commit in common with it in this clone; "
+    )
+    with pytest.raises(NoChanges, match=message):
+        read_changes("main")
 
 
 def test_a_shallow_clone_without_the_base_says_what_to_fetch(

@@ -182,7 +182,7 @@ def test_changed_since_has_no_traceback_and_knows_its_folder(
 ) -> None:
     result = pants(repository.root, "--changed-since=gone", "list", "::")
     assert result.returncode == 1
-    assert "--changed-since=gone: there is no such commit here" in result.stderr
+    assert "--changed-since=gone: this clone has no such commit" in result.stderr
     assert "Traceback" not in result.stderr
     repository.append(f"{HANDLERS}/rank_test.py")
     result = pants(
