@@ -1,4 +1,4 @@
-"""Wires the modules of this plugin into Pants; README.md says what each one does."""
+"""Registers the rules and targets of this plugin with Pants; README.md describes each module."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from marketplace.selection import (
     affected,
     changed_since,
     changed_targets,
+    dependents,
     image_lookup,
     known_targets,
     parsed_build_files,
@@ -48,6 +49,7 @@ def rules() -> Iterable[Any]:
         *config_schemas.rules(),
         *conventions.rules(),
         *dag_dependencies.rules(),
+        *dependents.rules(),
         *deploy.rules(),
         *deployments.rules(),
         *docker_engine.rules(),

@@ -63,7 +63,11 @@ def test_packages_import_in_one_direction() -> None:
         ("run", "from marketplace.lint.conventions import TOOL", "lint"),
         ("lint", "from marketplace import register", "register"),
         ("graph", "from ..release import deploy", "by a relative name"),
-        ("graph", "from maxairesources.errors import InputError", "maxairesources.errors"),
+        (
+            "graph",
+            "from maxairesources.errors import InputError",
+            "maxairesources.errors",
+        ),
         ("graph", "from maxairesources import tree", ""),
         ("selection", "from marketplace.release import deploy", ""),
         ("lint", "import json, marketplace.graph", ""),

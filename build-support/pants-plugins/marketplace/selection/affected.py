@@ -1,12 +1,13 @@
-"""The goal `affected`: the images, tests, DAGs and deployments that a change reaches, and why.
+"""The goal `affected`: the images, tests, DAGs and deployments that a change affects, and why.
 
-It selects what every goal selects with `--changed-since`: its tests are those that `test`
-runs, its images those that `package` builds.
+It selects the same targets as every goal with `--changed-since`: the tests that `test` runs
+and the images that `package` builds.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Iterable
 
@@ -17,15 +18,15 @@ from pants.engine.addresses import Address
 from pants.engine.console import Console
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.goal import Goal, GoalSubsystem
-from pants.engine.rules import Get, MultiGet, collect_rules, goal_rule
-from pants.engine.target import FilteredTargets
+from pants.engine.rules import Get, MultiGet, collect_rules, goal_rule, rule
+from pants.engine.target import FilteredTargets, Target
 from pants.option.option_types import EnumOption
 from pants.vcs.changed import Changed
 
 from marketplace.graph.deployments import Deployment, Deployments, MarketplaceDeployment
 from marketplace.release.image_tags import TaggedImage
 from marketplace.selection.affected_report import (
-    Image,
+    AffectedImage,
     Report,
     as_json,
     markdown,
@@ -33,17 +34,15 @@ from marketplace.selection.affected_report import (
 )
 from marketplace.selection.changed_targets import (
     ByFile,
-    ChangedDependents,
     ChangedTargets,
     ChangedTargetsRequest,
-    Reached,
-    reach,
 )
-from marketplace.selection.changes import read_changes
+from marketplace.selection.changes import Changes, read_changes
+from marketplace.selection.dependents import ChangedDependents, Reached, reach
 from marketplace.selection.image_lookup import FoundImages, ImageLookup
-from maxairesources.tree import DAG_FILE, domain_of
+from maxairesources.tree import CONFIGS, DAG_FILE, dag_id, domain_of
 
-_OVERLAY = re.compile(r"maxaiconfigs/.*\.([a-z0-9_]+)\.json")
+_OVERLAY = re.compile(rf"{CONFIGS}/.*\.([a-z0-9_]+)\.json")
 
 
 class Format(Enum):
@@ -55,17 +54,34 @@ class Format(Enum):
 class AffectedSubsystem(GoalSubsystem):
     name = "affected"
     help = (
-        "Says what the changes since a commit affect: images, tests, DAGs and deployments. "
-        "It needs --changed-since; specs narrow it. The environment variable MAXAI_REGISTRY "
-        "(host[:port][/prefix]) names the registry that is asked for the images."
+        "Lists the images, tests, DAGs and deployments that the changes since a commit "
+        "affect. It needs --changed-since; specs narrow it. It asks the registry in the "
+        "environment variable MAXAI_REGISTRY (host[:port][/prefix]) for the images."
     )
 
-    format = EnumOption(default=Format.TABLE, help="The form of the output.")
+    format = EnumOption(default=Format.TABLE, help="The format of the output.")
 
 
 class Affected(Goal):
     subsystem_cls = AffectedSubsystem
     environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """Asks which of the targets some changes affect.
+
+    Attributes:
+        since: the value of `--changed-since`.
+        changes: the changes since then.
+        targets: the targets that the changes and the specs select.
+        registry: the registry to ask for the images, or an empty string.
+    """
+
+    since: str
+    changes: Changes
+    targets: tuple[Target, ...]
+    registry: str
 
 
 @goal_rule
@@ -78,73 +94,83 @@ async def affected(
     since = changed_options.since
     if not since:
         console.print_stderr(
-            "affected: what to compare with is not said; "
-            "for example ./pants affected --changed-since=origin/main"
+            "affected: --changed-since is missing; for example, run "
+            "./pants affected --changed-since=origin/main"
         )
         return Affected(exit_code=1)
-    changes = read_changes(since)
-    deployments, changed, env = await MultiGet(
-        Get(Deployments),
-        Get(ChangedTargets, ChangedTargetsRequest(changes)),
-        Get(EnvironmentVars, EnvironmentVarsRequest(("MAXAI_REGISTRY",))),
-    )
-    dependents = await Get(ChangedDependents, ChangedTargets, changed)
+    env = await Get(EnvironmentVars, EnvironmentVarsRequest(("MAXAI_REGISTRY",)))
     registry = env.get("MAXAI_REGISTRY", "")
-    reached = reach(changed.by_file, dependents)
+    report = await Get(
+        Report, ReportRequest(since, read_changes(since), tuple(targets), registry)
+    )
+    if options.format == Format.JSON:
+        console.print_stdout(as_json(report))
+        for note in report.notes:
+            console.print_stderr(f"note: {note}")
+    else:
+        write = markdown if options.format == Format.MARKDOWN else table
+        console.print_stdout(write(report, registry))
+    return Affected(exit_code=0)
 
-    field_sets = [
-        DockerPackageFieldSet.create(target)
+
+async def _describe_images(
+    targets: Iterable[Target], registry: str, reached: Reached
+) -> tuple[tuple[AffectedImage, ...], tuple[str, ...]]:
+    """Return the images among the targets, and notes about failed lookups."""
+    tagged = await MultiGet(
+        Get(TaggedImage, DockerPackageFieldSet, DockerPackageFieldSet.create(target))
         for target in sorted(targets, key=lambda target: target.address)
         if isinstance(target, DockerImageTarget)
-    ]
-    tagged = await MultiGet(
-        Get(TaggedImage, DockerPackageFieldSet, each) for each in field_sets
     )
     names = tuple(each.name for each in tagged)
     found = await Get(FoundImages, ImageLookup(names, registry))
-
-    images = []
-    for index, each in enumerate(tagged):
-        address = each.field_set.address
-        images.append(
-            Image(
-                address=address.spec,
-                repository=each.repository,
-                tag=each.tag,
-                state=state_of(
-                    found.engine[index], found.registry[index], bool(registry)
-                ),
-                engine=found.engine[index],
-                registry=found.registry[index],
-                why=shortest_path(address, reached),
-            )
+    images = tuple(
+        AffectedImage(
+            address=each.field_set.address.spec,
+            repository=each.repository,
+            tag=each.tag,
+            state=state_of(in_engine, in_registry, bool(registry)),
+            engine=in_engine,
+            registry=in_registry,
+            why=shortest_path(each.field_set.address, reached),
         )
+        for each, in_engine, in_registry in zip(tagged, found.engine, found.registry)
+    )
+    return images, found.notes
 
+
+@rule
+async def make_report(request: ReportRequest) -> Report:
+    targets, changes = request.targets, request.changes
+    deployments, changed = await MultiGet(
+        Get(Deployments), Get(ChangedTargets, ChangedTargetsRequest(changes))
+    )
+    dependents = await Get(ChangedDependents, ChangedTargets, changed)
+    reached = reach(changed.by_file, dependents)
+    images, notes = await _describe_images(targets, request.registry, reached)
     dags = {
-        target.address: ".".join(names_of.groups())
+        target.address: dag_id(*names.groups())
         for target in targets
         if target.address in reached
-        and (names_of := DAG_FILE.fullmatch(target.address.spec))
+        and (names := DAG_FILE.fullmatch(target.address.spec))
     }
     deployed = {
         *dags,
-        *(each.address for each in field_sets),
-        *(each.address for each in targets if isinstance(each, MarketplaceDeployment)),
+        *(
+            target.address
+            for target in targets
+            if isinstance(target, (DockerImageTarget, MarketplaceDeployment))
+        ),
     }
-    # A DAG that is gone is gone from every deployment that carries its domain.
+    # A deleted DAG affects each deployment that carries its domain.
     gone = {name[1] for name in map(DAG_FILE.fullmatch, changes.deleted) if name}
-    report = Report(
-        since=since,
+    tests = (each for each in targets if isinstance(each, PythonTestTarget))
+    return Report(
+        since=request.since,
         base=changes.base,
         everything=changes.everything,
-        images=tuple(images),
-        tests=tuple(
-            sorted(
-                target.address.spec
-                for target in targets
-                if isinstance(target, PythonTestTarget)
-            )
-        ),
+        images=images,
+        tests=tuple(sorted(test.address.spec for test in tests)),
         dags=tuple(sorted(dags.values())),
         deployments=tuple(
             each.name
@@ -152,27 +178,19 @@ async def affected(
             if any(map(each.carries, gone))
             or is_affected(each, changed.by_file, dependents, deployed)
         ),
-        notes=found.notes,
+        notes=notes,
     )
-    if options.format == Format.JSON:
-        console.print_stdout(as_json(report))
-        for note in found.notes:
-            console.print_stderr(f"note: {note}")
-    else:
-        form = markdown if options.format == Format.MARKDOWN else table
-        console.print_stdout(form(report, registry))
-    return Affected(exit_code=0)
 
 
 def state_of(engine: bool | None, registry: bool | None, asked: bool) -> str:
-    """What is known of an image; see `Image`."""
+    """Return the state of an image, as `AffectedImage` describes it."""
     if asked:
         return {True: "identical", False: "changed", None: "unknown"}[registry]
     return {True: "built", False: "changed", None: "unknown"}[engine]
 
 
 def shortest_path(address: Address, reached: Reached) -> tuple[str, ...]:
-    """The way to an address, from a file on; empty if nothing reaches it."""
+    """Return a shortest path from a file to an address; () if no file reaches it."""
     path = []
     step: Address | str | None = address if address in reached else None
     while isinstance(step, Address):
@@ -187,9 +205,15 @@ def is_affected(
     dependents: ChangedDependents,
     deployed: Iterable[Address],
 ) -> bool:
-    """Whether the files change what a deployment carries, or the deployment itself.
+    """Return if the files change a deployment itself, or something that it carries.
 
-    An overlay changes its deployment alone.
+    An overlay affects only its own deployment.
+
+    Args:
+        deployment: the deployment.
+        by_file: the changed targets by file.
+        dependents: the targets that depend on the changed ones.
+        deployed: the addresses of the images, DAGs and deployments that the specs select.
     """
 
     def is_carried(address: Address) -> bool:

@@ -1,4 +1,4 @@
-"""What the goal `affected` tells, and the three forms that it tells it in."""
+"""The report of the goal `affected`, and its formats: a table, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Iterable
 
-_SAYS = {True: "yes", False: "no", None: "unknown"}
+_ANSWERS = {True: "yes", False: "no", None: "unknown"}
 
 
 @dataclass(frozen=True)
-class Image:
+class AffectedImage:
     """An affected image.
 
     Attributes:
-        tag: the hash of its content, which `package` tags it with.
-        state: `identical` if the registry has this content already; `built` if the engine
-            has it and no registry is named, so that nobody could tell whether it was there
-            before; `changed` if it is nowhere; `unknown` if nobody could tell.
+        address: the address of its target.
+        repository: its repository.
+        tag: its content tag.
+        state: `identical` if the registry has this content; `built` if the engine has it and
+            no registry was asked; `changed` if neither has it; `unknown` if the lookup failed.
         engine: whether the engine has it; None if unknown.
         registry: whether the registry has it; None if unknown or not asked.
-        why: a shortest way from a changed file to it, over addresses.
+        why: a shortest path from a changed file to the image: the file, then addresses.
     """
 
     address: str
@@ -35,12 +36,23 @@ class Image:
 
 @dataclass(frozen=True)
 class Report:
-    """What the changes since a commit affect; `everything` are the files that affect all."""
+    """The images, tests, DAGs and deployments that the changes since a commit affect.
+
+    Attributes:
+        since: the value of `--changed-since`.
+        base: the merge base, from which the changes count.
+        everything: the changed files that affect everything.
+        images: the affected images.
+        tests: the addresses of the affected tests.
+        dags: the ids of the affected DAGs.
+        deployments: the names of the affected deployments.
+        notes: lookups that failed, and why.
+    """
 
     since: str
     base: str
     everything: tuple[str, ...]
-    images: tuple[Image, ...]
+    images: tuple[AffectedImage, ...]
     tests: tuple[str, ...]
     dags: tuple[str, ...]
     deployments: tuple[str, ...]
@@ -48,7 +60,7 @@ class Report:
 
 
 def table(report: Report, registry: str) -> str:
-    """The report for a terminal: columns for the images, paths on lines of their own."""
+    """Return the report for a terminal: a table of images, then lists."""
     lines = [_headline(report)]
     if _is_empty(report):
         return lines[0]
@@ -56,12 +68,12 @@ def table(report: Report, registry: str) -> str:
         rows: list[tuple[str, ...]] = [("IMAGE", "TAG", "STATE", "ENGINE", "REGISTRY")]
         rows += [_cells(image, registry, image.tag[:12]) for image in report.images]
         widths = [max(map(len, column)) for column in zip(*rows)]
-        whys = [(), *(image.why for image in report.images)]
+        paths = [(), *(image.why for image in report.images)]
         lines.append("")
-        for row, why in zip(rows, whys):
+        for row, path in zip(rows, paths):
             lines.append("  ".join(map(str.ljust, row, widths)).rstrip())
             # A file and its target often have the same name.
-            for depth, step in enumerate(dict.fromkeys(why)):
+            for depth, step in enumerate(dict.fromkeys(path)):
                 lines.append(f"  {'because of' if depth == 0 else '        ->'} {step}")
     for title, names in (("tests", report.tests), ("DAGs", report.dags)):
         if names:
@@ -71,7 +83,10 @@ def table(report: Report, registry: str) -> str:
 
 
 def markdown(report: Report, registry: str) -> str:
-    """The report for $GITHUB_STEP_SUMMARY; names are code, so that nothing in them is not."""
+    """Return the report in Markdown, for $GITHUB_STEP_SUMMARY.
+
+    Names are code spans, so that nothing in a name is read as Markdown.
+    """
     parts = ["### What this change affects", _headline(report, code=_code)]
     if _is_empty(report):
         return "\n\n".join(parts)
@@ -84,8 +99,8 @@ def markdown(report: Report, registry: str) -> str:
             name, tag, *rest = _cells(image, registry, image.tag)
             rows.append((_code(name), _code(tag), *rest))
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
-        ways = [" → ".join(map(_code, dict.fromkeys(i.why))) for i in report.images]
-        parts.append(_folded("Why", ways))
+        paths = [" → ".join(map(_code, dict.fromkeys(i.why))) for i in report.images]
+        parts.append(_folded("Why", paths))
     parts.append(f"**Deployments**: {', '.join(report.deployments) or 'none'}")
     if report.dags:
         parts.append(f"**DAGs**: {', '.join(map(_code, report.dags))}")
@@ -95,6 +110,7 @@ def markdown(report: Report, registry: str) -> str:
 
 
 def as_json(report: Report) -> str:
+    """Return the report as JSON, without the notes."""
     fields = asdict(report)
     del fields["notes"]
     return json.dumps(fields, indent=2)
@@ -110,19 +126,19 @@ def _headline(report: Report, code: Any = str) -> str:
         return f"Nothing that is built, tested or deployed is affected {since}."
     files = ", ".join(map(code, report.everything))
     return (
-        f"Everything is affected, by {files}, {since}."
+        f"Everything is affected {since}, because of {files}."
         if files
         else f"Affected {since}:"
     )
 
 
-def _cells(image: Image, registry: str, tag: str) -> tuple[str, ...]:
-    said = _SAYS[image.registry] if registry else "not asked"
-    return (image.repository, tag, image.state, _SAYS[image.engine], said)
+def _cells(image: AffectedImage, registry: str, tag: str) -> tuple[str, ...]:
+    in_registry = _ANSWERS[image.registry] if registry else "not asked"
+    return (image.repository, tag, image.state, _ANSWERS[image.engine], in_registry)
 
 
 def _code(text: str) -> str:
-    """A code span; its fence is longer than any run of backticks inside."""
+    """Return a code span, whose fence is longer than any run of backticks in the text."""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     pad = " " if len(fence) > 1 else ""
     return f"{fence}{pad}{' '.join(text.split())}{pad}{fence}".replace("|", "\\|")

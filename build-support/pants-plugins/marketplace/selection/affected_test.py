@@ -13,13 +13,13 @@ from marketplace.graph.deployments import Deployment
 from marketplace.selection import image_lookup
 from marketplace.selection.affected import is_affected, shortest_path, state_of
 from marketplace.selection.affected_report import (
-    Image,
+    AffectedImage,
     Report,
     as_json,
     markdown,
     table,
 )
-from marketplace.selection.changed_targets import ChangedDependents, reach
+from marketplace.selection.dependents import ChangedDependents, reach
 from marketplace.selection.image_lookup import FoundImages, ImageLookup
 
 
@@ -145,10 +145,10 @@ FULL = Report(
     base="0123456789abcdef",
     everything=(),
     images=(
-        Image(
+        AffectedImage(
             "r:i", "maxai/retail", "f" * 64, "changed", None, False, ("a|`b.py", "r:i")
         ),
-        Image(
+        AffectedImage(
             "h:i",
             "maxai/healthcare",
             "0" * 64,
@@ -161,7 +161,7 @@ FULL = Report(
     tests=("t/a_test.py:tests",),
     dags=("retail.customer360.segmentation",),
     deployments=("dev", "prod"),
-    notes=("the engine could not be asked: no",),
+    notes=("the engine did not answer: no",),
 )
 
 
@@ -184,7 +184,7 @@ def test_a_table_has_aligned_columns_and_paths_on_their_own_lines() -> None:
         "  retail.customer360.segmentation",
         "",
         "deployments: dev, prod",
-        "note: the engine could not be asked: no",
+        "note: the engine did not answer: no",
     ]
     assert table(FULL, "").count("not asked") == 2
 
@@ -264,8 +264,8 @@ def test_who_does_not_answer_knows_nothing(tmp_path: Path) -> None:
     found = look_up(tmp_path, "echo denied >&2; exit 1", "registry.test")
     assert found.engine == found.registry == (None, None)
     assert found.notes == (
-        "the engine could not be asked: denied",
-        "the registry registry.test could not be asked: denied",
+        "the engine did not answer: denied",
+        "the registry registry.test did not answer: denied",
     )
 
 

@@ -379,12 +379,13 @@ def test_tailor_writes_every_build_file(repository: Repository) -> None:
         (
             f"{DAG}/dag.py",
             "import maxaidags.retail.churn.weekly.dag\n",
-            f"{DAG}/dag.py depends on maxaidags/retail/churn/weekly/dag.py, of another",
+            f"{DAG}/dag.py: depends on maxaidags/retail/churn/weekly/dag.py, which belongs "
+            "to another domain; move",
         ),
         (
             f"{DAG}/BUILD",
             CODE.replace("()", "(dependencies=['maxaiconfigs:all'])", 1),
-            f"{DAG}/dag.py depends on maxaiconfigs:all, of another",
+            f"{DAG}/dag.py: depends on maxaiconfigs:all, which belongs to another domain; ",
         ),
     ],
     ids=[

@@ -1,7 +1,7 @@
 """Asks the Docker engine and a registry which images they have.
 
-The engine is asked by docker, the registry by skopeo: it tells a missing image from a registry
-that refuses to answer. Both find the credentials that `docker login` stored.
+docker asks the engine. skopeo asks the registry, because it distinguishes a missing image from a
+registry that refuses to answer. Both use the credentials that `docker login` stored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 
-# What the two commands find the engine, credentials and proxies by.
+# The two commands find the engine, credentials and proxies by these variables.
 _ENVIRONMENT = (
     *("HOME", "PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST"),
     *("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
@@ -26,7 +26,12 @@ _MISSING = re.compile(rb"manifest unknown|name unknown|artifact .* not found")
 
 @dataclass(frozen=True)
 class ImageLookup:
-    """Asks where images are; `registry` is host[:port][/prefix], or empty for none."""
+    """Asks which of these images the engine and a registry have.
+
+    Attributes:
+        names: the images, as repository:tag.
+        registry: host[:port][/prefix], or an empty string to ask only the engine.
+    """
 
     names: tuple[str, ...]
     registry: str
@@ -34,84 +39,121 @@ class ImageLookup:
 
 @dataclass(frozen=True)
 class FoundImages:
-    """Whether the engine and the registry have each image, None if unknown; and why not."""
+    """For each image, whether the engine and the registry have it; None if unknown.
+
+    Attributes:
+        engine: the answers of the engine, in the order of the names.
+        registry: the answers of the registry.
+        notes: the reasons for unknown answers.
+    """
 
     engine: tuple[bool | None, ...]
     registry: tuple[bool | None, ...]
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ToolCalls:
+    """Asks for the results of a command with each of these lists of arguments."""
+
+    tool: str
+    calls: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class ToolResults:
+    """The results of the calls, or None if the command is not on the PATH."""
+
+    results: tuple[FallibleProcessResult, ...] | None
+
+
 @rule
-async def look_up_images(
-    lookup: ImageLookup, docker_environment: DockerOptions.EnvironmentAware
-) -> FoundImages:
-    names, registry = lookup.names, lookup.registry
-    if not names:
-        return FoundImages((), (), ())
-    unknown = (None,) * len(names)
-    path = docker_environment.executable_search_path
-    env, docker, skopeo = await MultiGet(
+async def call_tool(
+    request: ToolCalls, docker_environment: DockerOptions.EnvironmentAware
+) -> ToolResults:
+    env, binary = await MultiGet(
         Get(
             EnvironmentVars,
             EnvironmentVarsRequest((*_ENVIRONMENT, *docker_environment.env_vars)),
         ),
-        # Not a `DockerBinary`: to have none is an error there.
-        Get(BinaryPaths, BinaryPathRequest(binary_name="docker", search_path=path)),
-        Get(BinaryPaths, BinaryPathRequest(binary_name="skopeo", search_path=path)),
+        # A missing docker is an error for a `DockerBinary`, but not here.
+        Get(
+            BinaryPaths,
+            BinaryPathRequest(
+                binary_name=request.tool,
+                search_path=docker_environment.executable_search_path,
+            ),
+        ),
     )
-    notes = [
-        f"{name} is not on the PATH"
-        for name, found in (("docker", docker), ("skopeo", skopeo))
-        if not found.first_path and (name == "docker" or registry)
-    ]
-    commands = []
-    if docker.first_path:
-        listing = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
-        commands.append((docker.first_path.path, *listing))
-    if skopeo.first_path and registry:
-        # The engine itself accepts plain HTTP from this machine, and from no other.
-        local = re.match(r"(localhost|127(\.\d+){3})(:|/|$)", registry)
-        flags = ("--raw", *(("--tls-verify=false",) if local else ()))
-        commands += [
-            (skopeo.first_path.path, "inspect", *flags, f"docker://{registry}/{name}")
-            for name in names
-        ]
+    if not binary.first_path:
+        return ToolResults(None)
+    path = binary.first_path.path
     results = await MultiGet(
         Get(
             FallibleProcessResult,
             Process(
-                command,
+                (path, *arguments),
                 env=env,
-                description=f"Run {' '.join(command[:2])}.",
+                description=f"Run {path} {arguments[0]}.",
                 cache_scope=ProcessCacheScope.PER_SESSION,
                 timeout_seconds=30,
             ),
         )
-        for command in commands
+        for arguments in request.calls
     )
+    return ToolResults(results)
 
-    def reason(of: str, result: FallibleProcessResult) -> str:
-        lines = result.stderr.decode(errors="replace").strip().splitlines()
-        return f"{of} could not be asked: {lines[-1] if lines else 'no reason given'}"
 
-    listed = results[:1] if docker.first_path else ()
-    in_engine: tuple[bool | None, ...] = unknown
-    if listed and listed[0].exit_code:
-        notes.append(reason("the engine", listed[0]))
-    elif listed:
-        local_names = set(listed[0].stdout.decode().split())
-        in_engine = tuple(
-            not local_names.isdisjoint((name, f"{registry}/{name}")) for name in names
-        )
-    in_registry: list[bool | None] = []
-    for result in results[len(listed) :]:
-        missing = result.exit_code and _MISSING.search(result.stderr)
-        in_registry.append(not result.exit_code or (False if missing else None))
-        if in_registry[-1] is None:
-            notes.append(reason(f"the registry {registry}", result))
-    return FoundImages(
-        in_engine, tuple(in_registry) or unknown, tuple(dict.fromkeys(notes))
+@rule
+async def look_up_images(lookup: ImageLookup) -> FoundImages:
+    names, registry = lookup.names, lookup.registry
+    if not names:
+        return FoundImages((), (), ())
+    listing = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
+    # Like the engine, accept plain HTTP only from this machine.
+    is_local = re.match(r"(localhost|127(\.\d+){3})(:|/|$)", registry)
+    flags = ("--raw", *(("--tls-verify=false",) if is_local else ()))
+    inspections = tuple(
+        ("inspect", *flags, f"docker://{registry}/{name}")
+        for name in (names if registry else ())
     )
+    docker, skopeo = await MultiGet(
+        Get(ToolResults, ToolCalls("docker", (listing,))),
+        Get(ToolResults, ToolCalls("skopeo", inspections)),
+    )
+    notes: list[str] = []
+    engine: tuple[bool | None, ...] = (None,) * len(names)
+    in_registry = engine
+    if docker.results is None:
+        notes.append("docker is not on the PATH")
+    else:
+        (listed,) = docker.results
+        if listed.exit_code:
+            notes.append(_failure("the engine", listed))
+        else:
+            found = {*listed.stdout.decode().split()}
+            engine = tuple(bool(found & {n, f"{registry}/{n}"}) for n in names)
+    if skopeo.results:
+        in_registry = tuple(map(_exists, skopeo.results))
+        notes += [
+            _failure(f"the registry {registry}", result)
+            for result in skopeo.results
+            if _exists(result) is None
+        ]
+    elif registry:
+        notes.append("skopeo is not on the PATH")
+    return FoundImages(engine, in_registry, tuple(dict.fromkeys(notes)))
+
+
+def _exists(inspected: FallibleProcessResult) -> bool | None:
+    if inspected.exit_code:
+        return False if _MISSING.search(inspected.stderr) else None
+    return True
+
+
+def _failure(asked: str, result: FallibleProcessResult) -> str:
+    lines = result.stderr.decode(errors="replace").strip().splitlines()
+    return f"{asked} did not answer: {lines[-1] if lines else 'no reason given'}"
 
 
 def rules() -> Iterable[Any]:
