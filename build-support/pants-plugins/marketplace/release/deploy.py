@@ -1,7 +1,7 @@
-"""The goal `experimental-deploy`: packages the release and hands it to the deployment tool.
+"""The goal `experimental-deploy`: packages the release and passes it to the deployment tool.
 
-Only Pants can package the release and build images. The tool `deployments`
-does all the rest, and says which images must be built.
+Only Pants can package the release and build images. The tool `deployments` does everything
+else, and reports which images must be built.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ RELEASE = Address("", target_name="release")
 TOOL = Address(
     "build-support/tools/maxaitools/deployments", relative_file_path="main.py"
 )
-# The tool's Git repository is the workspace, which no sandbox has.
+# The tool needs the Git repository, which no sandbox has.
 _IN_WORKSPACE = ("/bin/sh", "-c", 'cd "$0" && exec "$@"')
 
 
@@ -53,9 +53,73 @@ class MarketplaceDeployFieldSet(DeployFieldSet):
     registry: RegistryField
 
 
+@dataclass(frozen=True)
+class DeployTool:
+    """The deployment tool: as Pants runs it for a person, and in a sandbox."""
+
+    interactive: RunRequest
+    sandboxed: RunInSandboxRequest
+
+
+@dataclass(frozen=True)
+class MissingImagesRequest:
+    """Asks which images of a release the registry of a deployment lacks."""
+
+    deployment: str
+    release: Release
+
+
+@dataclass(frozen=True)
+class MissingImages:
+    domains: frozenset[str]
+
+
+@rule
+async def find_deploy_tool() -> DeployTool:
+    targets = await Get(Targets, Addresses([TOOL]))
+    tools = await Get(
+        FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, targets)
+    )
+    (runnable,) = tools.field_sets
+    return DeployTool(
+        *await MultiGet(
+            Get(RunRequest, RunFieldSet, runnable),
+            Get(RunInSandboxRequest, RunFieldSet, runnable),
+        )
+    )
+
+
+@rule
+async def find_missing_images(
+    request: MissingImagesRequest,
+    tool: DeployTool,
+    environment: CompleteEnvironmentVars,
+) -> MissingImages:
+    sandboxed, release = tool.sandboxed, request.release
+    digest = await Get(Digest, MergeDigests((sandboxed.digest, release.digest)))
+    folder = f"{{chroot}}/{release.path}"
+    result = await Get(
+        FallibleProcessResult,
+        Process(
+            (*_IN_WORKSPACE, get_buildroot(), *sandboxed.args)
+            + ("images", request.deployment, "--release", folder, "--json"),
+            env={**environment, **sandboxed.extra_env},
+            input_digest=digest,
+            immutable_input_digests=sandboxed.immutable_input_digests,
+            append_only_caches=sandboxed.append_only_caches,
+            description=f"Look up the images of {request.deployment}",
+            cache_scope=ProcessCacheScope.PER_SESSION,
+        ),
+    )
+    if result.exit_code:
+        raise InvalidDeployment(result.stderr.decode(errors="replace").strip())
+    return MissingImages(frozenset(json.loads(result.stdout)))
+
+
 @rule
 async def deploy(
     field_set: MarketplaceDeployFieldSet,
+    tool: DeployTool,
     environment: CompleteEnvironmentVars,
     global_options: GlobalOptions,
     options: _Options,
@@ -63,62 +127,38 @@ async def deploy(
     name = field_set.address.target_name
     if field_set.address.spec_path:
         raise InvalidDeployment(
-            f"{field_set.address}: a deployment belongs into the root BUILD file; move it"
+            f"{field_set.address}: only the root BUILD file may define a deployment; move it"
         )
     if {spec.lstrip("/") for spec in options.options.specs} != {f":{name}"}:
         raise InvalidDeployment(
-            "experimental-deploy deploys one deployment at a time; name it, such as //:dev"
+            "experimental-deploy: it deploys one deployment at a time; name only that one, "
+            "such as //:dev"
         )
-    release_target, tool_targets = await MultiGet(
-        Get(
-            WrappedTarget,
-            WrappedTargetRequest(RELEASE, description_of_origin="the deployments"),
-        ),
-        Get(Targets, Addresses([TOOL])),
+    wrapped = await Get(
+        WrappedTarget,
+        WrappedTargetRequest(RELEASE, description_of_origin="the deployments"),
     )
-    release, tools = await MultiGet(
-        Get(Release, ReleaseFieldSet, ReleaseFieldSet.create(release_target.target)),
-        Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, tool_targets)),
+    release = await Get(
+        Release, ReleaseFieldSet, ReleaseFieldSet.create(wrapped.target)
     )
-    (runnable,) = tools.field_sets
-    tool, sandboxed = await MultiGet(
-        Get(RunRequest, RunFieldSet, runnable),
-        Get(RunInSandboxRequest, RunFieldSet, runnable),
-    )
-    folder = f"{{chroot}}/{release.path}"
-    digest = await Get(Digest, MergeDigests((sandboxed.digest, release.digest)))
-    asked = await Get(
-        FallibleProcessResult,
-        Process(
-            (*_IN_WORKSPACE, get_buildroot(), *sandboxed.args)
-            + ("images", name, "--release", folder, "--json"),
-            env={**environment, **sandboxed.extra_env},
-            input_digest=digest,
-            immutable_input_digests=sandboxed.immutable_input_digests,
-            append_only_caches=sandboxed.append_only_caches,
-            description=f"Look up the images of {name}",
-            cache_scope=ProcessCacheScope.PER_SESSION,
-        ),
-    )
-    if asked.exit_code:
-        raise InvalidDeployment(asked.stderr.decode(errors="replace").strip())
-    missing = json.loads(asked.stdout)
+    missing = await Get(MissingImages, MissingImagesRequest(name, release))
     await MultiGet(
         Get(BuiltPackage, EnvironmentAwarePackageRequest(image.tagged.field_set))
         for image in release.images
-        if image.domain in missing
+        if image.domain in missing.domains
     )
-    digest = await Get(Digest, MergeDigests((tool.digest, release.digest)))
+    run = tool.interactive
+    digest = await Get(Digest, MergeDigests((run.digest, release.digest)))
     return DeployProcess(
         name=field_set.address.spec,
         process=InteractiveProcess(
-            (*tool.args, "deploy", name, "--release", folder),
-            env={**environment, **tool.extra_env},
+            (*run.args, "deploy", name, "--release", f"{{chroot}}/{release.path}"),
+            env={**environment, **run.extra_env},
             input_digest=digest,
             run_in_workspace=True,
             keep_sandboxes=global_options.keep_sandboxes,
-            immutable_input_digests=tool.immutable_input_digests,
-            append_only_caches=tool.append_only_caches,
+            immutable_input_digests=run.immutable_input_digests,
+            append_only_caches=run.append_only_caches,
         ),
     )
 

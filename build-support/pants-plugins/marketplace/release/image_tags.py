@@ -1,6 +1,6 @@
-"""Tags an image by what goes into it, so that the same content has the same tag everywhere.
+"""Computes the content tag of an image: the same content has the same tag on every machine.
 
-Nothing is built or installed to know the tag, and no Docker engine is needed for it.
+Computing a tag builds and installs nothing, and needs no Docker engine.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from pants.util.value_interpolation import InterpolationContext
 
 from marketplace.release.image_sources import Contents, ContentsRequest
 
-# What an image or a PEX is called, and who gets it, but not what is in it.
+# The fields that do not change the content of an image or a PEX.
 _NO_CONTENT = (
     Dependencies,
     DescriptionField,
@@ -73,12 +73,12 @@ _NO_CONTENT = (
 
 
 class NoImageTag(Exception):
-    """What goes into an image is not known before it is built; the message says why."""
+    """The content of an image is not known before it is built."""
 
 
 @dataclass(frozen=True)
 class TaggedImage:
-    """An image, and the tag that is the hash of all that goes into it."""
+    """An image and its content tag, a hash of everything that the image is built from."""
 
     field_set: DockerPackageFieldSet
     repository: str
@@ -93,20 +93,13 @@ class ContentTagRequest(DockerImageTagsRequest):
     pass
 
 
-@rule(desc="Tag images by their content", level=LogLevel.DEBUG)
-async def tag_image(
-    field_set: DockerPackageFieldSet,
-    docker_options: DockerOptions,
-    pex_cli: PexCli,
-    platform: Platform,
-    python_setup: PythonSetup,
-) -> TaggedImage:
-    address = field_set.address
-    wrapped = await Get(
-        WrappedTarget, WrappedTargetRequest(address, description_of_origin="its image")
-    )
-    image = wrapped.target
-    # To infer more from the Dockerfile, a tool would have to be installed; see below.
+async def _packages_of(image: Target) -> tuple[Targets, list[Target]]:
+    """Return the explicit dependencies of an image, and those that are packages.
+
+    Raises:
+        NoImageTag: the content of a package is known only when it is built.
+    """
+    # Inferring more from the Dockerfile would install a tool; see `add_content_tag`.
     explicit = await Get(
         ExplicitlyProvidedDependencies, DependenciesRequest(image[Dependencies])
     )
@@ -120,9 +113,26 @@ async def tag_image(
     for target in pexes:
         if not target.has_field(PexIncludeSourcesField):
             raise NoImageTag(
-                f"{address}: depends on {target.address}, whose content is known only when "
-                "it is built; use image_sources or pex_binary"
+                f"{image.address}: depends on {target.address}, whose content is known only "
+                "when it is built; use image_sources or pex_binary"
             )
+    return targets, pexes
+
+
+@rule(desc="Tag images by their content", level=LogLevel.DEBUG)
+async def tag_image(
+    field_set: DockerPackageFieldSet,
+    docker_options: DockerOptions,
+    pex_cli: PexCli,
+    platform: Platform,
+    python_setup: PythonSetup,
+) -> TaggedImage:
+    wrapped = await Get(
+        WrappedTarget,
+        WrappedTargetRequest(field_set.address, description_of_origin="its image"),
+    )
+    image = wrapped.target
+    targets, pexes = await _packages_of(image)
     dockerfile, files, args, environment = await MultiGet(
         Get(SourceFiles, SourceFilesRequest([image[DockerImageSourceField]])),
         Get(
@@ -141,7 +151,7 @@ async def tag_image(
     )
     inputs: list[Any] = [
         *(dockerfile.snapshot.digest, _fields(image)),
-        # An argument without a value gets that of the environment, if there is one.
+        # An argument without a value gets its value from the environment.
         *((each, environment.environment.get(each)) for each in args),
         files.snapshot.digest,
         *((platform.value, pex_cli.version) if pexes else ()),
@@ -178,8 +188,8 @@ async def add_content_tag(request: ContentTagRequest) -> DockerImageTags:
     )
     for address in sorted({*complete} - {*explicit.includes}):
         raise NoImageTag(
-            f"{request.target.address}: its Dockerfile uses {address}, so its `dependencies` "
-            "have to name it too"
+            f"{request.target.address}: its Dockerfile uses {address}, which its `dependencies` "
+            "do not name; add it there"
         )
     field_set = DockerPackageFieldSet.create(request.target)
     tagged = await Get(TaggedImage, DockerPackageFieldSet, field_set)

@@ -174,7 +174,9 @@ def test_deploy_builds_what_is_missing_and_hands_over_the_release(
     for specs in (["::"], ["//:dev", "//:prod"]):
         result = pants(repository.root, "experimental-deploy", *specs, **env)
         assert result.returncode == 1
-        assert "deploys one deployment at a time; name it" in result.stderr
+        assert (
+            "it deploys one deployment at a time; name only that one" in result.stderr
+        )
 
 
 def test_changed_since_has_no_traceback_and_knows_its_folder(
