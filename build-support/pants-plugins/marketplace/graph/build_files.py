@@ -1,4 +1,7 @@
-"""Lets `tailor` write the BUILD files that the stock backends do not know of."""
+"""Lets `tailor` write the BUILD files of domains and configs.
+
+The stock backends write those of code.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from pants.engine.unions import UnionRule
 
 from marketplace.graph.launch_configs import LaunchConfigsTarget
 
-# By this name the macro is called before the folder's targets, which its defaults are for.
+# `tailor` sorts by name. With this one it calls the macro, which sets defaults, before the targets.
 FIRST = "_domain"
 
 
@@ -36,7 +39,7 @@ async def find_missing_targets(
     )
 
     def unowned(paths: Paths, tree: str, depth: int) -> Iterable[tuple[str, list[str]]]:
-        """The folders at one level of a tree with those files that no target has."""
+        """Return the folders at one level of a tree, with the files that no target owns."""
         found = defaultdict(list)
         for path in sorted(set(paths.files) - set(owned)):
             folder, _, name = path.rpartition("/")

@@ -19,7 +19,11 @@ FILES = {
 
 
 def stanzas(owned: list[str]) -> dict[str, str]:
-    """What `tailor` would write for FILES, by folder, if targets own some of them."""
+    """Return the targets that `tailor` would write for FILES, by folder.
+
+    Args:
+        owned: the files that targets own already.
+    """
     rule_runner = RuleRunner(
         rules=[
             *build_files.rules(),
@@ -35,7 +39,7 @@ def stanzas(owned: list[str]) -> dict[str, str]:
     return {target.path: target.generate_build_file_stanza("    ") for target in found}
 
 
-def test_each_level_gets_its_targets() -> None:
+def test_tailor_adds_the_missing_targets_of_each_level() -> None:
     assert stanzas([]) == {
         "maxaiusecases/retail": 'marketplace_domain(\n    name="_domain",\n)\n',
         "maxaiconfigs/retail/churn": "launch_configs()\n",
@@ -45,12 +49,12 @@ def test_each_level_gets_its_targets() -> None:
     }
 
 
-def test_what_has_an_owner_gets_none() -> None:
+def test_tailor_adds_nothing_for_files_with_an_owner() -> None:
     assert stanzas(list(FILES)) == {}
 
 
 @pytest.mark.parametrize("domain", ["a", "retail", "zoo"])
-def test_the_macro_comes_before_the_targets_that_its_defaults_are_for(
+def test_the_macro_precedes_the_targets_that_use_its_defaults(
     domain: str,
 ) -> None:
     path = f"maxaiusecases/{domain}"

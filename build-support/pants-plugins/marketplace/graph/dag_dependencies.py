@@ -1,7 +1,7 @@
-"""Infers what a DAG and its tests use without importing it: the configs, and the DAG itself.
+"""Infers the dependencies of a DAG on its configs, and of its tests on the DAG.
 
-The DAG factory reads the configs of the folder that has the DAG's own names, and refuses a
-dag.py that says other names than its folder's; so the folder is what to infer from.
+No import shows them. The DAG factory reads the configs from the folders with the same names as
+the DAG's folder, and refuses a dag.py that names others. So the names of the folder are enough.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ async def infer_dag_dependencies(
         UnexpandedTargets,
         RawSpecs(
             dir_globs=tuple(DirGlobSpec(folder) for folder in folders),
-            # What is missing is for `lint` to say.
+            # `lint` reports missing configs.
             unmatched_glob_behavior=GlobMatchErrorBehavior.ignore,
             description_of_origin=f"the dependencies of {folder}/{name}",
         ),
     )
-    # The generators are among them: of a deleted file, they are all that is left.
+    # The generators are among the targets, because a generator owns a deleted file.
     return InferredDependencies(
         target.address
         for target in targets

@@ -1,6 +1,6 @@
-"""The target `marketplace_deployment`, which the root BUILD file has for each deployment.
+"""The target `marketplace_deployment`, which defines a deployment in the root BUILD file.
 
-The tool `deployments` reads all of its fields from there, as plain Python.
+The tool `deployments` reads the fields from that file itself, as plain Python.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from maxairesources.tree import USECASES, nearest
 
 
 class InvalidDeployment(Exception):
-    """The root BUILD file defines a deployment wrongly; the message says what to do."""
+    """The root BUILD file defines a deployment wrongly; the message contains a fix."""
 
 
 class RegistryField(StringField):
@@ -38,7 +38,10 @@ class RegistryField(StringField):
 
 class DataRootField(StringField):
     alias = "data_root"
-    help = "Where the data is: handlers get it as the environment variable MAXAI_DATA_ROOT."
+    help = (
+        "The root folder or URL of the data. Handlers get it in the environment variable "
+        "MAXAI_DATA_ROOT."
+    )
 
 
 class DomainsField(StringSequenceField):
@@ -49,7 +52,7 @@ class DomainsField(StringSequenceField):
 class AfterField(StringField):
     alias = "after"
     help = (
-        "The deployment that a release must have been live in before this one accepts it "
+        "The deployment that must have run a release before this one accepts it "
         "(default: none)."
     )
 
@@ -57,22 +60,22 @@ class AfterField(StringField):
 class BranchField(StringField):
     alias = "branch"
     help = (
-        "The only branch whose commits the deployment accepts, and only without uncommitted "
-        "changes (default: it accepts anything)."
+        "The only branch from which the deployment accepts commits. It then refuses a clone "
+        "with uncommitted changes too (default: it accepts anything)."
     )
 
 
 class PausedField(BoolField):
     alias = "paused"
     default = False
-    help = "Whether DAGs that are new in the deployment begin paused."
+    help = "If true, DAGs that are new in the deployment start paused."
 
 
 class SignedField(BoolField):
     alias = "signed"
     default = False
     help = (
-        "Whether Git must sign each commit of the deployment. `verify` accepts the keys in "
+        "If true, Git must sign each commit of the deployment. `verify` accepts the keys in "
         "build-support/allowed_signers."
     )
 
@@ -97,7 +100,7 @@ class MarketplaceDeployment(Target):
 
 @dataclass(frozen=True)
 class Deployment:
-    """What other rules need of a target `marketplace_deployment`."""
+    """The fields of a target `marketplace_deployment` that other rules need."""
 
     name: str
     domains: tuple[str, ...] | None = None
@@ -113,7 +116,7 @@ class Deployment:
 
     @property
     def place(self) -> str:
-        """Where it is defined, for errors."""
+        """The place of its definition, for errors."""
         return f'BUILD: marketplace_deployment(name="{self.name}")'
 
 
@@ -125,7 +128,7 @@ class Deployments(Collection[Deployment]):
 
 @rule
 async def find_deployments() -> Deployments:
-    # The targets of one folder are found without a look at all others.
+    # Listing one folder is faster than listing all targets.
     targets, images = await MultiGet(
         Get(
             UnexpandedTargets,
@@ -151,7 +154,7 @@ async def find_deployments() -> Deployments:
 def find_mistakes(
     deployments: Iterable[Deployment], domains: Iterable[str]
 ) -> Iterator[str]:
-    """A line for each mistake in the deployments."""
+    """Yield a line for each mistake in the deployments."""
     all_of = {each.name: each for each in deployments}
     for name, deployment in all_of.items():
         if not re.fullmatch("[a-z][a-z0-9_]*", name):
@@ -162,7 +165,7 @@ def find_mistakes(
             yield f"{deployment.place}: domains is empty; remove it to carry all domains"
         for domain in sorted({*(deployment.domains or ())} - {*domains}):
             remedy = nearest(domain, domains)
-            yield f"{deployment.place}: there is no domain {domain!r}; {remedy}"
+            yield f"{deployment.place}: {domain!r} is not a domain; {remedy}"
         after = deployment.after
         if after and after not in all_of:
             remedy = nearest(after, {*all_of} - {name})
@@ -173,8 +176,8 @@ def find_mistakes(
             after = all_of[after].after
         if after == name:
             yield (
-                f"{deployment.place}: it comes after itself, so it would accept no release; "
-                "remove `after` in one of them"
+                f"{deployment.place}: following `after` leads back to it, so it would never "
+                "accept a release; remove `after` from one of these deployments"
             )
 
 

@@ -56,7 +56,9 @@ def test_deployments_are_the_targets_of_the_root(rule_runner: RuleRunner) -> Non
     assert (dev.carries("finance"), prod.carries("finance")) == (True, False)
 
 
-def test_without_a_target_there_is_no_deployment(rule_runner: RuleRunner) -> None:
+def test_a_root_build_file_without_targets_defines_no_deployment(
+    rule_runner: RuleRunner,
+) -> None:
     rule_runner.write_files({"BUILD": ""})
     assert rule_runner.request(Deployments, []) == Deployments()
 
@@ -72,12 +74,16 @@ def test_without_a_target_there_is_no_deployment(rule_runner: RuleRunner) -> Non
             "after='dve' is not a deployment; did you mean dev?",
         ),
         ("prod", {"after": "x"}, "after='x' is not a deployment; use one of: dev"),
-        ("prod", {"after": "prod"}, "it comes after itself, so it would accept no "),
-        ("prod", {"domains": ("retial",)}, "no domain 'retial'; did you mean retail?"),
+        ("prod", {"after": "prod"}, "following `after` leads back to it, so it "),
+        (
+            "prod",
+            {"domains": ("retial",)},
+            "'retial' is not a domain; did you mean retail?",
+        ),
         ("prod", {"domains": ()}, "domains is empty; remove it to carry all domains"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_the_target(
+def test_a_mistake_is_reported_in_one_line_with_the_target(
     name: str, fields: dict[str, Any], expected: str
 ) -> None:
     given = [Deployment("dev"), Deployment(name, **fields)]
@@ -86,7 +92,7 @@ def test_a_mistake_is_one_line_that_names_the_target(
     assert expected in line and "\n" not in line
 
 
-def test_deployments_that_wait_for_each_other_are_an_error() -> None:
+def test_a_cycle_of_deployments_is_reported() -> None:
     chain = {"a": "b", "b": "c", "c": "b"}
     given = [Deployment(name, after=after) for name, after in chain.items()]
     lines = [*find_mistakes(given, [])]
@@ -94,7 +100,7 @@ def test_deployments_that_wait_for_each_other_are_an_error() -> None:
     assert len(lines) == 2
 
 
-def test_a_mistake_is_an_error(rule_runner: RuleRunner) -> None:
+def test_a_mistake_fails_the_rule(rule_runner: RuleRunner) -> None:
     rule_runner.write_files({"BUILD": DEV + PROD.replace("retail", "retial")})
-    with pytest.raises(ExecutionError, match="there is no domain 'retial'; did you"):
+    with pytest.raises(ExecutionError, match="'retial' is not a domain; did you mean"):
         rule_runner.request(Deployments, [])

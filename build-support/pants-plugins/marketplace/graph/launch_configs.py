@@ -1,8 +1,8 @@
-"""The target `launch_configs`: how a usecase's tasks are launched, and what they launch.
+"""The target `launch_configs`: the configs that launch a usecase's tasks.
 
-A launch config names an image, and for each task a handler in it. Both are edges of the
-graph, but not ordinary ones: they lead from Airflow's resolve into a domain's, and nothing of
-them is needed where the config is read. Dependents and paths follow them, sandboxes do not.
+A launch config names an image, and a handler in the image for each task. The target depends on
+both, in a special-cased field: they belong to the domain's resolve and the config to Airflow's,
+and reading the config needs neither. Dependents and `paths` follow the field, sandboxes do not.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ class LaunchConfigsTarget(TargetGenerator):
 
 @dataclass(frozen=True)
 class Launches:
-    """The repositories of the images, and the files of the handlers, in a launch config."""
+    """The image repositories and the handler files that a launch config names."""
 
     images: tuple[str, ...]
     handlers: tuple[str, ...]
 
 
 def parse_launches(content: str) -> Launches:
-    """Return what the JSON text of a launch config or an overlay names."""
+    """Return the images and handlers in the content of a launch config or an overlay."""
     try:
         launches = [*read_launches(json.loads(content))]
     except (ValueError, RecursionError):
@@ -103,8 +103,8 @@ class ImagesRequest:
 
 @rule
 async def find_images(request: ImagesRequest) -> UnexpandedTargets:
-    # The image maxai/<domain> is made in maxaiusecases/<domain>. To look there, and not
-    # among all targets, is quick, and possible while targets are still generated.
+    # maxaiusecases/<domain> builds the image maxai/<domain>. Listing only that folder is
+    # fast, and possible while Pants still generates targets.
     folders = {
         f"maxaiusecases/{name}"
         for _, _, name in (each.rpartition("/") for each in request.repositories)
@@ -144,7 +144,7 @@ async def generate_launch_configs(
     images = await MultiGet(
         Get(UnexpandedTargets, ImagesRequest(each.images)) for each in launches
     )
-    # A handler that is not there any more has its generator as owner; `lint` reports it.
+    # A generator owns a handler that does not exist; `lint` reports such a handler.
     handlers = await MultiGet(
         Get(Owners, OwnersRequest(each.handlers)) for each in launches
     )

@@ -65,7 +65,7 @@ def test_images_and_handlers_are_read(config: Any, expected: Launches) -> None:
         '{"tasks": [{"spark_submit_conf": {"application": "local:///opt/maxai/../a"}}]}'
     ],
 )
-def test_what_is_malformed_launches_nothing(text: str) -> None:
+def test_a_malformed_config_launches_nothing(text: str) -> None:
     assert parse_launches(text) == Launches((), ())
 
 
@@ -105,14 +105,14 @@ def rule_runner() -> RuleRunner:
     [
         (
             "kubepod_config.json",
-            # The generator owns what is not there any more.
+            # The generator owns a handler that does not exist.
             ["maxaiusecases/retail:image", f"{FOLDER}/rank.py", f"{FOLDER}:handlers"],
         ),
         ("spark_config.json", ["maxaiusecases/retail:image", f"{FOLDER}/rank.py"]),
         ("kubepod_config.prod.json", []),
     ],
 )
-def test_image_and_handlers_are_no_ordinary_dependencies(
+def test_only_special_cased_dependencies_have_the_image_and_handlers(
     rule_runner: RuleRunner, name: str, expected: list[str]
 ) -> None:
     target = rule_runner.get_target(

@@ -1,7 +1,7 @@
-"""The target `marketplace_release`: all DAGs with their configs, as one thing to package.
+"""The target `marketplace_release`: all DAGs with their configs, to package together.
 
-It depends on each DAG and config itself, and not on what only gathers them for tests, so that
-whatever changes a DAG, be it a handler in an image that it launches, changes the release too.
+It depends on each DAG and config directly, not on the targets that gather them for tests. So
+everything that changes a DAG changes the release, such as a handler in an image that it launches.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class MarketplaceRelease(Target):
     core_fields = (*COMMON_TARGET_FIELDS, OutputPathField, ReleaseDependenciesField)
     help = (
         "The release: all DAGs, all configs with their overlays, and the content tags of the "
-        "images. `package` writes it to a folder that is named after its content, the same "
-        "for every deployment."
+        "images. `package` writes it to a folder that is named after its content. All "
+        "deployments use the same release."
     )
 
 
@@ -62,13 +62,13 @@ async def infer_release_dependencies(
         Targets,
         RawSpecs(
             recursive_globs=(RecursiveGlobSpec(CONFIGS), RecursiveGlobSpec(DAGS)),
-            # That there is no DAG is for the package to say.
+            # `package` reports a release without a DAG.
             unmatched_glob_behavior=GlobMatchErrorBehavior.ignore,
             description_of_origin=f"the target {request.field_set.address}",
         ),
     )
     released = [target.address for target in targets if _is_released(target)]
-    # Of a deleted file only the generator is left, so that it must have dependents too.
+    # A generator owns a deleted file, so the release must depend on it too.
     generators = {address.maybe_convert_to_target_generator() for address in released}
     return InferredDependencies([*released, *generators])
 

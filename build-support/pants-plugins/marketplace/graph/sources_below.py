@@ -1,7 +1,7 @@
-"""The target `sources_below`: all sources below a folder, without a list to keep.
+"""The target `sources_below`: all sources below a folder, without a list to maintain.
 
-A domain's image and wheel are made from its handlers by it, so that a new handler or usecase
-is in both as soon as its files exist; and tests of all configs or DAGs find them by it.
+A domain's image and wheel get their handlers from it, so they contain a new handler or usecase
+as soon as its files exist. The tests of all configs or all DAGs depend on it too.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class SourcesBelowDependenciesField(Dependencies):
 
 class FolderField(StringField):
     alias = "folder"
-    help = "A folder below the target's own (default: that one)."
+    help = "A folder below the target's own folder (default: the own folder)."
 
 
 class SourcesBelow(Target):
     alias = "sources_below"
     core_fields = (*COMMON_TARGET_FIELDS, SourcesBelowDependenciesField, FolderField)
     help = (
-        "All Python sources and files in the folders below one, tests apart. What lies in "
-        "that folder itself is not among them."
+        "All Python sources and files in the folders below a folder, without tests. It "
+        "excludes the files directly in that folder."
     )
 
 
@@ -72,7 +72,7 @@ async def infer_sources_below(
         Targets,
         RawSpecs(
             recursive_globs=(RecursiveGlobSpec(folder),),
-            # A domain without a usecase has no folder of configs yet.
+            # A domain without usecases has no folder of configs.
             unmatched_glob_behavior=GlobMatchErrorBehavior.ignore,
             description_of_origin=f"the target {request.field_set.address}",
         ),
@@ -83,7 +83,7 @@ async def infer_sources_below(
         if isinstance(target, (PythonSourceTarget, FileTarget, LaunchConfigTarget))
         and target.residence_dir != folder
     ]
-    # Of a deleted file only the generator is left, so that it must have dependents too.
+    # A generator owns a deleted file, so this target must depend on it too.
     generators = {address.maybe_convert_to_target_generator() for address in sources}
     return InferredDependencies([*sources, *generators])
 

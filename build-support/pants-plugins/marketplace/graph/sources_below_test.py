@@ -48,7 +48,9 @@ def infer(rule_runner: RuleRunner, address: Address = HANDLERS) -> set[str]:
     }
 
 
-def test_all_sources_of_all_usecases_and_nothing_else(rule_runner: RuleRunner) -> None:
+def test_it_depends_on_the_sources_of_all_usecases_and_on_nothing_else(
+    rule_runner: RuleRunner,
+) -> None:
     below = "python_sources()\npython_tests(name='tests')"
     rule_runner.write_files(
         {
@@ -67,18 +69,18 @@ def test_all_sources_of_all_usecases_and_nothing_else(rule_runner: RuleRunner) -
     assert infer(rule_runner) == {
         "retail/churn/handlers/score.py",
         "retail/prices/handlers/fit.py",
-        # Which own a deleted file.
+        # The generators own deleted files.
         "retail/churn/handlers:handlers",
         "retail/prices/handlers:handlers",
     }
 
 
-def test_a_domain_without_usecases_has_none(rule_runner: RuleRunner) -> None:
+def test_a_domain_without_usecases_has_no_sources(rule_runner: RuleRunner) -> None:
     rule_runner.write_files({"retail/BUILD": "sources_below(name='handlers')"})
     assert infer(rule_runner) == set()
 
 
-def test_a_folder_below_narrows_it(rule_runner: RuleRunner) -> None:
+def test_the_field_folder_narrows_the_sources(rule_runner: RuleRunner) -> None:
     rule_runner.write_files(
         {
             "configs/BUILD": "sources_below(name='retail', folder='retail')",

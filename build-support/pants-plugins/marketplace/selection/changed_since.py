@@ -1,9 +1,9 @@
 """Makes `--changed-since` exact, and lets specs narrow it, as in `--changed-since=main test ::`.
 
-Stock Pants takes either the one or the other (upstream issue 14243), and misses some changes
-that `changes` and `changed_targets` see. It offers no hook for either. This module wraps
-`calculate_specs`, the one function that turns arguments into specs. It and `parsed_build_files`
-are the only places in this repository that replace something of Pants.
+Stock Pants accepts only one of the two (upstream issue 14243), and misses some changes that
+`changes` and `changed_targets` find. It offers no hook for either. This module therefore wraps
+`calculate_specs`, the one function that turns arguments into specs. README.md lists the other
+modules that replace something in Pants.
 """
 
 from __future__ import annotations
@@ -48,8 +48,31 @@ def _literal(address: Address) -> AddressLiteralSpec:
     )
 
 
+def _refuse_other_options(changed_options: ChangedOptions) -> None:
+    if changed_options.diffspec:
+        raise NoChanges(
+            "--changed-diffspec: it is not supported, because it misses some changes; use "
+            "--changed-since"
+        )
+    if changed_options.dependents != DependentsOption.TRANSITIVE:
+        raise NoChanges(
+            f"--changed-dependents={changed_options.dependents.value}: it would miss affected "
+            "targets; use --changed-dependents=transitive"
+        )
+
+
+def _given_specs(options: Options, working_dir: str) -> Specs:
+    # Specs that only exclude exclude from everything, in whichever folder they are typed.
+    everywhere = ("//::",) if all(s.startswith("-") for s in options.specs) else ()
+    return SpecsParser(working_dir=working_dir).parse_specs(
+        (*everywhere, *options.specs),
+        description_of_origin="CLI arguments",
+        unmatched_glob_behavior=options.for_global_scope().unmatched_cli_globs,
+    )
+
+
 def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
-    """`calculate_specs`, except for `--changed-since`."""
+    """Wrap `calculate_specs` so that specs narrow `--changed-since`."""
 
     @functools.wraps(calculate_specs)
     def wrapper(
@@ -59,29 +82,11 @@ def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
         working_dir: str,
     ) -> Specs:
         changed_options = ChangedOptions.from_options(options.for_scope("changed"))
-        if changed_options.diffspec:
-            raise NoChanges(
-                "--changed-diffspec is not supported, since it would miss what "
-                "--changed-since sees: use that"
-            )
-        since = changed_options.since
-        if not since:
+        if not changed_options.since and not changed_options.diffspec:
             return calculate_specs(options_bootstrapper, options, session, working_dir)
-        if changed_options.dependents != DependentsOption.TRANSITIVE:
-            raise NoChanges(
-                "--changed-dependents has to be transitive: without all dependents, what is "
-                "affected would be missed"
-            )
-
-        changes = read_changes(since)
-        unmatched = options.for_global_scope().unmatched_cli_globs
-        # Without a spec to include, nothing narrows the changes, in whatever folder it is typed.
-        everywhere = ("//::",) if all(s.startswith("-") for s in options.specs) else ()
-        given = SpecsParser(working_dir=working_dir).parse_specs(
-            (*everywhere, *options.specs),
-            description_of_origin="CLI arguments",
-            unmatched_glob_behavior=unmatched,
-        )
+        _refuse_other_options(changed_options)
+        changes = read_changes(str(changed_options.since))
+        given = _given_specs(options, working_dir)
         if changes.everything:
             return given
 
@@ -91,7 +96,7 @@ def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
             [Params(ChangedTargetsRequest(changes), options_bootstrapper, environment)],
         )
         files = changes.files
-        # `::` narrows nothing, and a deleted file, which no spec matches, stays.
+        # `::` narrows nothing. Skipping it also keeps deleted files, which no spec matches.
         if given.ignores or RecursiveGlobSpec("") not in given.includes.recursive_globs:
             params = Params(given, options_bootstrapper, environment)
             (among,) = session.product_request(Addresses, [params])
@@ -100,10 +105,10 @@ def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
             files = tuple(sorted({*files} & {*paths.files}))
         return Specs(
             includes=RawSpecs(
-                # Goals that know targets take the addresses, the others the files.
+                # Some goals use the addresses, and the others the files.
                 address_literals=tuple(map(_literal, addresses)),
                 file_literals=tuple(map(FileLiteralSpec, files)),
-                unmatched_glob_behavior=unmatched,
+                unmatched_glob_behavior=given.includes.unmatched_glob_behavior,
                 filter_by_global_options=True,
                 from_change_detection=True,
                 description_of_origin="`--changed-since`",
@@ -115,7 +120,7 @@ def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
 
 
 def install() -> None:
-    """Makes every later run of this process use the wrapper; a second call changes nothing."""
+    """Wrap the function for all later runs of this process; a second call changes nothing."""
     if not hasattr(local_pants_runner.calculate_specs, "__wrapped__"):
         local_pants_runner.calculate_specs = narrowed_by_specs(
             local_pants_runner.calculate_specs

@@ -362,8 +362,8 @@ def test_tailor_writes_every_build_file(repository: Repository) -> None:
         (
             f"{HANDLERS}/BUILD",
             f"{CODE}python_sources(name='again', sources=['model.py'])\n",
-            "the module maxaiusecases.finance.risk.handlers.model of the resolve finance "
-            f"has two owners, {HANDLERS}/model.py and {HANDLERS}/model.py:again: ",
+            "maxaiusecases.finance.risk.handlers.model: the module has two owners in the "
+            f"resolve finance, {HANDLERS}/model.py and {HANDLERS}/model.py:again; remove one",
         ),
         (
             f"{HANDLERS}/rank.py",
@@ -586,8 +586,13 @@ def test_specs_are_relative_to_the_folder_they_are_typed_in(
         (["--changed-since=base", "list", "retial::"], "retial"),
         (
             ["--changed-since=base", "--changed-dependents=direct", "list", "::"],
-            "--changed-dependents has to be transitive: without all dependents, what is "
-            "affected would be missed",
+            "--changed-dependents=direct: it would miss affected targets; use "
+            "--changed-dependents=transitive",
+        ),
+        (
+            ["--changed-diffspec=base..HEAD", "list", "::"],
+            "--changed-diffspec: it is not supported, because it misses some changes; use "
+            "--changed-since",
         ),
         (
             ["--changed-since=origin/main", "package", "::"],

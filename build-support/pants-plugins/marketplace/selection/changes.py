@@ -1,7 +1,7 @@
-"""What differs from a commit: the files, and the changes that no file's owner stands for.
+"""Asks Git which files differ from a commit, and finds changes that affect more than a file.
 
-The commit that counts is the merge base, so that what others have merged meanwhile is no
-change; uncommitted and untracked files count.
+Files are compared with the merge base, so commits that others have merged in the meantime do
+not count. Uncommitted and untracked files count.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pants.base.build_environment import get_buildroot
 
 from maxairesources.tree import MACROS, PANTS_TOML, read_macros
 
-# What every image, test and check is made with. The locks are the launcher's and the tools': all
-# but those of resolves that targets are in. Tests and READMEs change nothing else.
+# Every image, test and check depends on these files. The locks are those of the launcher and the
+# tools: targets are in the other resolves. Tests and READMEs of the plugin affect nothing else.
 _EVERYTHING = re.compile(
     r"(pants|pants\.ci\.toml|\.gitignore|maxairesources/(__init__|dynamic_imports|launches|tree)\.py"
     r"|3rdparty/python/(?!(airflow|build-support|library|pants-plugins)\.)[^/]*\.lock"
@@ -27,12 +27,12 @@ _EVERYTHING = re.compile(
     r"|pants-plugins/(?!.*(_test\.py|README\.md|/BUILD)$).*))"
 )
 
-# Where targets are, and the modes that git has for what it does not look into.
+# The folders of targets, and the modes of entries whose content Git does not track as files.
 _SOURCES = ("3rdparty", "build-support", "maxai*")
 _UNSEEN = {"120000": "symbolic link", "160000": "submodule"}
 
-# Defaults and rules of dependencies hold for the folders below too; a macro may set both, but
-# a target sets none.
+# Defaults and dependency rules apply to the folders below too. A macro may set both; the two
+# targets that are excluded here set neither.
 _INHERITED = re.compile(
     r"__(defaults|dependencies_rules|dependents_rules)__"
     r"|marketplace_(?!(deployment|release)\b)"
@@ -40,21 +40,21 @@ _INHERITED = re.compile(
 
 
 class NoChanges(Exception):
-    """Git cannot tell what has changed; the message says why and what to do."""
+    """The changes cannot be determined; the message gives the reason and a fix."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs from a commit.
+    """The files that differ from a commit.
 
     Attributes:
         base: the merge base.
-        files: the changed, added, deleted and untracked files; a renamed one by both names.
-        deleted: those of them that are not there any more.
-        everything: those of them that affect everything.
-        domains: the domains that lists in `lists` were changed for, and that alone.
-        lists: the files whose lists of domains were changed, if that is all.
-        inherited: the changed BUILD files that say something for all folders below.
+        files: the changed, added, deleted and untracked files; a renamed file by both names.
+        deleted: the deleted files among them.
+        everything: the files among them that affect everything.
+        domains: the domains that were added to the files in `lists`, changed or removed there.
+        lists: the files in which only lists of domains changed.
+        inherited: the changed BUILD files that affect all folders below them.
     """
 
     base: str
@@ -67,7 +67,11 @@ class Changes:
 
 
 def read_changes(since: str) -> Changes:
-    """Raises NoChanges when git does not know the commit, or no common ancestor with it."""
+    """Return the changes since the merge base of a commit and HEAD.
+
+    Raises:
+        NoChanges: Git does not know the commit or the merge base, or cannot see all changes.
+    """
     root = get_buildroot()
     base = _merge_base(since)
     names = {
@@ -80,14 +84,16 @@ def read_changes(since: str) -> Changes:
     for path in files:
         if "\ufffd" in path:
             raise NoChanges(
-                f"{path}: its name is no UTF-8, so Pants cannot see it: rename it"
+                f"{path}: Pants cannot see the file, whose name is not valid UTF-8; rename it"
             )
-    # Pants follows links, and git tells of what they lead to by its own name only; of a
-    # submodule it tells no files.
+    # Pants follows a link, but Git reports a change of its target under the target's own name.
+    # Git reports no files of a submodule.
     for entry in _git("ls-files", "--stage", "-z", *_SOURCES).split("\0"):
         if kind := _UNSEEN.get(entry.partition(" ")[0]):
             path = entry.partition("\t")[2]
-            raise NoChanges(f"{path}: is a {kind}, whose changes go unseen: copy it")
+            raise NoChanges(
+                f"{path}: Git does not report changes inside a {kind}; replace it with a copy"
+            )
     everything = {path for path in files if _EVERYTHING.fullmatch(path)}
     domains: set[str] = set()
     lists = []
@@ -145,7 +151,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        # With this, a full path and no `cwd`, Python spawns the process and does not fork. A
+        # With this, a full path and no `cwd`, Python spawns the process instead of forking. A
         # fork of the daemon takes 70 ms when it has a gigabyte of memory.
         close_fds=False,
     )
@@ -172,7 +178,7 @@ def _after(root: str, path: str) -> str:
 
 
 def _compare_toml(before: str, after: str) -> set[str] | None:
-    """The domains whose resolves differ, or None if anything else does."""
+    """Return the domains whose resolves differ; None if anything else differs."""
 
     def read(text: str) -> tuple[dict[str, Any], dict[str, str]]:
         config = toml.loads(text)
@@ -197,7 +203,7 @@ def _compare_toml(before: str, after: str) -> set[str] | None:
 
 
 def _compare_macros(before: str, after: str) -> set[str] | None:
-    """The domains that the lists differ in, or None if anything else does."""
+    """Return the domains that the lists differ in; None if anything else differs."""
     try:
         (rest, old), (rest_after, new) = read_macros(before), read_macros(after)
     except (SyntaxError, ValueError):

@@ -177,21 +177,30 @@ def test_a_symbolic_link_in_a_tree_is_refused(root: Path) -> None:
     (root / "maxaiusecases").mkdir()
     (root / "maxaiusecases/link.py").symlink_to("../a/old name.txt")
     commit(root)
-    with pytest.raises(NoChanges, match="maxaiusecases/link.py: is a symbolic link"):
+    with pytest.raises(
+        NoChanges,
+        match="maxaiusecases/link.py: Git does not report changes inside a symbolic link; ",
+    ):
         read_changes("base")
 
 
 def test_a_submodule_in_a_tree_is_refused(root: Path) -> None:
     git(root, "clone", "--quiet", ".", "maxaiusecases")
     commit(root)
-    with pytest.raises(NoChanges, match="maxaiusecases: is a submodule, whose"):
+    with pytest.raises(
+        NoChanges,
+        match="maxaiusecases: Git does not report changes inside a submodule; replace it",
+    ):
         read_changes("base")
 
 
 def test_a_name_that_pants_cannot_see_is_refused(root: Path) -> None:
     with open(bytes(root) + b"/a/caf\xe9.py", "wb"):
         pass
-    with pytest.raises(NoChanges, match="a/caf\ufffd.py: its name is no UTF-8"):
+    with pytest.raises(
+        NoChanges,
+        match="a/caf\ufffd.py: Pants cannot see the file, whose name is not valid UTF-8; rename",
+    ):
         read_changes("base")
 
 

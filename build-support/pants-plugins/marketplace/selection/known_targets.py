@@ -1,7 +1,7 @@
 """Sort all targets by domain and kind, for `--changed-since`.
 
-This takes a while in a large marketplace. It is a separate rule, so that Pants repeats it only
-when a BUILD file or the name of a file changes, and not when somebody edits a line.
+Sorting is slow in a large marketplace. It is a separate rule, so Pants repeats it when a BUILD
+file or the name of a file changes, but not when somebody edits a line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from maxairesources.tree import domain_of
 
 
 class AmbiguousModule(Exception):
-    """A module has two owners in one resolve, so that imports of it would be no edges."""
+    """A module has two owners in one resolve, so Pants would infer no dependency on it."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class KnownTargets:
     """All targets of the repository by domain, and the addresses of some kinds of targets.
 
     Attributes:
-        by_domain: the targets of each domain; None stands for what all share.
-        gathered: the targets that only gather others, for tests that read them all.
-        generators: the targets that others are generated from.
+        by_domain: the targets of each domain; None is the key of the shared targets.
+        gathered: the targets that only gather other targets, for tests that read them all.
+        generators: the target generators.
         images: the images.
         releases: the releases.
-        test_generators: those of the generators that stand for tests.
+        test_generators: the generators of tests.
     """
 
     by_domain: Mapping[str | None, tuple[Target, ...]]
@@ -52,11 +52,14 @@ class KnownTargets:
     test_generators: frozenset[Address]
 
     def reachable(self, domains: Collection[str | None]) -> list[Target]:
-        """The targets of some domains, and of what all share; with None, all.
+        """Return the targets that a change in some domains can reach.
 
-        Nothing leads from one domain to another: that is refused as soon as whatever leads
-        there is changed. So a change within domains reaches those alone and what all share, and
-        no more imports than theirs have to be read.
+        They are the targets of those domains and the shared targets. No target may depend on
+        another domain's: the change that adds such a dependency is refused. So Pants needs to
+        read the imports of these targets only.
+
+        Args:
+            domains: the domains; None is a change of a shared target, which reaches all.
         """
         reached = {None, *domains}
         names = self.by_domain if None in domains else reached
@@ -89,7 +92,7 @@ async def sort_targets(
 def domain_of_address(
     address: Address, known: Collection[str | None] = frozenset()
 ) -> str | None:
-    """The domain that an address is of: by its folder, or a shared module's by its resolve.
+    """Return the domain of an address, from its folder or else from its resolve.
 
     Args:
         address: the address of a target.
@@ -104,21 +107,21 @@ def domain_of_address(
 def _refuse_two_owners(
     modules: FirstPartyPythonModuleMapping, targets: Iterable[Target]
 ) -> None:
-    # Nothing imports a test, and several targets may run the same one.
+    # No module imports a test, and several targets may run the same test.
     tests = {
         target.address for target in targets if isinstance(target, PythonTestTarget)
     }
     for resolve, providers_of in modules.resolves_to_modules_to_providers.items():
         for module, providers in providers_of.items():
-            # A stub may stand beside its module.
+            # A module may have a stub beside it.
             owners = {
                 (each.typ, each.addr) for each in providers if each.addr not in tests
             }
             if len({kind for kind, _ in owners}) < len(owners):
                 names = " and ".join(sorted(address.spec for _, address in owners))
                 raise AmbiguousModule(
-                    f"the module {module} of the resolve {resolve} has two owners, {names}: "
-                    "remove one, or what imports it would not be selected when it changes"
+                    f"{module}: the module has two owners in the resolve {resolve}, {names}; "
+                    "remove one, because Pants infers no dependency on such a module"
                 )
 
 

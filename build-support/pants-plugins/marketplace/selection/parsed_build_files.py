@@ -1,11 +1,11 @@
 """Keeps BUILD files parsed from one run to the next.
 
-Stock Pants 2.17 parses all BUILD files anew in each run, and then looks at every target again,
-since parsing takes whatever differs between sessions, and something always does: the client
-tells its start time in an environment variable, and the order of the variables differs too.
-Here parsing takes the environment alone, in a fixed order and without what changes from command
-to command. Pants offers no hook for it, so this wraps `build_files.rules`, which it does not
-call public.
+Stock Pants 2.17 parses all BUILD files again in each run, and then inspects every target again.
+The reason is that parsing depends on all values of a session, and some always differ: the
+client passes its start time in an environment variable, and the order of the variables varies.
+With this module, parsing depends on the environment only, in a fixed order and without the
+variables that change from command to command. Pants offers no hook for this, so the module
+wraps `build_files.rules`, which is not part of its public API.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pants.util.frozendict import FrozenDict
 
 # A shell sets these variables for each command.
 _CHANGING = ("_", "OLDPWD", "PWD", "SHLVL")
-# The prefixes of those that Pants' client sets. The client that starts the daemon and the one
-# that finds it running set different ones.
+# The prefixes of the variables that Pants' client sets. A client that starts the daemon and a
+# client that finds it running set different variables.
 _OF_CLIENTS = ("PANTSD_", "__PANTS_")
 
 
 class SteadySessionValues(FrozenDict):
-    """Of the values of a session, those that BUILD files may depend on."""
+    """The values of a session that BUILD files may depend on."""
 
 
 @rule
@@ -45,7 +45,7 @@ def keep_the_environment(values: SessionValues) -> SteadySessionValues:
 
 
 def with_steady_values(stock: Callable[[], Iterable[Any]]) -> Callable[[], list[Any]]:
-    """The rules of BUILD files, with `SteadySessionValues` for `SessionValues`."""
+    """Wrap the rules of BUILD files: `SteadySessionValues` replaces `SessionValues`."""
 
     @functools.wraps(stock)
     def wrapper() -> list[Any]:
@@ -69,6 +69,6 @@ def _steady(rule: TaskRule) -> TaskRule:
 
 
 def install() -> None:
-    """Makes every later scheduler of this process so; a second call changes nothing."""
+    """Wrap the rules for all later schedulers of this process; a second call changes nothing."""
     if not hasattr(build_files.rules, "__wrapped__"):
         build_files.rules = with_steady_values(build_files.rules)

@@ -43,24 +43,24 @@ def steady(**environment: str) -> SteadySessionValues:
         ({"A": "1", "B": "2", "C": ""}, False),
     ],
 )
-def test_only_a_real_change_of_the_environment_counts(
+def test_only_a_change_of_the_users_environment_counts(
     environment: dict[str, str], same: bool
 ) -> None:
     assert (steady(**environment) == steady(A="1", B="2")) == same
 
 
-def test_parsing_takes_the_environment_alone() -> None:
+def test_parsing_depends_only_on_the_environment() -> None:
     # Other tests of this process may have installed the replacement.
     stock_rules = inspect.unwrap(build_files.rules)
     stock, ours = stock_rules(), with_steady_values(stock_rules)()
     assert len(ours) == len(stock) + 1
 
-    def takers(rules: object, kind: type) -> list[str]:
+    def dependents(rules: object, kind: type) -> list[str]:
         assert isinstance(rules, (list, tuple))
         tasks = [each for each in rules if isinstance(each, TaskRule)]
         return [each.func.__name__ for each in tasks if kind in each.input_selectors]
 
-    # If a later Pants has no such rule, the module is not needed any more.
-    assert takers(stock, SessionValues) == ["parse_address_family"]
-    assert takers(ours, SteadySessionValues) == ["parse_address_family"]
-    assert takers(ours, SessionValues) == ["keep_the_environment"]
+    # If a later Pants has no such rule, the module can be removed.
+    assert dependents(stock, SessionValues) == ["parse_address_family"]
+    assert dependents(ours, SteadySessionValues) == ["parse_address_family"]
+    assert dependents(ours, SessionValues) == ["keep_the_environment"]

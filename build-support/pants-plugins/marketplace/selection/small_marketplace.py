@@ -1,4 +1,4 @@
-"""A small marketplace in a Git repository, and whole Pants commands in it, for tests."""
+"""A small marketplace in a Git repository, in which tests run whole Pants commands."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ airflow = "3rdparty/python/airflow.lock"
 dockerfile-parser = "3rdparty/python/dockerfile-parser.lock"
 lint = "3rdparty/python/lint.lock"
 """
-# What `tailor` writes for a folder of code.
+# `tailor` writes this BUILD file for a folder of code.
 CODE = 'python_sources()\n\npython_tests(\n    name="tests",\n)\n'
 SHARED = """\
 python_sources(sources=["__init__.py", "all.py"], resolve=parametrize("airflow", *DOMAINS))
@@ -94,14 +94,26 @@ DAGS += 'sources_below(name="all")\n'
 
 
 def files() -> dict[str, str]:
-    """A marketplace of two domains that are alike: one usecase with two objectives each.
+    """Return the files of a marketplace, by path.
 
-    The first one has a small usecase more, which shares nothing but the image with the other.
+    It has two domains, each with a usecase of two objectives. The domain `finance` has another,
+    smaller usecase, which shares only the image with the first one.
     """
+    result = {**_shared_files(), **_fraud_files()}
+    for domain, usecase in DOMAINS.items():
+        result |= _domain_files(domain, usecase)
+    # Only one domain imports this module.
+    result["maxaiusecases/retail/churn/handlers/rank.py"] = (
+        "import maxairesources.some\n"
+    )
+    return result
+
+
+def _shared_files() -> dict[str, str]:
     macros = Path("build-support/macros.py").read_text()
     pex_cli = Path("pants.toml").read_text().partition("[pex-cli]\n")[2]
     parser_lock = "3rdparty/python/dockerfile-parser.lock"
-    result = {
+    return {
         "pants.toml": f"{PANTS_TOML}[pex-cli]\n{pex_cli}",
         parser_lock: Path(parser_lock).read_text(),
         "pants": "",
@@ -117,72 +129,73 @@ def files() -> dict[str, str]:
         ),
         "maxaidags/BUILD": DAGS,
         "maxairesources/BUILD": SHARED,
-        "maxairesources/__init__.py": "",
-        "maxairesources/all.py": "",
-        "maxairesources/none.py": "",
-        "maxairesources/some.py": "",
-        "maxairesources/dagfactory.py": "",
+        **{
+            f"maxairesources/{name}.py": ""
+            for name in ("__init__", "all", "none", "some", "dagfactory")
+        },
     }
-    for domain, usecase in DOMAINS.items():
-        code = f"maxaiusecases.{domain}.{usecase}.handlers"
-        result.update(
-            {
-                f"maxaiusecases/{domain}/{name}": text
-                for name, text in {
-                    "BUILD": f'marketplace_domain(\n    name="_domain",\n)\n\n{CODE}',
-                    "Dockerfile": "ARG base=debian\nFROM $base\n",
-                    "README.md": "",
-                    "image_test.py": f"import {code}.fit\n",
-                    "requirements.lock": "",
-                    "requirements.txt": "pydantic\n",
-                    "setup.py": "",
-                    f"{usecase}/handlers/BUILD": CODE,
-                    f"{usecase}/handlers/__init__.py": "",
-                    f"{usecase}/handlers/fit.py": f"import pydantic\nimport maxairesources.all\nimport {code}.model\n",
-                    f"{usecase}/handlers/fit_test.py": f"import {code}.fit\n",
-                    f"{usecase}/handlers/model.py": "",
-                    f"{usecase}/handlers/rank.py": "",
-                    f"{usecase}/handlers/rank_test.py": f"import {code}.rank\n",
-                }.items()
-            }
-        )
-        configs = f"maxaiconfigs/{domain}/{usecase}"
-        tasks = [
-            {"conf": {"image": f"maxai/{domain}", "arguments": [f"{code}.{name}"]}}
-            for name in ("fit", "rank")
-        ]
-        result[f"{configs}/BUILD"] = "launch_configs()\n"
-        result[f"{configs}/kubepod_config.json"] = json.dumps({"tasks": tasks})
-        result[f"{configs}/kubepod_config.prod.json"] = "{}"
-        for objective in OBJECTIVES:
-            py_configs = 'files(\n    sources=[\n        "*.json",\n    ],\n)\n'
-            result[f"{configs}/{objective}/BUILD"] = py_configs
-            result[f"{configs}/{objective}/py_config.json"] = "{}"
-            dags = f"maxaidags/{domain}/{usecase}/{objective}"
-            result[f"{dags}/BUILD"] = CODE
-            result[f"{dags}/dag.py"] = "import maxairesources.dagfactory\n"
-            result[f"{dags}/dag_test.py"] = ""
-            result[f"{dags}/run_test.py"] = ""
-    spot = f"{FRAUD}/handlers/spot".replace("/", ".")
-    fraud = [{"conf": {"image": "maxai/finance", "arguments": [spot]}}]
-    result.update(
-        {
-            f"{FRAUD}/handlers/BUILD": "python_sources()\n",
-            f"{FRAUD}/handlers/__init__.py": "",
-            f"{FRAUD}/handlers/spot.py": "",
-            "maxaiconfigs/finance/fraud/BUILD": "launch_configs()\n",
-            "maxaiconfigs/finance/fraud/kubepod_config.json": json.dumps(
-                {"tasks": fraud}
-            ),
-            "maxaidags/finance/fraud/daily/BUILD": CODE,
-            "maxaidags/finance/fraud/daily/dag.py": "import maxairesources.dagfactory\n",
-            "maxaidags/finance/fraud/daily/dag_test.py": "",
-            "maxaidags/finance/fraud/daily/run_test.py": "",
-        }
-    )
-    handler = "maxaiusecases/retail/churn/handlers/rank.py"
-    result[handler] = "import maxairesources.some\n"
+
+
+def _domain_files(domain: str, usecase: str) -> dict[str, str]:
+    code = f"maxaiusecases.{domain}.{usecase}.handlers"
+    below = {
+        "BUILD": f'marketplace_domain(\n    name="_domain",\n)\n\n{CODE}',
+        "Dockerfile": "ARG base=debian\nFROM $base\n",
+        "README.md": "",
+        "image_test.py": f"import {code}.fit\n",
+        "requirements.lock": "",
+        "requirements.txt": "pydantic\n",
+        "setup.py": "",
+        f"{usecase}/handlers/BUILD": CODE,
+        f"{usecase}/handlers/__init__.py": "",
+        f"{usecase}/handlers/fit.py": "import pydantic\nimport maxairesources.all\n"
+        f"import {code}.model\n",
+        f"{usecase}/handlers/fit_test.py": f"import {code}.fit\n",
+        f"{usecase}/handlers/model.py": "",
+        f"{usecase}/handlers/rank.py": "",
+        f"{usecase}/handlers/rank_test.py": f"import {code}.rank\n",
+    }
+    configs = f"maxaiconfigs/{domain}/{usecase}"
+    result = {f"maxaiusecases/{domain}/{name}": text for name, text in below.items()}
+    result[f"{configs}/BUILD"] = "launch_configs()\n"
+    result[f"{configs}/kubepod_config.json"] = _launches(domain, code, "fit", "rank")
+    result[f"{configs}/kubepod_config.prod.json"] = "{}"
+    for objective in OBJECTIVES:
+        py_configs = 'files(\n    sources=[\n        "*.json",\n    ],\n)\n'
+        result[f"{configs}/{objective}/BUILD"] = py_configs
+        result[f"{configs}/{objective}/py_config.json"] = "{}"
+        result |= _dag_files(f"maxaidags/{domain}/{usecase}/{objective}")
     return result
+
+
+def _fraud_files() -> dict[str, str]:
+    configs, code = "maxaiconfigs/finance/fraud", f"{FRAUD}/handlers".replace("/", ".")
+    return {
+        f"{FRAUD}/handlers/BUILD": "python_sources()\n",
+        f"{FRAUD}/handlers/__init__.py": "",
+        f"{FRAUD}/handlers/spot.py": "",
+        f"{configs}/BUILD": "launch_configs()\n",
+        f"{configs}/kubepod_config.json": _launches("finance", code, "spot"),
+        **_dag_files("maxaidags/finance/fraud/daily"),
+    }
+
+
+def _launches(domain: str, code: str, *handlers: str) -> str:
+    """Return a kubepod_config whose tasks run these handlers."""
+    image = f"maxai/{domain}"
+    tasks = [
+        {"conf": {"image": image, "arguments": [f"{code}.{name}"]}} for name in handlers
+    ]
+    return json.dumps({"tasks": tasks})
+
+
+def _dag_files(folder: str) -> dict[str, str]:
+    return {
+        f"{folder}/BUILD": CODE,
+        f"{folder}/dag.py": "import maxairesources.dagfactory\n",
+        f"{folder}/dag_test.py": "",
+        f"{folder}/run_test.py": "",
+    }
 
 
 class Repository:
@@ -210,7 +223,7 @@ class Repository:
     def git(self, *arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
         git = [shutil.which("git") or "git", "-C", str(self.root), *identity]
-        # As in `changes`: forking a large process is slow.
+        # Forking a large process is slow; see `changes`.
         subprocess.run([*git, *arguments], check=True, close_fds=False)
 
     def commit(self) -> None:
@@ -220,7 +233,7 @@ class Repository:
     def pants(
         self, *arguments: str, cwd: str = ".", **env: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in this process, as Pants' daemon does.
+        """Run a command in this process, as the Pants daemon does.
 
         The first command starts the engine. Each command reads all files again.
         """
@@ -259,6 +272,7 @@ class Repository:
         )
 
     def list(self, *arguments: str, cwd: str = ".") -> list[str]:
+        """Return the words that a successful command prints, sorted."""
         result = self.pants(*arguments, cwd=cwd)
         assert result.returncode == 0, result.stderr
         return sorted(result.stdout.split())
