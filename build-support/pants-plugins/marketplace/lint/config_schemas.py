@@ -1,6 +1,6 @@
-"""A formatter for the JSON Schemas of the configs.
+"""A formatter that generates the JSON Schemas of the configs.
 
-`fmt` generates them from the models in maxairesources, so `lint` fails if they are stale.
+`fmt` generates them from the models in maxairesources, and `lint` fails if they are stale.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ async def write_schemas(request: ConfigSchemasRequest.Batch) -> FmtResult:
         VenvPexProcess(
             venv,
             argv=(f"{FOLDER}/schemas",),
-            # Airflow writes its settings into its home as soon as it is imported.
+            # Importing Airflow writes its settings into its home.
             extra_env={"AIRFLOW_HOME": "{chroot}/airflow"},
             output_files=SCHEMAS,
             description="Write the JSON Schemas of the configs.",

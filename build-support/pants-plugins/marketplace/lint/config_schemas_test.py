@@ -19,10 +19,10 @@ from marketplace.lint.config_schemas import (
         ("maxairesources/dags/operators.py", True),
         ("3rdparty/python/airflow.lock", True),
         ("maxairesources/dagfactory.py", False),
-        ("maxaiconfigs/retail/customer360/spark_config.json", False),
+        ("maxaiconfigs/retail/churn/spark_config.json", False),
     ],
 )
-def test_schemas_are_written_when_their_sources_are_given(
+def test_schemas_are_written_if_a_source_is_among_the_files(
     file: str, expected: bool
 ) -> None:
     request = ConfigSchemasRequest.PartitionRequest(("README.md", file))

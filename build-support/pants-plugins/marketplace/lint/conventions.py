@@ -1,7 +1,7 @@
-"""Runs build-support/tools/maxaitools/conventions in `lint`, a process for each domain.
+"""Runs build-support/tools/maxaitools/conventions in `lint`, with a process for each domain.
 
-A change of one domain checks that domain alone. The files of no domain are checked as a domain
-without a name.
+A change of one domain checks only that domain. The files outside of all domains are checked as a
+domain without a name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from maxairesources.tree import MACROS, PANTS_TOML, TREES, read_macros
 
 TOOL = "build-support/tools/maxaitools/conventions"
 REQUIREMENTS = "3rdparty/python/*.txt"
-# A change of these checks every domain.
+# A change of these files checks every domain.
 OF_ALL = (
     "BUILD",
     PANTS_TOML,
@@ -79,7 +79,7 @@ async def partition(
             domains.add(names[0] if len(names) > 1 else "")
     if any(PurePath(file).match(REQUIREMENTS) for file in files):
         domains.add("")
-    # The domain stands for all of its files, so that each domain has one batch.
+    # The element is the domain instead of its files, so that each domain is one batch.
     return Partitions(Partition((domain,), None) for domain in sorted(domains))
 
 

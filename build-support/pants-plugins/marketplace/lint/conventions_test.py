@@ -67,7 +67,7 @@ def rule_runner() -> RuleRunner:
         ),
     ],
 )
-def test_each_domain_of_the_given_files_is_a_partition(
+def test_each_domain_of_the_files_is_a_partition(
     rule_runner: RuleRunner, files: list[str], domains: list[str]
 ) -> None:
     request = ConventionsRequest.PartitionRequest(tuple(files))

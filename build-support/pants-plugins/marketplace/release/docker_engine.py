@@ -1,7 +1,7 @@
-"""Builds an image only if the Docker engine lacks it, and says what to do without an engine.
+"""Builds an image only if the Docker engine lacks it, and reports a missing engine.
 
-The backend has one hook for plugins, which runs before an image is built: it asks for more
-tags. This module answers with none, and looks for the engine on the way.
+The Docker backend has one hook for plugins, which runs before a build and asks for more tags.
+This module adds no tag there, but checks that an engine answers.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pants.util.logging import LogLevel
 
 
 class NoDockerEngine(Exception):
-    """No engine answers the docker command; the message is docker's own and what to do."""
+    """No Docker engine answers; the message contains docker's own error and a fix."""
 
 
-# An image whose only tag is that of its content needs no build if the engine has it. Pants
-# finds the image's id in what is printed.
+# If the only tag of an image is its content tag and the engine has it, no build is needed. Pants
+# reads the image's id from the output.
 _BUILD = """\
 if id=$("$0" image inspect --format '{{.Id}}' "$1" 2>/dev/null); then
   echo "Successfully built $id"
@@ -53,14 +53,14 @@ async def look_for_engine(_: NoTagsRequest, docker: DockerBinary) -> DockerImage
     if result.exit_code != 0:
         reason = result.stderr.decode().strip().splitlines()[-1:]
         raise NoDockerEngine(
-            "images and their tests need a Docker engine: build-support/setup brings one, "
-            f"or says how to get it. {' '.join(reason)}"
+            "docker: images and their tests need a Docker engine, and none answers; run "
+            f"build-support/setup, which installs one or explains how. {' '.join(reason)}"
         )
     return DockerImageTags()
 
 
 def unless_it_is_there(stock: Callable[..., Process]) -> Callable[..., Process]:
-    """`DockerBinary.build_image`, without a build of what the engine has."""
+    """Wrap `DockerBinary.build_image` so that it does not rebuild an image of the engine."""
 
     @functools.wraps(stock)
     def wrapper(self: DockerBinary, *args: Any, **kwargs: Any) -> Process:
@@ -76,7 +76,7 @@ def unless_it_is_there(stock: Callable[..., Process]) -> Callable[..., Process]:
 
 
 def install() -> None:
-    """Makes all builds of this process so; a second call changes nothing."""
+    """Wrap the method for all builds of this process; a second call changes nothing."""
     if not hasattr(DockerBinary.build_image, "__wrapped__"):
         DockerBinary.build_image = unless_it_is_there(DockerBinary.build_image)  # type: ignore[method-assign]
 

@@ -21,7 +21,7 @@ from marketplace.release.docker_engine import NoTagsRequest, unless_it_is_there
 
 
 def look_for_engine(folder: Path, script: str) -> DockerImageTags:
-    """Runs the rule with a stub of the docker command."""
+    """Run the rule with a stub of the docker command."""
     docker = folder / "docker"
     docker.write_text(f"#!/bin/sh\n{script}\n")
     docker.chmod(0o755)
@@ -38,17 +38,17 @@ def look_for_engine(folder: Path, script: str) -> DockerImageTags:
     return rule_runner.request(DockerImageTags, [request, binary])
 
 
-def test_an_engine_that_answers_adds_no_tag(tmp_path: Path) -> None:
+def test_no_tag_is_added(tmp_path: Path) -> None:
     assert look_for_engine(tmp_path, "echo 28.0") == DockerImageTags()
 
 
-def test_no_engine_is_an_error_that_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(ExecutionError, match="build-support/setup brings one") as error:
+def test_a_missing_engine_is_reported_with_a_fix(tmp_path: Path) -> None:
+    with pytest.raises(ExecutionError, match="run build-support/setup, which") as error:
         look_for_engine(tmp_path, "echo Cannot connect to the daemon >&2; exit 1")
     assert "Cannot connect to the daemon" in str(error.value)
 
 
-def test_what_the_engine_has_is_not_built(tmp_path: Path) -> None:
+def test_an_image_of_the_engine_is_not_built_again(tmp_path: Path) -> None:
     docker = tmp_path / "docker"
     tag = f"maxai/lab:{'0' * 64}"
     docker.write_text(f"""#!/bin/sh
@@ -71,7 +71,7 @@ echo "$@" >> {tmp_path}/log
     run(tag)
     (tmp_path / "built").touch()
     assert parse_image_id_from_docker_build_output(run(tag).encode()) == "sha256:abc"
-    # Another name may be that of an older image.
+    # Another tag may belong to an older image.
     run(tag, "maxai/lab:latest")
     assert (tmp_path / "log").read_text().splitlines() == [
         *(inspect, command, inspect),

@@ -1,7 +1,7 @@
-"""The target `image_sources`: the files that a domain's image gets, beside its packages.
+"""The target `image_sources`: the files of a domain's image, without its packages.
 
-They are the handlers, what they import of this repository, data files, and the part of the
-domain's lock that the handlers need. All of it is known without installing anything.
+They are the handlers, the modules of this repository that they import, data files, and the part
+of the domain's lock that the handlers need. Finding them installs nothing.
 """
 
 from __future__ import annotations
@@ -43,19 +43,24 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
-# Where a Dockerfile finds the files, and the name of the lock among them.
+# The folder of the files in the build context, and the name of the lock in it.
 FOLDER = "sources"
 LOCK = "requirements.lock"
 _FOLDERS = ("maxairesources", "maxaiusecases")
 
 
 class InvalidLock(Exception):
-    """A lock lacks a package that the handlers import; the message says what to do."""
+    """A lock lacks a package that the handlers import; the message contains a fix."""
 
 
 @dataclass(frozen=True)
 class Locked:
-    """A package in a lock: its lines without comments, and the packages that need it."""
+    """A package in a lock.
+
+    Attributes:
+        lines: its lines, without comments.
+        needed_by: the names of the packages that need it.
+    """
 
     lines: tuple[str, ...]
     needed_by: frozenset[str]
@@ -67,7 +72,7 @@ class ImageSourcesDependenciesField(Dependencies):
 
 class ImageSourcesField(SourcesField):
     alias = "_sources"
-    help = "Has no files of its own."
+    help = "Pants generates these sources from the dependencies."
 
 
 class ImageSources(Target):
@@ -78,9 +83,9 @@ class ImageSources(Target):
         ImageSourcesField,
     )
     help = (
-        f"All sources and files of its dependencies, for a docker_image: in {FOLDER}/ of the "
-        f"build context. {FOLDER}/{LOCK} has the versions and hashes of all packages that "
-        "they need."
+        "All sources and files of its dependencies, for a docker_image. They are in the "
+        f"folder {FOLDER}/ of the build context, and {FOLDER}/{LOCK} holds the versions and "
+        "hashes of all packages that they need."
     )
 
 
@@ -91,7 +96,7 @@ class GenerateImageSourcesRequest(GenerateSourcesRequest):
 
 @dataclass(frozen=True)
 class ContentsRequest:
-    """Asks for what the dependencies of a target amount to."""
+    """Asks for the sources and the lock of a target's dependencies."""
 
     address: Address
 
@@ -127,7 +132,7 @@ async def find_contents(
         path = python_setup.resolves[resolve]
         (lock,) = await Get(DigestContents, PathGlobs([path]))
         listed = sorted(f"# {each}\n" for of, each in needed if of == resolve)
-        # A requirement whose marker does not hold is not in the lock.
+        # The lock does not hold a requirement whose marker is false.
         names = [
             r.project_name for of, r in needed if of == resolve and ";" not in str(r)
         ]
@@ -142,7 +147,7 @@ async def generate_image_sources(
     address = request.protocol_target.address
     contents = await Get(Contents, ContentsRequest(address))
     lock = FileContent(LOCK, contents.lock.encode())
-    # A Dockerfile copies both folders, even when there is nothing in them yet.
+    # A Dockerfile copies both folders, even if they are empty.
     folders = map(Directory, _FOLDERS)
     lock_digest = await Get(Digest, CreateDigest([lock, *folders]))
     merged = await Get(Digest, MergeDigests([contents.sources, lock_digest]))
@@ -150,14 +155,20 @@ async def generate_image_sources(
 
 
 def select(path: str, lock: str, names: Iterable[str]) -> str:
-    """The entries of a lock for packages of these names and all that those need.
+    """Return the entries of a lock for some packages and for all packages that those need.
 
-    Raises InvalidLock when one of them is not in the lock.
+    Args:
+        path: the path of the lock, for errors.
+        lock: its content.
+        names: the names of the packages.
+
+    Raises:
+        InvalidLock: the lock lacks one of them.
     """
     locked = parse_lock(lock)
     wanted = {normalize(name) for name in names}
     for name in sorted(wanted - locked.keys()):
-        raise InvalidLock(f"{path}: {name} is not in it; refresh it: ./pants lock")
+        raise InvalidLock(f"{path}: the package {name} is missing; run ./pants lock")
     size = 0
     while size != len(wanted):
         size = len(wanted)
@@ -168,7 +179,7 @@ def select(path: str, lock: str, names: Iterable[str]) -> str:
 
 
 def parse_lock(text: str) -> Mapping[str, Locked]:
-    """The packages of a lock that uv has written, by name."""
+    """Return the packages of a lock that uv has written, by name."""
     entries: dict[str, list[str]] = {}
     for line in text.splitlines():
         if found := re.match(r"([\w.-]+)==", line):
@@ -189,7 +200,7 @@ def parse_lock(text: str) -> Mapping[str, Locked]:
 
 
 def normalize(name: str) -> str:
-    """The one spelling of a package's name: PEP 503."""
+    """Return the normalized name of a package, as PEP 503 defines it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -41,7 +41,9 @@ threadpoolctl==3.6 \\
         (["Scikit_Learn"], ["numpy", "scikit-learn", "threadpoolctl"]),
     ],
 )
-def test_packages_bring_what_they_need(names: list[str], expected: list[str]) -> None:
+def test_packages_include_their_dependencies(
+    names: list[str], expected: list[str]
+) -> None:
     assert [*parse_lock(select("x.lock", LOCK, names))] == expected
 
 
@@ -52,11 +54,13 @@ def test_an_entry_keeps_its_version_marker_and_hashes() -> None:
     )
 
 
-def test_circles_end() -> None:
+def test_a_cycle_of_packages_ends() -> None:
     lock = "a==1\n    # via b\nb==1\n    # via a\n"
     assert [*parse_lock(select("x.lock", lock, ["a"]))] == ["a", "b"]
 
 
-def test_a_package_that_is_not_locked_is_named() -> None:
-    with pytest.raises(InvalidLock, match="x.lock: polars is not in it; refresh it: "):
+def test_a_missing_package_is_reported() -> None:
+    with pytest.raises(
+        InvalidLock, match="x.lock: the package polars is missing; run ./pants lock"
+    ):
         select("x.lock", LOCK, ["polars"])

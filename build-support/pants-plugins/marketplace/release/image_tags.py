@@ -94,7 +94,7 @@ class ContentTagRequest(DockerImageTagsRequest):
 
 
 async def _packages_of(image: Target) -> tuple[Targets, list[Target]]:
-    """Return the explicit dependencies of an image, and those that are packages.
+    """Return the explicit dependencies of an image, and the packages among them.
 
     Raises:
         NoImageTag: the content of a package is known only when it is built.

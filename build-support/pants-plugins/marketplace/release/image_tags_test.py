@@ -1,4 +1,4 @@
-"""Tests that a tag changes if, and only if, what goes into the image does."""
+"""Tests that a tag changes if, and only if, the content of the image changes."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ FILES = {
 
 @rule
 async def never_build_a_pex(field_set: PexBinaryFieldSet) -> BuiltPackage:
-    raise AssertionError(f"a tag needs no build of {field_set.address}")
+    raise AssertionError(f"computing a tag must not build {field_set.address}")
 
 
 @rule
 async def never_build_an_image(field_set: DockerPackageFieldSet) -> BuiltPackage:
-    raise AssertionError(f"a tag needs no build of {field_set.address}")
+    raise AssertionError(f"computing a tag must not build {field_set.address}")
 
 
 class Repository:
@@ -167,7 +167,7 @@ def repository(first: Repository) -> Iterator[Repository]:
         ("BUILD", 'layout="packed"', 'layout="packed", include_tools=True'),
     ],
 )
-def test_what_goes_in_changes_the_tag(
+def test_a_change_of_the_content_changes_the_tag(
     repository: Repository, path: str, old: str, new: str
 ) -> None:
     assert old in FILES[path]
@@ -188,7 +188,7 @@ def test_what_goes_in_changes_the_tag(
         ("BUILD", "docker_image", "# A comment.\ndocker_image"),
     ],
 )
-def test_what_does_not_go_in_keeps_the_tag(
+def test_a_change_outside_the_content_keeps_the_tag(
     repository: Repository, path: str, old: str, new: str
 ) -> None:
     assert old in FILES[path]
@@ -210,7 +210,7 @@ def test_options_that_reach_the_image_change_the_tag(
     assert repository.tag(option) != repository.first_tag
 
 
-def test_a_mode_bit_changes_the_tag(repository: Repository) -> None:
+def test_an_executable_file_changes_the_tag(repository: Repository) -> None:
     path = f"{HANDLERS}/fit.py"
     repository.rule_runner.write_files({path: FILES[path]})
     file = Path(repository.rule_runner.build_root, path)
@@ -219,7 +219,7 @@ def test_a_mode_bit_changes_the_tag(repository: Repository) -> None:
     file.chmod(0o644)
 
 
-def test_what_has_no_known_content_is_an_error(repository: Repository) -> None:
+def test_a_dependency_of_unknown_content_is_an_error(repository: Repository) -> None:
     other = "docker_image(name='other', image_tags=['x'])\n"
     build = BUILD.replace('[":deps"', '[":other"') + other
     repository.rule_runner.write_files({"BUILD": build})

@@ -1,8 +1,8 @@
 """Packages the release: `package //:release` writes it to dist/release/<id>/.
 
-The id hashes the manifest, and the manifest all the rest, so the same content has the same id
-on every machine, and a release is never another one. What differs from build to build or from
-place to place, such as a commit, a date or a registry, is therefore no part of it.
+The id is a hash of the manifest, and the manifest holds a hash of every other file. So the same
+content has the same id on every machine. A release therefore excludes everything that differs
+between builds or places, such as a commit, a date or a registry.
 """
 
 from __future__ import annotations
@@ -42,18 +42,17 @@ from pants.util.logging import LogLevel
 from marketplace.graph.launch_configs import LaunchesField
 from marketplace.graph.release_target import ReleaseDependenciesField
 from marketplace.release.image_tags import TaggedImage
-from maxairesources.tree import CONFIGS, DAG_FILE, DAGS
+from maxairesources.tree import CONFIGS, DAG_FILE, DAGS, LIBRARY, USECASES, dag_id
 
-_LIBRARY = "maxairesources"
-# Airflow looks for DAGs in all Python files of a release but these, in the syntax of .gitignore.
-AIRFLOWIGNORE = "/maxaiconfigs/\n/maxairesources/\n/maxaiusecases/\n"
+# Airflow does not look for DAGs in these folders of a release. The syntax is that of .gitignore.
+AIRFLOWIGNORE = f"/{CONFIGS}/\n/{LIBRARY}/\n/{USECASES}/\n"
 
 _ARG = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.I | re.M)
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.I | re.M)
 
 
 class NoRelease(Exception):
-    """No release can be made; the message says why and what to do."""
+    """The release cannot be built; the message gives the reason and a fix."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class ReleaseFieldSet(PackageFieldSet):
 
 @dataclass(frozen=True)
 class ReleasedImage:
-    """The image of a domain; `base` is the image that it is made from."""
+    """The image of a domain; `base` is the image that its Dockerfile builds on."""
 
     domain: str
     base: str
@@ -75,7 +74,7 @@ class ReleasedImage:
 
 @dataclass(frozen=True)
 class ReleasedImagesRequest:
-    """Asks for the images among what launch configs launch."""
+    """Asks for the images that launch configs launch."""
 
     launches: tuple[LaunchesField, ...]
 
@@ -86,7 +85,7 @@ class ReleasedImages(Collection[ReleasedImage]):
 
 @dataclass(frozen=True)
 class Release:
-    """A release: `digest` has it at `path`, which ends with its id."""
+    """A release: `digest` contains it at `path`, which ends with its id."""
 
     path: str
     digest: Digest
@@ -168,7 +167,7 @@ async def build_release(field_set: ReleaseFieldSet) -> Release:
         if is_released(file.path, field_set.address.spec):
             files[file.path] = file.content
     for image in images:
-        files[f"maxaiusecases/{image.domain}/image.json"] = as_json(
+        files[f"{USECASES}/{image.domain}/image.json"] = as_json(
             {
                 "base": image.base,
                 "repository": image.tagged.repository,
@@ -180,13 +179,13 @@ async def build_release(field_set: ReleaseFieldSet) -> Release:
     )
     if not manifest["dags"]:
         raise NoRelease(
-            f"{field_set.address}: there is no {DAGS}/<domain>/<usecase>/<objective>/dag.py "
-            "to release; `./pants new` writes a usecase with one"
+            f"{field_set.address}: {DAGS}/<domain>/<usecase>/<objective>/dag.py is missing, so "
+            "the release would be empty; `./pants new` creates a usecase with a DAG"
         )
     files["manifest.json"] = as_json(manifest)
     folder = field_set.output_path.value_or_default(file_ending=None)
     path = f"{folder}/{hashlib.sha256(files['manifest.json']).hexdigest()[:16]}"
-    # A file gets no other mode than that of all, whatever it has in the repository.
+    # All files get the same mode, so a file's mode in the repository does not matter.
     digest = await Get(
         Digest,
         CreateDigest(
@@ -203,7 +202,7 @@ async def package_release(field_set: ReleaseFieldSet) -> BuiltPackage:
 
 
 def base_of(dockerfile: str) -> str:
-    """The image that the last stage of a Dockerfile is made from, be it by other stages."""
+    """Return the image that the last stage of a Dockerfile builds on, directly or by stages."""
     defaults = dict(_ARG.findall(dockerfile))
     stages: dict[str, str] = {}
     base = ""
@@ -217,26 +216,32 @@ def base_of(dockerfile: str) -> str:
 
 
 def is_released(path: str, address: str) -> bool:
-    """Whether a release holds a file that DAGs and configs depend on.
+    """Return if a release holds a file that DAGs and configs depend on.
 
-    Raises NoRelease when a DAG would miss it there.
+    Args:
+        path: the path of the file.
+        address: the address of the release, for errors.
+
+    Raises:
+        NoRelease: a DAG needs the file, but a release cannot hold it.
     """
     if path.startswith(f"{CONFIGS}/"):
         return path.endswith(".json")
-    if path.startswith((f"{DAGS}/", f"{_LIBRARY}/")):
+    if path.startswith((f"{DAGS}/", f"{LIBRARY}/")):
         return True
     raise NoRelease(
-        f"{address}: a DAG depends on {path}, which no release holds; move it into {_LIBRARY}"
+        f"{address}: a DAG depends on {path}, which a release cannot hold; move it into "
+        f"{LIBRARY}"
     )
 
 
 def make_manifest(
     files: Mapping[str, bytes], images: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What a release is: the ids of its DAGs, the hashes of its files, and its images' tags."""
+    """Return the manifest: the ids of the DAGs, the hashes of the files and the image tags."""
     dags = [found.groups() for path in files if (found := DAG_FILE.fullmatch(path))]
     return {
-        "dags": {"/".join(names): ".".join(names) for names in dags},
+        "dags": {"/".join(names): dag_id(*names) for names in dags},
         "files": {
             path: hashlib.sha256(content).hexdigest() for path, content in files.items()
         },
@@ -245,7 +250,7 @@ def make_manifest(
 
 
 def as_json(value: Any) -> bytes:
-    """The one text that a value has, so that the same value is the same file."""
+    """Return a value as JSON bytes; equal values give equal bytes."""
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 

@@ -93,7 +93,7 @@ RELEASED = {
 
 @rule
 async def tag_by_the_handlers(field_set: DockerPackageFieldSet) -> TaggedImage:
-    """In place of the tag that the Docker backend makes, which takes a PEX for it."""
+    """Replace the rule of content tags, which needs a PEX."""
     folder = field_set.address.spec_path
     globs = PathGlobs([f"{folder}/*/handlers/*.py", f"!{folder}/*/handlers/*_test.py"])
     contents = await Get(DigestContents, PathGlobs, globs)
@@ -146,7 +146,7 @@ def contents(rule_runner: RuleRunner, built: Release) -> dict[str, bytes]:
     return {file.path[len(built.path) + 1 :]: file.content for file in files}
 
 
-def test_a_release_has_what_the_dags_need_and_nothing_else(
+def test_a_release_holds_exactly_the_files_that_dags_need(
     rule_runner: RuleRunner,
 ) -> None:
     files = contents(rule_runner, build(rule_runner))
@@ -154,7 +154,7 @@ def test_a_release_has_what_the_dags_need_and_nothing_else(
     assert b"maxaidags" not in files[".airflowignore"]
 
 
-def test_the_manifest_says_all_that_a_release_is(rule_runner: RuleRunner) -> None:
+def test_the_manifest_describes_the_whole_release(rule_runner: RuleRunner) -> None:
     built = build(rule_runner)
     files = contents(rule_runner, built)
     text = files.pop("manifest.json")
@@ -178,7 +178,7 @@ def test_the_manifest_says_all_that_a_release_is(rule_runner: RuleRunner) -> Non
 
 def test_the_same_content_is_the_same_release(rule_runner: RuleRunner) -> None:
     before = build(rule_runner)
-    # Neither the mode of a file nor what a release does not hold is its content.
+    # The mode of a file and the files outside the release are not its content.
     for path in (f"{DAG}/dag.py", f"{CONFIGS}/kubepod_config.json"):
         Path(rule_runner.build_root, path).chmod(0o755)
     for path in (
@@ -209,7 +209,7 @@ def test_the_same_content_is_the_same_release(rule_runner: RuleRunner) -> None:
         "maxaiusecases/retail/Dockerfile",
     ],
 )
-def test_a_byte_of_its_content_makes_another_release(
+def test_a_changed_byte_makes_another_release(
     path: str, rule_runner: RuleRunner
 ) -> None:
     before = build(rule_runner)
@@ -234,16 +234,16 @@ def test_a_new_overlay_and_a_new_dag_are_in_the_release(
     assert dags["retail/churn/daily"] == "retail.churn.daily"
 
 
-def test_without_a_dag_there_is_no_release(rule_runner: RuleRunner) -> None:
+def test_a_release_without_a_dag_is_an_error(rule_runner: RuleRunner) -> None:
     rule_runner.write_files({f"{DAG}/BUILD": ""})
     message = (
-        "//:release: there is no maxaidags/<domain>/<usecase>/<objective>/dag.py to"
+        "//:release: maxaidags/<domain>/<usecase>/<objective>/dag.py is missing, so"
     )
     with pytest.raises(ExecutionError, match=message):
         build(rule_runner)
 
 
-def test_what_no_release_would_hold_is_told(rule_runner: RuleRunner) -> None:
+def test_a_dependency_outside_the_release_is_reported(rule_runner: RuleRunner) -> None:
     rule_runner.write_files(
         {
             "other/BUILD": "python_sources()",
@@ -251,9 +251,7 @@ def test_what_no_release_would_hold_is_told(rule_runner: RuleRunner) -> None:
             f"{DAG}/dag.py": "import other.helper\n",
         }
     )
-    message = (
-        "//:release: a DAG depends on other/helper.py, which no release holds; move"
-    )
+    message = "//:release: a DAG depends on other/helper.py, which a release cannot hold; move"
     with pytest.raises(ExecutionError, match=message):
         build(rule_runner)
 
@@ -271,5 +269,5 @@ def test_what_no_release_would_hold_is_told(rule_runner: RuleRunner) -> None:
         ("FROM a:1 AS x\nFROM x AS y\nFROM y\n", "a:1"),
     ],
 )
-def test_the_base_is_that_of_the_last_stage(dockerfile: str, base: str) -> None:
+def test_the_base_is_the_base_of_the_last_stage(dockerfile: str, base: str) -> None:
     assert base_of(dockerfile) == base

@@ -1,6 +1,6 @@
-"""The goal `run` for an objective, and for a whole Airflow with all of them, on this machine.
+"""The goal `run`: runs an objective, or an Airflow with all objectives, on this machine.
 
-The images are built in the same session, and their names are handed to the runner in
+It builds the images in the same session, and passes their names to the runner in
 build-support/tools/maxaitools/local.
 """
 
@@ -34,7 +34,7 @@ RUNNER = Address("build-support/tools/maxaitools/local", relative_file_path="mai
 
 class AirflowField(StringField):
     alias = "_airflow"
-    help = "Marks the target."
+    help = "Distinguishes the target from others."
 
 
 class MarketplaceAirflow(Target):
@@ -67,7 +67,12 @@ class AirflowFieldSet(RunFieldSet):
 
 @dataclass(frozen=True)
 class LocalRun:
-    """A run of the DAGs in a folder, with the images of these Dockerfiles."""
+    """Asks for a run of the DAGs in a folder.
+
+    Attributes:
+        folder: the folder.
+        dockerfiles: a glob of the Dockerfiles of their images.
+    """
 
     folder: str
     dockerfiles: str
@@ -91,7 +96,7 @@ async def run_locally(request: LocalRun) -> RunRequest:
     tagged = await MultiGet(
         Get(TaggedImage, DockerPackageFieldSet, each) for each in field_sets
     )
-    # All of them at once.
+    # Build all images at the same time.
     runner, *_ = await MultiGet(
         Get(RunRequest, RunFieldSet, runnable),
         *(
@@ -126,7 +131,7 @@ def _is_in_dags(cls: type[PythonSourceFieldSet], tgt: Target) -> bool:
 
 
 def install() -> None:
-    """Makes a folder of maxaidags name its objective, and not each of its Python files."""
+    """Exclude the other Python files of maxaidags, so that a folder names its objective."""
     PythonSourceFieldSet.opt_out = classmethod(_is_in_dags)  # type: ignore[assignment]
 
 
