@@ -12,7 +12,9 @@ import subprocess
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Iterator
 
+import pytest
 from pants.base.build_root import BuildRoot
 from pants.bin.local_pants_runner import LocalPantsRunner
 from pants.engine.env_vars import CompleteEnvironmentVars
@@ -79,6 +81,12 @@ python_test(name="configs", source="read_test.py", dependencies=["//maxaiconfigs
 python_test(name="dags", source="read_test.py", dependencies=["//maxaidags:all"])
 """
 FRAUD = "maxaiusecases/finance/fraud"
+HANDLERS = "maxaiusecases/finance/risk/handlers"
+CONFIGS = "maxaiconfigs/finance/risk"
+DAG = "maxaidags/finance/risk/weekly"
+FRAUD_DAG, FRAUD_RUN = (
+    f"maxaidags/finance/fraud/daily/{name}_test.py:tests" for name in ("dag", "run")
+)
 ROOT = """\
 marketplace_release(name="release")
 marketplace_deployment(
@@ -91,6 +99,26 @@ marketplace_deployment(name="prod", registry="127.0.0.1:1", after="dev")
 ROOT_TARGETS = ["//:dev", "//:prod", "//:release"]
 DAGS = '__defaults__({(python_sources, python_tests): dict(resolve="airflow")})\n'
 DAGS += 'sources_below(name="all")\n'
+
+
+def dag_tests(domain: str, *objectives: str) -> set[str]:
+    return {
+        f"maxaidags/{domain}/{DOMAINS[domain]}/{objective}/{name}_test.py:tests"
+        for objective in objectives
+        for name in ("dag", "run")
+    }
+
+
+def handler_tests(domain: str, *handlers: str) -> set[str]:
+    folder = f"maxaiusecases/{domain}/{DOMAINS[domain]}/handlers"
+    return {f"{folder}/{name}_test.py:tests" for name in handlers}
+
+
+def image_tests(domain: str) -> set[str]:
+    """Return the tests that run a domain's image, and the DAG tests of its first usecase."""
+    runs = [f"maxaiusecases/{domain}/image_test.py:tests"]
+    runs += [FRAUD_RUN] if domain == "finance" else []
+    return {*runs, *dag_tests(domain, *OBJECTIVES)}
 
 
 def files() -> dict[str, str]:
@@ -276,3 +304,15 @@ class Repository:
         result = self.pants(*arguments, cwd=cwd)
         assert result.returncode == 0, result.stderr
         return sorted(result.stdout.split())
+
+
+@pytest.fixture(scope="session")
+def shared_repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return Repository(tmp_path_factory.mktemp("repository"))
+
+
+@pytest.fixture
+def repository(shared_repository: Repository) -> Iterator[Repository]:
+    yield shared_repository
+    shared_repository.git("reset", "--quiet", "--hard", "base")
+    shared_repository.git("clean", "--quiet", "--force", "-d")
