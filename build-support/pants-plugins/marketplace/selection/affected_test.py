@@ -27,7 +27,7 @@ def at(name: str) -> Address:
     return Address("a", target_name=name)
 
 
-# A handler reaches the image over one target or two; the image reaches the DAG.
+# There is a path of two steps, and one of three, from the handler to the image.
 EDGES = ChangedDependents(
     {
         at("handler"): [at("zip"), at("binary"), at("generator")],
@@ -71,7 +71,7 @@ def test_the_shortest_path_begins_with_a_file(
         (None, None, False, "unknown"),
     ],
 )
-def test_only_the_registry_tells_what_is_identical(
+def test_an_image_is_identical_only_if_the_registry_has_it(
     engine: bool | None, registry: bool | None, asked: bool, expected: str
 ) -> None:
     assert state_of(engine, registry, asked) == expected
@@ -104,7 +104,7 @@ def where(by_file: dict[str, list[Address]], *deployed: Address) -> tuple[str, .
         ([DEV], ("dev",)),
         ([PROD], ("prod",)),
         ([PROD, DEV], ("dev", "prod")),
-        # Of a deployment that there is not, nothing changes anywhere.
+        # An overlay for a missing deployment affects no deployment.
         ([GONE], ()),
         ([GONE, PROD], ("prod",)),
         (["maxaiconfigs/a/b/spark_config.json"], ("dev", "prod")),
@@ -112,7 +112,7 @@ def where(by_file: dict[str, list[Address]], *deployed: Address) -> tuple[str, .
         (["maxairesources/unused.py"], ()),
     ],
 )
-def test_an_overlay_changes_its_deployment_alone(
+def test_an_overlay_affects_only_its_deployment(
     files: Iterable[str], expected: tuple[str, ...]
 ) -> None:
     targets = {
@@ -125,16 +125,16 @@ def test_an_overlay_changes_its_deployment_alone(
     assert where(by_file, at("dag"), at("image")) == expected
 
 
-def test_a_deployment_changes_with_the_domains_that_it_carries() -> None:
+def test_a_change_affects_the_deployments_that_carry_its_domain() -> None:
     image = Address("maxaiusecases/a", target_name="image")
     dag = Address("maxaidags/c/d/e", relative_file_path="dag.py")
     assert where({"x": [image]}, image, dag) == ("dev", "prod")
     assert where({"x": [dag]}, image, dag) == ("dev",)
-    # What is not among the specs is not deployed.
+    # The specs select neither the image nor the DAG.
     assert where({"x": [dag, image]}) == ()
 
 
-def test_a_deployment_changes_with_its_own_target() -> None:
+def test_a_change_of_its_target_affects_a_deployment() -> None:
     assert where({"BUILD": [ROOT_PROD]}) == ("prod",)
     assert where({"BUILD": [ROOT_DEV, ROOT_PROD]}) == ("dev", "prod")
 
@@ -150,7 +150,7 @@ FULL = Report(
         ),
         AffectedImage(
             "h:i",
-            "maxai/healthcare",
+            "maxai/finance",
             "0" * 64,
             "identical",
             True,
@@ -159,21 +159,21 @@ FULL = Report(
         ),
     ),
     tests=("t/a_test.py:tests",),
-    dags=("retail.customer360.segmentation",),
+    dags=("retail.churn.weekly",),
     deployments=("dev", "prod"),
     notes=("the engine did not answer: no",),
 )
 
 
-def test_a_table_has_aligned_columns_and_paths_on_their_own_lines() -> None:
+def test_a_table_has_aligned_columns_and_separate_lines_for_paths() -> None:
     assert table(FULL, "registry.test").splitlines() == [
         "Affected since origin/main (merge base 0123456789ab):",
         "",
-        "IMAGE             TAG           STATE      ENGINE   REGISTRY",
-        "maxai/retail      ffffffffffff  changed    unknown  no",
+        "IMAGE          TAG           STATE      ENGINE   REGISTRY",
+        "maxai/retail   ffffffffffff  changed    unknown  no",
         "  because of a|`b.py",
         "          -> r:i",
-        "maxai/healthcare  000000000000  identical  yes      yes",
+        "maxai/finance  000000000000  identical  yes      yes",
         "  because of x",
         "          -> h:i",
         "",
@@ -181,7 +181,7 @@ def test_a_table_has_aligned_columns_and_paths_on_their_own_lines() -> None:
         "  t/a_test.py:tests",
         "",
         "DAGs (1)",
-        "  retail.customer360.segmentation",
+        "  retail.churn.weekly",
         "",
         "deployments: dev, prod",
         "note: the engine did not answer: no",
@@ -197,7 +197,7 @@ def test_markdown_escapes_names_and_folds_lists() -> None:
     assert "**Deployments**: dev, prod" in text
 
 
-def test_nothing_affected_is_one_line_and_valid_json() -> None:
+def test_a_change_without_effect_gives_one_line_or_empty_json_lists() -> None:
     line = "Nothing that is built, tested or deployed is affected since origin/main"
     assert table(EMPTY, "") == f"{line} (merge base 0123456789ab)."
     assert line.replace("origin/main", "`origin/main`") in markdown(EMPTY, "")
@@ -215,7 +215,7 @@ def test_json_has_the_documented_fields() -> None:
 
 
 def look_up(folder: Path, script: str | None, registry: str = "") -> FoundImages:
-    """Looks two images up with a stub of docker and skopeo, or with none."""
+    """Look up two images with a stub of docker and skopeo; None stands for no command."""
     for name in ("docker", "skopeo") if script is not None else ():
         stub = folder / name
         stub.write_text(f'#!/bin/sh\necho "$*" >> {folder}/calls\n{script}\n')
@@ -241,26 +241,26 @@ esac
 """
 
 
-def test_without_a_registry_the_engine_alone_is_asked(tmp_path: Path) -> None:
+def test_only_the_engine_is_asked_without_a_registry(tmp_path: Path) -> None:
     assert look_up(tmp_path, HAS_A) == FoundImages((True, False), (None, None), ())
     assert "inspect" not in (tmp_path / "calls").read_text()
 
 
 def test_the_registry_is_asked_for_each_image(tmp_path: Path) -> None:
     found = look_up(tmp_path, HAS_A, "127.0.0.1:5/x")
-    # The engine knows an image that was pushed by that name too.
+    # The engine may have the image under the name for the registry.
     assert found == FoundImages((True, True), (True, False), ())
     command = "inspect --raw --tls-verify=false docker://127.0.0.1:5/x/a:1"
     assert command in (tmp_path / "calls").read_text()
 
 
-def test_plain_http_is_for_this_machine_alone(tmp_path: Path) -> None:
+def test_plain_http_is_used_only_for_this_machine(tmp_path: Path) -> None:
     look_up(tmp_path, HAS_A, "127.example.org/x")
     command = "inspect --raw docker://127.example.org/x/a:1"
     assert command in (tmp_path / "calls").read_text()
 
 
-def test_who_does_not_answer_knows_nothing(tmp_path: Path) -> None:
+def test_a_failed_lookup_is_unknown_and_noted(tmp_path: Path) -> None:
     found = look_up(tmp_path, "echo denied >&2; exit 1", "registry.test")
     assert found.engine == found.registry == (None, None)
     assert found.notes == (
@@ -269,7 +269,7 @@ def test_who_does_not_answer_knows_nothing(tmp_path: Path) -> None:
     )
 
 
-def test_without_docker_nothing_is_known(tmp_path: Path) -> None:
+def test_missing_commands_are_noted(tmp_path: Path) -> None:
     found = look_up(tmp_path, None, "registry.test")
     assert found.engine == found.registry == (None, None)
     assert found.notes == ("docker is not on the PATH", "skopeo is not on the PATH")

@@ -47,7 +47,7 @@ def commit(root: Path) -> None:
     git(root, "commit", "--quiet", "--allow-empty", "--message", "change")
 
 
-def test_nothing_has_changed(root: Path) -> None:
+def test_an_unchanged_clone_has_no_changes(root: Path) -> None:
     assert read_changes("base").files == ()
 
 
@@ -61,7 +61,7 @@ def test_committed_uncommitted_and_untracked_files_count(root: Path) -> None:
     assert found.deleted == ()
 
 
-def test_a_renamed_file_counts_by_both_names(root: Path) -> None:
+def test_a_renamed_file_counts_under_both_names(root: Path) -> None:
     git(root, "mv", "a/old name.txt", "b.txt")
     commit(root)
     found = read_changes("base")
@@ -69,14 +69,14 @@ def test_a_renamed_file_counts_by_both_names(root: Path) -> None:
     assert found.deleted == ("a/old name.txt",)
 
 
-def test_a_change_that_was_taken_back_is_none(root: Path) -> None:
+def test_a_reverted_change_does_not_count(root: Path) -> None:
     write(root, "a/old name.txt", "")
     commit(root)
     git(root, "revert", "--no-edit", "HEAD")
     assert read_changes("base").files == ()
 
 
-def test_what_others_have_merged_meanwhile_is_no_change(root: Path) -> None:
+def test_commits_merged_by_others_do_not_count(root: Path) -> None:
     git(root, "checkout", "--quiet", "-b", "mine")
     write(root, "mine.txt", "")
     commit(root)
@@ -108,14 +108,14 @@ def test_what_others_have_merged_meanwhile_is_no_change(root: Path) -> None:
         ("README.md", False),
     ],
 )
-def test_what_everything_is_made_with_affects_everything(
+def test_files_that_everything_depends_on_affect_everything(
     root: Path, path: str, expected: bool
 ) -> None:
     write(root, path, "changed")
     assert read_changes("base").everything == ((path,) if expected else ())
 
 
-def test_a_build_file_that_folders_below_inherit_from_is_told(root: Path) -> None:
+def test_a_build_file_with_defaults_is_inherited(root: Path) -> None:
     write(root, "a/BUILD", "__defaults__(all=dict(tags=['a']))")
     write(root, "b/BUILD", "marketplace_domain()")
     commit(root)
@@ -237,7 +237,7 @@ def test_a_base_without_a_common_commit_is_reported(root: Path) -> None:
         read_changes("main")
 
 
-def test_a_shallow_clone_without_the_base_says_what_to_fetch(
+def test_a_missing_base_in_a_shallow_clone_is_reported(
     root: Path,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,

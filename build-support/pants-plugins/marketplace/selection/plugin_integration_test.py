@@ -22,7 +22,7 @@ HANDLERS = "maxaiusecases/finance/risk/handlers"
 def pants(
     root: Path, *arguments: str, cwd: str = ".", **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a Pants process, which starts a daemon or uses the one that is there."""
+    """Run a Pants process, which starts a daemon or uses the running one."""
     plugins = Path(__file__).parents[2]
     return subprocess.run(
         [
@@ -41,7 +41,7 @@ def pants(
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
-    """A repository whose images need no packages, so that nothing has to be installed."""
+    """Yield a repository whose images need no packages, so that Pants installs nothing."""
     result = Repository(tmp_path_factory.mktemp("repository"))
     for domain, usecase in DOMAINS.items():
         code = f"maxaiusecases/{domain}"
@@ -58,13 +58,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
     result.commit()
     yield result
     for file in result.root.glob(".pids/*/pantsd/pid"):
-        # On a SIGTERM, Pants 2.17 may wait for an answer about files for ever. A daemon that
-        # is about to end has emptied its file.
+        # On a SIGTERM, Pants 2.17 may wait forever for its file watcher. A daemon that is
+        # about to end has emptied its file.
         if pid := file.read_text().strip():
             os.kill(int(pid), signal.SIGKILL)
 
 
-# In place of the deployment tool: it prints what it was given, and lacks one image.
+# This stub of the deployment tool prints its input, and reports one missing image.
 TOOL = """\
 import json
 import os
@@ -87,7 +87,7 @@ print(
     )
 )
 """
-# In place of Docker.
+# This is a stub of Docker.
 DOCKER = """\
 #!/bin/sh
 echo "$*" >> {folder}/calls
@@ -100,7 +100,7 @@ esac
 
 
 def digests_below(folder: Path) -> dict[str, tuple[str, int]]:
-    """The content and mode of each file in a folder."""
+    """Return the digest and mode of each file in a folder, by path."""
     return {
         str(path.relative_to(folder)): (
             hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -117,7 +117,7 @@ def test_two_clones_package_the_same_release(
     clone = tmp_path / "elsewhere/clone"
     repository.git("clone", "--quiet", ".", str(clone))
     roots = [repository.root, clone]
-    # One daemon is enough; nothing that it has kept counts for the clone.
+    # The clone uses neither the daemon nor its cache.
     for root, flags in zip(roots, [(), ("--no-pantsd", "--no-local-cache")]):
         result = pants(root, *flags, "package", "//:release")
         assert result.returncode == 0, result.stderr
@@ -133,7 +133,7 @@ def test_two_clones_package_the_same_release(
     assert folder == ours[manifest][0][:16]
 
 
-def test_a_handler_makes_another_release_and_a_test_or_readme_does_not(
+def test_a_handler_changes_the_release_but_a_test_or_readme_does_not(
     repository: Repository,
 ) -> None:
     def release() -> str:
@@ -149,7 +149,7 @@ def test_a_handler_makes_another_release_and_a_test_or_readme_does_not(
     repository.git("reset", "--quiet", "--hard")
 
 
-def test_deploy_builds_what_is_missing_and_hands_over_the_release(
+def test_deploy_builds_missing_images_and_passes_the_release_on(
     repository: Repository, tmp_path: Path
 ) -> None:
     (tmp_path / "docker").write_text(DOCKER.format(folder=tmp_path))
@@ -179,7 +179,7 @@ def test_deploy_builds_what_is_missing_and_hands_over_the_release(
         )
 
 
-def test_changed_since_has_no_traceback_and_knows_its_folder(
+def test_changed_since_prints_no_traceback_and_uses_the_working_directory(
     repository: Repository,
 ) -> None:
     result = pants(repository.root, "--changed-since=gone", "list", "::")
