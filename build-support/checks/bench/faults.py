@@ -1,7 +1,7 @@
-"""Kills deploys at many moments, and starts many at once; then looks at what is left.
+"""Kills deploys at many moments, starts many at the same time, and checks the repository.
 
-After each kill the branch must be on the old or on the new commit, with every object whole,
-and the next deploy must succeed. Of deploys at once each must be in the history once.
+After each kill the branch must be at the old or the new commit, every object must be intact, and
+the next deploy must succeed. The history must hold each of the simultaneous deploys once.
 """
 
 import argparse
@@ -18,8 +18,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="./pants run build-support/checks/bench/faults.py --", description=__doc__
     )
-    parser.add_argument("--kills", type=int, default=100, help="(default: 100)")
-    parser.add_argument("--deploys", type=int, default=20, help="(default: 20)")
+    parser.add_argument(
+        "--kills",
+        type=int,
+        default=100,
+        help="the number of kills of each kind (default: 100)",
+    )
+    parser.add_argument(
+        "--deploys",
+        type=int,
+        default=20,
+        help="the number of simultaneous deploys (default: 20)",
+    )
     arguments = parser.parse_args()
     code = 0
     for kind in ("local", "served"):
@@ -39,7 +49,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="maxai-race-") as name:
         with served(Path(name), "served") as url:
             order = race(Path(name), url, arguments.deploys)
-    print(f"{len(order)} deploys at once: one order, none lost")
+    print(f"{len(order)} deploys at the same time: one order, none lost")
     return code
 
 

@@ -1,19 +1,20 @@
 """Measures how long Airflow takes to load each dag.py, in seconds.
 
-The first column is that of a process of its own, in which Airflow is imported and the
-operators are not, as in Airflow's DAG processor. The second is the same file once more:
-what the DAG itself costs. Run it from the root: ./pants run build-support/checks/bench/parse_dags.py
+The first column is the time in a new process that has imported Airflow but no operators, like
+Airflow's DAG processor. The second column is the time to load the same file again, which is the
+cost of the DAG itself. Run it from the root: ./pants run build-support/checks/bench/parse_dags.py
 """
 
 import multiprocessing
 import time
 from pathlib import Path
 
-# It has to be the first to import Airflow.
+# This module must be the first that imports Airflow.
 from maxairesources.testing.dags import load_dags
 
 
 def seconds(file: Path) -> tuple[float, float]:
+    """Return the seconds of loading a file for the first and the second time."""
     times = []
     for _ in range(2):
         start = time.perf_counter()
@@ -26,7 +27,7 @@ def seconds(file: Path) -> tuple[float, float]:
 def main() -> None:
     print("first   again   DAG")
     for file in sorted(Path.cwd().glob("maxaidags/*/*/*/dag.py")):
-        # The fork has all that this process has imported: Airflow, but no operator.
+        # The forked process has Airflow imported, but no operators.
         with multiprocessing.get_context("fork").Pool(1) as pool:
             first, again = pool.apply(seconds, (file,))
         print(f"{first:5.3f}   {again:5.3f}   {'.'.join(file.parts[-4:-1])}")

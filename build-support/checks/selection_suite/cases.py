@@ -1,6 +1,6 @@
-"""The cases: what a change may be, as functions that make it in a clone, each with a name.
+"""The cases: changes with names, each a function that makes the change in a clone.
 
-What an edit leaves uncommitted is committed for it, unless its case says otherwise.
+The suite commits the changes of an edit, unless the case excludes that.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from selection_suite.clone import TREES, Clone
 
 Edit = Callable[[Clone], None]
 
-# The usecase that the cases edit, and a copy of it that they may take apart. Other handlers
-# import MODEL; nothing imports SCORE.
+# The cases edit this usecase, and rename or delete parts of its copy SPARE. Other handlers import
+# MODEL; no handler imports SCORE.
 DOMAIN, USECASE, OBJECTIVE = "finance", "credit_risk", "default_score"
 MODEL, SCORE = "late_payment_model.py", "score_clients.py"
 SPARE = "spare_usecase"
@@ -28,7 +28,7 @@ OVERLAY = f"{CONFIGS}/kubepod_config.prod.json"
 
 
 def prepare(clone: Clone) -> None:
-    """Write into the base what cases take away or change."""
+    """Write the files into the base that cases change or delete."""
     copy_usecase(clone, SPARE)
     clone.write(f"{SPARE_HANDLERS}/__init__.py", '"""Not empty."""\n')
     clone.write(f"{SPARE_HANDLERS}/two words.py", "VALUE = 1\n")
@@ -42,7 +42,7 @@ def copy_usecase(clone: Clone, name: str) -> None:
 
 
 def copy_domains(clone: Clone, names: list[str]) -> None:
-    """Write domains that are copies of one, and enter them in the lists of domains."""
+    """Copy a domain under other names, and add the copies to the lists of domains."""
     for name in names:
         clone.copy(f"{DOMAIN}/", f"{name}/", DOMAIN, name)
     first = "# One for each domain.\n"
@@ -52,7 +52,7 @@ def copy_domains(clone: Clone, names: list[str]) -> None:
     clone.replace("build-support/macros.py", "\nDOMAINS = (", f"\nDOMAINS = ({listed}")
 
 
-def append(path: str, line: str = "# One line more.\n") -> Edit:
+def append(path: str, line: str = "# One more line.\n") -> Edit:
     return lambda clone: clone.append(path, line)
 
 
@@ -121,7 +121,7 @@ def change_and_revert(clone: Clone) -> None:
 
 
 def commit_beside(clone: Clone, path: str) -> None:
-    """Commit a change on the branch `side`, and go back to the base."""
+    """Commit a change on the branch `side`, and return to the base."""
     clone.git("checkout", "--quiet", "-B", "side")
     clone.append(path, "LAST = 1\n")
     clone.commit("Side")
@@ -156,14 +156,16 @@ def cut_history(clone: Clone) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A change, and what is special about it.
+    """A change and the expectations about it.
 
     Attributes:
-        apart: more may be selected than it affects, which is reported and not bounded.
-        error: what Pants has to say in place of a selection.
-        nothing: whether no image and no test is affected; else one has to be.
-        commit: whether what is left uncommitted is committed.
-        sample: whether a generated marketplace is measured with it, too.
+        name: its name.
+        edit: the function that makes the change.
+        apart: if true, Pants may select more than is affected; the surplus is only reported.
+        error: a part of the error that Pants must print instead of a selection.
+        nothing: if true, the change must affect no image and no test; else it must affect one.
+        commit: if true, the suite commits the change.
+        sample: if true, the case also runs in a generated marketplace.
     """
 
     name: str
@@ -231,7 +233,7 @@ CASES = (
         error="dependency violation",
     ),
     Case("edit DAG", append(f"{DAGS}/dag.py"), sample=True),
-    # Its BUILD file is left, and has no source any more.
+    # The BUILD file stays, but has no source any more.
     Case("delete DAG alone", remove(f"{DAGS}/dag.py"), error="Unmatched globs"),
     Case("delete objective", remove(DAGS, PY_CONFIGS)),
     Case("rename objective", rename_objective),
@@ -245,7 +247,7 @@ CASES = (
     Case("library of Spark's handlers", append(SPARK), sample=True),
     Case("library of DAGs only", append(f"{LIBRARY}/dagfactory.py"), sample=True),
     Case("resource of the library", append(f"{STORE}/spark_keys.json", "\n")),
-    # What a domain is made with.
+    # The files of a domain's image.
     Case("Dockerfile", append(f"{FOLDER}/Dockerfile"), sample=True),
     Case("Dockerfile's ARG", replace(f"{FOLDER}/Dockerfile", "note=one", "note=two")),
     Case("comment in requirements", append(f"{FOLDER}/requirements.txt"), apart=True),
@@ -265,7 +267,7 @@ CASES = (
     Case("delete README", remove(f"{FOLDER}/README.md"), nothing=True),
     Case("setup.py", append(f"{FOLDER}/setup.py"), nothing=True),
     Case("new domain", lambda clone: copy_domains(clone, ["added_domain"])),
-    # What everything is made with.
+    # Files that everything depends on.
     Case("comment in BUILD file", append(f"{HANDLERS}/BUILD"), apart=True),
     Case("configs without target", write(f"{PY_CONFIGS}/BUILD", ""), apart=True),
     Case("handlers without target", write(f"{HANDLERS}/BUILD", ""), error="cannot"),
@@ -280,7 +282,7 @@ CASES = (
     Case("launcher", append("pants"), apart=True),
     Case("plugin", append(PLUGIN), apart=True),
     Case("base image", append("build-support/images/recipe.sh"), apart=True),
-    # What nothing is made with, and ways to come to a change.
+    # Files that nothing depends on, and other states of the clone.
     Case("workflow only", append(".github/workflows/main.yml"), nothing=True),
     Case("change and revert", change_and_revert, nothing=True, sample=True),
     Case("merge commit", merge),

@@ -1,4 +1,4 @@
-"""A scratch clone of the marketplace: what cases edit, and where Pants is asked."""
+"""A scratch clone of the marketplace, in which cases edit files and run Pants."""
 
 import math
 import os
@@ -15,10 +15,15 @@ TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
 
 @dataclass(frozen=True)
 class Answer:
-    """What Pants answered, and the seconds that it took on the clock and of the CPU.
+    """The result of a Pants command.
 
-    Those of the CPU are not a number where a daemon has ended itself, as one does that has
-    grown too large.
+    Attributes:
+        status: its exit code.
+        stdout: its output.
+        stderr: its error output.
+        seconds: its duration.
+        cpu: the CPU seconds that it and the daemon used. It is not a number if the daemon has
+            ended itself, which it does when it uses too much memory.
     """
 
     status: int
@@ -37,8 +42,8 @@ class Clone:
     """A clone of a repository's HEAD in a scratch folder, with a daemon of its own.
 
     Attributes:
-        base: the commit that cases begin from.
-        since: what `--changed-since` is given; a case may name something else.
+        base: the commit from which cases start.
+        since: the value of `--changed-since`; a case may set another one.
     """
 
     def __init__(self, root: Path, scratch: Path) -> None:
@@ -49,13 +54,13 @@ class Clone:
         self.base = self.since = "HEAD"
 
     def begin(self) -> None:
-        """Make what is there now the base of all cases."""
+        """Commit the current state as the base of all cases."""
         self.commit("Base")
         self.base = self.git("rev-parse", "HEAD").strip()
         self.reset()
 
     def reset(self) -> None:
-        """Undo whatever a case has done."""
+        """Undo the changes of a case."""
         if self._full.exists():
             shutil.rmtree(self.folder / ".git")
             self._full.rename(self.folder / ".git")
@@ -64,7 +69,7 @@ class Clone:
         self.since = self.base
 
     def cut_history(self) -> None:
-        """Make the clone as shallow as a CI system's: HEAD is the only commit it has."""
+        """Make the clone as shallow as in a CI system: HEAD is its only commit."""
         shallow = self._full.with_name("shallow")
         shutil.rmtree(shallow, ignore_errors=True)
         url = f"file://{self.folder}"
@@ -85,7 +90,7 @@ class Clone:
         return self.git("ls-files", "-z", "--", *folders).split("\0")[:-1]
 
     def changed_files(self) -> list[str]:
-        """What git shows of a case: a renamed file by its new name, as path filters see it."""
+        """Return the changed files as path filters see them: a renamed file by its new name."""
         base = self.git("merge-base", self.since, "HEAD").strip()
         changed = self.git("diff", "--name-only", "--find-renames", "-z", base)
         others = self.git("ls-files", "--other", "--exclude-standard", "-z")
@@ -104,7 +109,7 @@ class Clone:
 
     def replace(self, path: str, old: str, new: str) -> None:
         content = self.read(path)
-        assert old in content, f"{path} does not say {old!r}: adapt the case"
+        assert old in content, f"{path}: it does not contain {old!r}; adapt the case"
         self.write(path, content.replace(old, new))
 
     def remove(self, *paths: str) -> None:
@@ -115,7 +120,14 @@ class Clone:
         self.git("mv", "--force", old, new)
 
     def copy(self, source: str, target: str, old: str, new: str) -> None:
-        """Copy all that is below one path in each tree, with another name in it."""
+        """Copy the files below a path in each tree, and replace a name in their content.
+
+        Args:
+            source: the path below each tree.
+            target: the path of the copy.
+            old: the name to replace.
+            new: its replacement.
+        """
         names = ((old, new), (old.replace("_", "-"), new.replace("_", "-")))
         for path in self.files(*(f"{tree}/{source}" for tree in TREES)):
             content = self.read(path)
@@ -125,11 +137,11 @@ class Clone:
             self.write(f"{tree}/{target}{rest.removeprefix(source)}", content)
 
     def pants(self, *arguments: str, plugin: str = "selection_truth") -> Answer:
-        """Ask this repository's Pants: a case that edits the launcher installs nothing.
+        """Run the launcher of the original repository, so that edits of it install nothing.
 
         Args:
             arguments: options and goals.
-            plugin: one of the plugins in the folder above this one.
+            plugin: a plugin in build-support/checks to load.
         """
         daemon, used, own = self.daemon(), self._cpu(), _cpu_of_commands()
         start = time.monotonic()
@@ -146,15 +158,15 @@ class Clone:
             text=True,
         )
         seconds = time.monotonic() - start
-        # A daemon that is new has spent all its time on this.
+        # A new daemon has spent all its time on this command.
         used = self._cpu() - (used if daemon == self.daemon() else 0)
         cpu = used + _cpu_of_commands() - own if self.daemon() else math.nan
         return Answer(result.returncode, result.stdout, result.stderr, seconds, cpu)
 
     def daemon(self) -> int | None:
-        """Return the process id of the clone's daemon."""
+        """Return the process id of the clone's daemon; None if it does not run."""
         for file in self.folder.glob(".pids/*/pantsd/pid"):
-            # A daemon that is about to end has emptied it.
+            # A daemon that is about to end has emptied the file.
             pid = file.read_text().strip()
             if pid and Path("/proc", pid).exists():
                 return int(pid)
@@ -169,16 +181,16 @@ class Clone:
         return int(status.partition("VmRSS:")[2].split()[0]) // 1024
 
     def stop(self) -> None:
-        """Stop the daemon that this clone has started, and wait until it is gone."""
+        """Stop the daemon that this clone has started, and wait until it has ended."""
         pid = self.daemon()
         if pid is not None:
-            # On a SIGTERM, Pants 2.17 may wait for an answer about files for ever.
+            # On a SIGTERM, Pants 2.17 may wait forever for its file watcher.
             os.kill(pid, signal.SIGKILL)
             while Path(f"/proc/{pid}").exists():
                 time.sleep(0.1)
 
     def _cpu(self) -> float:
-        """The CPU seconds that the daemon has used so far, waited-for processes included."""
+        """Return the CPU seconds of the daemon so far, with those of its finished processes."""
         pid = self.daemon()
         if pid is None:
             return 0
@@ -187,7 +199,7 @@ class Clone:
 
     @staticmethod
     def _environment() -> dict[str, str]:
-        """The caller's, without what `./pants run` has added for itself."""
+        """Return the environment of the caller, without the variables that `./pants run` added."""
         own = ("PEX_", "PYTHONPATH", "PANTS_CONFIG_FILES", "__PEX")
         return {k: v for k, v in os.environ.items() if not k.startswith(own)}
 

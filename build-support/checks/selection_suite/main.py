@@ -1,16 +1,16 @@
 """Measures whether `./pants --changed-since` selects exactly what a change affects.
 
-Each case makes a change in a scratch clone of HEAD and asks Pants what it selects. What the
-change does affect is computed without the graph's dependents: an image or a test is affected
-when the digest of all that it is made from, or run on, differs before and after. The content
-tag of an image has to differ in just the same cases. Beside it stands what a plain path
-filter selects.
+Each case makes a change in a scratch clone of HEAD and lists the targets that Pants selects. The
+suite computes the affected targets without the graph's dependents: a change affects an image or a
+test if the digest of its inputs differs before and after. The content tag of an image must differ
+in exactly the same cases. For comparison, the suite also prints the selection of a plain path
+filter.
 
-With --domains, a sample of the cases runs on a generated marketplace: this one, with copies
-of one of its domains. Digests of all that would take hours, so what is affected is read from
-the imports of its files and the rules of README.md.
+With --domains, some of the cases run in a generated marketplace: this one, with copies of one of
+its domains. Computing its digests would take hours, so the suite finds the affected targets from
+the imports of the files and the rules of README.md.
 
-Exit code: 0 nothing affected was missed and little else selected, 1 otherwise.
+Exit code: 0 if no affected target was missed and few others were selected, 1 otherwise.
 """
 
 import argparse
@@ -42,9 +42,9 @@ from selection_suite.outcome import (
     totals,
 )
 
-# How much may be selected, as a share of what is affected.
+# The highest ratios of selected to affected targets.
 MOST_IMAGES, MOST_TESTS = 1.0, 1.1
-# What the truth calls the content tag of an image.
+# The goal `digests` prints the content tag of an image under its address with this prefix.
 TAG = "tag of "
 
 
@@ -56,11 +56,21 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = result.add_argument
-    add("--list", action="store_true", help="print the names of the cases, and no more")
-    add("--case", action="append", metavar="NAME", help="run this one; may be repeated")
-    add("--domains", type=int, help="generate a marketplace of so many domains")
-    add("--usecases", type=int, default=20, help="with so many usecases in each copy")
-    add("--budget", type=int, metavar="SECONDS", help="start no case after that time")
+    add("--list", action="store_true", help="print the names of the cases and exit")
+    add(
+        "--case",
+        action="append",
+        metavar="NAME",
+        help="run only this case; may be repeated",
+    )
+    add("--domains", type=int, help="generate a marketplace with this many domains")
+    add(
+        "--usecases",
+        type=int,
+        default=20,
+        help="the number of usecases in each copy (default: 20)",
+    )
+    add("--budget", type=int, metavar="SECONDS", help="start no case after this time")
     return result
 
 
@@ -86,9 +96,7 @@ def run(
     failure = ""
     if case.error:
         if not answer.status or case.error not in answer.stderr:
-            failure = (
-                f"it was to fail with `{case.error}`: {answer.status} {answer.stderr}"
-            )
+            failure = f"expected the error `{case.error}`, got: {answer.status} {answer.stderr}"
     elif answer.status:
         failure = answer.stderr
     if case.error or failure:
@@ -98,7 +106,7 @@ def run(
     try:
         after = digests()
     except AssertionError as error:
-        # What was selected cannot be right, if not all can be built any more.
+        # If something cannot be built any more, the selection is wrong too.
         return Outcome(case.name, failure=str(error), seconds=answer.seconds)
     listed = {*answer.stdout.splitlines()}
     changed = {each for each in after if before.get(each) != after[each]}
@@ -109,9 +117,11 @@ def run(
     }
     after = {each: digest for each, digest in after.items() if each not in tags}
     if wrong:
-        failure = f"tag and content do not change together: {', '.join(sorted(wrong))}"
+        failure = (
+            f"tag and content differ in whether they change: {', '.join(sorted(wrong))}"
+        )
     if not case.apart and case.nothing == bool(affected):
-        failure = f"it was to affect {'nothing' if case.nothing else 'something'}"
+        failure = f"expected it to affect {'nothing' if case.nothing else 'something'}"
     return Outcome(
         case.name,
         len(files),
@@ -128,27 +138,27 @@ def run(
 def show(outcome: Outcome) -> None:
     figures = (str(outcome.files), f"{outcome.seconds:.1f}", f"{outcome.cpu:.1f}")
     print(table_row(outcome.case, outcome.shares(), *figures), flush=True)
-    for what, addresses in (
+    for title, addresses in (
         ("missing", outcome.affected - outcome.selected),
         ("too much", outcome.selected - outcome.affected),
     ):
-        if addresses and not (outcome.apart and what == "too much"):
-            print(f"    {what}: {' '.join(sorted(addresses))}", flush=True)
+        if addresses and not (outcome.apart and title == "too much"):
+            print(f"    {title}: {' '.join(sorted(addresses))}", flush=True)
     if outcome.failure:
         print(f"    failed: {outcome.failure}", flush=True)
 
 
 def report(outcomes: Sequence[Outcome]) -> bool:
-    """Print what the cases come to, and return whether it is within the bounds."""
+    """Print the totals of the cases, and return if they are within the limits."""
     images, tests, *by_filter = totals(each for each in outcomes if not each.apart)
-    print(table_row("together", (images, tests, *by_filter)))
-    print(table_row("and those apart", totals(each for each in outcomes if each.apart)))
+    print(table_row("limited cases", (images, tests, *by_filter)))
+    print(table_row("other cases", totals(each for each in outcomes if each.apart)))
     missed = [each.case for each in outcomes if each.affected - each.selected]
     failed = [each.case for each in outcomes if each.failure]
     print(f"\nmissed something: {', '.join(missed) or 'no case'}")
     print(f"failed: {', '.join(failed) or 'no case'}")
     print(
-        f"selected to affected: images {images.over:.2f}, at most {MOST_IMAGES:.2f}; ",
+        f"selected/affected: images {images.over:.2f}, at most {MOST_IMAGES:.2f}; ",
         end="",
     )
     print(f"tests {tests.over:.2f}, at most {MOST_TESTS:.2f}")
@@ -158,21 +168,21 @@ def report(outcomes: Sequence[Outcome]) -> bool:
 
 
 def generate(clone: Clone, domains: int, usecases: int) -> None:
-    """Copy the usecase and then the domain of the cases until there are so many."""
+    """Copy the usecase and then the domain of the cases until the numbers are reached."""
     for number in range(1, usecases):
         copy_usecase(clone, f"usecase_{number}")
     clone.git("add", "--all")
-    there = len({path.split("/")[1] for path in clone.files("maxaiusecases")})
-    copy_domains(clone, [f"domain_{number}" for number in range(there, domains)])
+    count = len({path.split("/")[1] for path in clone.files("maxaiusecases")})
+    copy_domains(clone, [f"domain_{number}" for number in range(count, domains)])
 
 
 def measure_start(clone: Clone) -> list[str]:
-    """Print what a new daemon and a running one need, and stock Pants; return all addresses.
+    """Print the time and memory of new and running daemons, and return all addresses.
 
-    Between two questions a line is added to a handler.
+    It measures stock Pants and the plugin. Before each command it adds a line to a handler.
     """
     since = f"--changed-since={clone.base}"
-    for plugin, states, *question in (
+    for plugin, states, *command in (
         ("selection_stock", ("cold", "warm"), since, "list"),
         ("selection_truth", ("cold", "warm", "warm"), since, "list", "::"),
         ("selection_truth", ("warm", "warm"), "list", "::"),
@@ -181,12 +191,12 @@ def measure_start(clone: Clone) -> list[str]:
             clone.stop()
         for state in states:
             clone.append(f"{HANDLERS}/{SCORE}", "LAST = 1\n")
-            answer = clone.pants(*question, plugin=plugin)
+            answer = clone.pants(*command, plugin=plugin)
             assert not answer.status, answer.stderr
-            who = "stock" if plugin == "selection_stock" else "plugin"
-            told = " ".join(question).replace(clone.base, "base")
+            kind = "stock" if plugin == "selection_stock" else "plugin"
+            shown = " ".join(command).replace(clone.base, "base")
             print(
-                f"{who:<6}  {state}  {told:<31}{answer.seconds:6.1f} s, {answer.cpu:6.1f} s "
+                f"{kind:<6}  {state}  {shown:<31}{answer.seconds:6.1f} s, {answer.cpu:6.1f} s "
                 f"of CPU, {answer.stdout.count(chr(10))} targets, daemon: {clone.memory()} "
                 "MiB",
                 flush=True,
@@ -206,7 +216,7 @@ def run_all(
     print(f"{len(clone.files())} files", flush=True)
     digests: Callable[[], dict[str, str]] = partial(digests_by_pants, clone)
     if options.domains:
-        print("What is affected is read from imports and rules, not from digests.")
+        print("The affected targets come from imports and rules, not from digests.")
         digests = Model(clone, measure_start(clone)).digests
     before = digests()
     print(TABLE_HEAD, flush=True)
@@ -219,7 +229,9 @@ def run_all(
             outcomes.append(run(case, clone, before, digests))
             show(outcomes[-1])
     if left:
-        print(f"left out, the {options.budget} seconds are used up: {', '.join(left)}")
+        print(
+            f"not run, because {options.budget} seconds have passed: {', '.join(left)}"
+        )
     print(f"{time.monotonic() - start:.0f} s; daemon: {clone.memory()} MiB")
     return outcomes
 
@@ -228,7 +240,9 @@ def main() -> int:
     options = parser().parse_args()
     unknown = {*(options.case or ())} - {each.name for each in CASES}
     if unknown:
-        parser().error(f"no such case: {', '.join(sorted(unknown))}; --list prints all")
+        parser().error(
+            f"unknown case: {', '.join(sorted(unknown))}; --list prints all names"
+        )
     cases = [
         each
         for each in CASES

@@ -1,4 +1,4 @@
-"""Tests of the selection suite's own arithmetic, and of its second opinion."""
+"""Tests of the selection suite's arithmetic and of its model."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def clone(tmp_path: Path) -> Clone:
         ("maxaidags/retail/churn/leavers/dag.py", {DAG_TEST, RUN_TEST}),
     ],
 )
-def test_a_change_affects_what_is_made_from_it(
+def test_a_change_affects_the_images_and_tests_that_use_the_file(
     clone: Clone, path: str, expected: set[str]
 ) -> None:
     model = Model(clone, [])
@@ -69,7 +69,7 @@ def test_a_change_affects_what_is_made_from_it(
     assert {each for each in after if before[each] != after[each]} == expected
 
 
-def test_path_filter_knows_folders_only() -> None:
+def test_the_path_filter_selects_by_folders() -> None:
     known = [IMAGE, IMAGE_TEST, DAG_TEST, "build-support:local_test"]
     assert by_paths(["maxaiconfigs/retail/churn/a.json"], known) == {
         IMAGE_TEST,
@@ -79,17 +79,17 @@ def test_path_filter_knows_folders_only() -> None:
     assert by_paths(["build-support/setup", "pants.toml"], known) == set()
 
 
-def test_nothing_selected_of_nothing_is_exact() -> None:
+def test_selecting_nothing_for_no_effect_is_exact() -> None:
     assert (Share().recall, Share().over) == (1, 1)
     assert Share(selected=1).over == float("inf")
     assert Share(affected=2, selected=3, hit=1).recall == 0.5
 
 
-def test_generators_stand_for_their_targets() -> None:
+def test_the_generator_of_an_address_is_found() -> None:
     assert generator("a/b_test.py:tests@resolve=c") == "a:tests@resolve=c"
     assert generator("a:image") == "a:image"
 
 
-def test_cases_have_names_of_their_own() -> None:
+def test_each_case_has_its_own_name() -> None:
     names = [case.name for case in CASES]
     assert len(names) == len({*names})

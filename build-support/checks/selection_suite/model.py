@@ -1,7 +1,7 @@
-"""A second opinion on what changes affect: imports, and the rules of README.md.
+"""Computes the effect of changes without Pants, from imports and the rules of README.md.
 
-It asks Pants for nothing and reads a module once, so it is quick enough for a marketplace of
-a thousand usecases. It knows the images, and the tests in the maxai* trees.
+It reads each module once, so it is fast enough for a marketplace of a thousand usecases. It covers
+the images, and the tests in the maxai* trees.
 """
 
 import ast
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Set
 from selection_suite.clone import TREES, Clone
 
 _OF_DAGS = r"maxairesources/(dagfactory|dags/(__init__|operators|pods))\.py"
-# What a test reads without an import; its BUILD file says so.
+# The modules that a test reads without importing them, as its BUILD file declares.
 _READS = {
     "maxairesources/dagfactory_test.py": _OF_DAGS,
 }
@@ -20,11 +20,16 @@ _NAMED_IMAGE = re.compile(r'"maxai/(\w+)')
 
 
 class Model:
-    """The digests of a clone, whose targets are known by their addresses at the base."""
+    """Computes digests of a clone.
+
+    Args:
+        clone: the clone.
+        addresses: the addresses of all targets at the base.
+    """
 
     def __init__(self, clone: Clone, addresses: Iterable[str]) -> None:
         self._clone = clone
-        # The library's tests have targets of several names, and one for each resolve.
+        # The library's tests have targets with several names, and one for each resolve.
         self._of_library: dict[str, list[str]] = {}
         for address in addresses:
             if (file := address.partition(":")[0]).startswith("maxairesources/"):
@@ -33,8 +38,8 @@ class Model:
         self._images_in: dict[tuple[str, str], list[str]] = {}
 
     def digests(self) -> dict[str, str]:
-        """The digests of what all images and tests in HEAD are made from, by address."""
-        # The name that git gives to a file's content stands for it.
+        """Return a digest of the inputs of each image and test in HEAD, by address."""
+        # The blob id identifies the content of a file.
         listed = self._clone.git(
             "ls-tree", "-r", "-z", "HEAD", "--", *TREES, "maxairesources"
         )
@@ -97,8 +102,8 @@ class Model:
         if tree == "maxaidags":
             usecase = "/".join(["maxaiconfigs", *names[:2]])
             launch = [f for f in self._folders.get(usecase, ()) if f.count("/") == 3]
-            told = self._folders.get(f"{usecase}/{names[2]}", ())
-            found |= {file for file in (*launch, *told) if file.endswith(".json")}
+            settings = self._folders.get(f"{usecase}/{names[2]}", ())
+            found |= {file for file in (*launch, *settings) if file.endswith(".json")}
             found |= self._closure(test.rpartition("/")[0] + "/dag.py")
         if names[-1] == "run_test.py":
             for domain in {
@@ -127,7 +132,7 @@ class Model:
         return found
 
     def _imports(self, file: str) -> list[str]:
-        """The files that a file may import, and the packages that it is in."""
+        """Return the files that a file may import, and the __init__.py of its packages."""
         key = (file, self._blobs[file])
         if key in self._imports_of or not file.endswith(".py"):
             return self._imports_of.get(key, [])

@@ -1,4 +1,4 @@
-"""What a case came to: what is affected, what was selected, and what a path filter selects."""
+"""The outcome of a case: the targets that are affected, and those that were selected."""
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
@@ -9,16 +9,20 @@ def is_image(address: str) -> bool:
 
 
 def generator(address: str) -> str:
-    """The address of the target that generates another one; goals take it for all of them."""
+    """Return the address of a target's generator, which selects all of its targets."""
     file, _, rest = address.partition(":")
     return f"{file.rpartition('/')[0]}:{rest}" if file.endswith(".py") else address
 
 
 def by_paths(files: Iterable[str], known: Iterable[str]) -> Set[str]:
-    """What a path filter selects, as workflows usually have one for each domain.
+    """Return the addresses that a path filter per domain selects, as many workflows use.
 
-    A change of a domain's code, configs or DAGs runs the domain's tests, one of its code
-    builds its image, and one of the run-time library does both for all domains.
+    A change of a domain's code, configs or DAGs runs the domain's tests. A change of its code
+    builds its image. A change of the run-time library does both for all domains.
+
+    Args:
+        files: the changed files.
+        known: all addresses.
     """
     changed = [file.split("/") for file in files]
     library = any(names[0] == "maxairesources" for names in changed)
@@ -39,7 +43,7 @@ def by_paths(files: Iterable[str], known: Iterable[str]) -> Set[str]:
 
 @dataclass(frozen=True)
 class Share:
-    """How much of what is affected is selected; `hit` is both."""
+    """The numbers of affected and of selected targets; `hit` counts those that are both."""
 
     affected: int = 0
     selected: int = 0
@@ -58,7 +62,7 @@ class Share:
 
     @property
     def over(self) -> float:
-        """What was selected to what is affected; of nothing, everything is too much."""
+        """The ratio of selected to affected; infinite if something was selected for nothing."""
         if self.affected:
             return self.selected / self.affected
         return float("inf") if self.selected else 1.0
@@ -70,7 +74,19 @@ class Share:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a case came to; `failure` says why Pants has not answered as it should."""
+    """The outcome of a case.
+
+    Attributes:
+        case: its name.
+        files: the number of changed files.
+        affected: the addresses that the change affects.
+        selected: the addresses that Pants selects.
+        filtered: the addresses that a path filter selects.
+        seconds: the duration of the Pants command.
+        cpu: its CPU seconds.
+        apart: whether its surplus is reported but not limited.
+        failure: the reason why the case failed, or an empty string.
+    """
 
     case: str
     files: int = 0
@@ -83,7 +99,7 @@ class Outcome:
     failure: str = ""
 
     def shares(self) -> tuple[Share, ...]:
-        """Images and tests by Pants, then by the path filter."""
+        """Return the shares of images and tests, first by Pants, then by the path filter."""
         return tuple(
             Share(
                 sum(is_image(each) == images for each in self.affected),
@@ -108,7 +124,7 @@ def table_row(name: str, shares: tuple[Share, ...], *figures: str) -> str:
 
 _SHARES = f"{'images':>9} recall   over {'tests':>9} recall   over"
 TABLE_HEAD = (
-    "Each pair of figures is affected/selected, and `over` is selected to affected.\n"
+    "Each pair of figures is affected/selected; `over` is the ratio selected/affected.\n"
     f"{'':<26}{'':>5} |{'pants --changed-since':<60}|a plain path filter\n"
     f"{'case':<26}{'files':>5} |{_SHARES} {'s':>5} {'CPU s':>5} |{_SHARES}"
 )

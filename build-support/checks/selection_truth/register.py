@@ -1,9 +1,8 @@
-"""The goal `digests`: what every image and every test is made from, as one hash each, and the
-content tags of the images.
+"""The goal `digests`: a hash of the inputs of each image and test, and the content tags.
 
-Two commits with the same digest give the same image, or run the same test on the same input,
-so what differs is what a change really affects. Nothing in here asks for dependents, and
-nothing is built with Docker. Only the suite beside this package loads it.
+Two commits with the same digest build the same image, or run the same test on the same input. So
+a change affects exactly the images and tests whose digests differ. The goal asks for no dependents
+and builds nothing with Docker. Only the package `selection_suite` loads it.
 """
 
 from __future__ import annotations
@@ -27,9 +26,11 @@ from pants.backend.python.subsystems.pytest import PythonTestFieldSet
 from pants.backend.python.target_types import PythonTestTarget
 from pants.core.goals.test import RuntimePackageDependenciesField, TestRequest
 from pants.core.util_rules.partitions import Partitions
+from pants.engine.addresses import Address
 from pants.engine.console import Console
 from pants.engine.fs import DigestContents, PathGlobs
 from pants.engine.goal import Goal, GoalSubsystem
+from pants.engine.process import Process
 from pants.engine.rules import Get, MultiGet, collect_rules, goal_rule
 from pants.engine.target import Target, Targets
 from pants.engine.unions import UnionMembership
@@ -42,7 +43,7 @@ _RUN_TEST = re.compile(r"maxaidags/([^/]+/[^/]+)/[^/]+/run_test\.py")
 
 class DigestsSubsystem(GoalSubsystem):
     name = "digests"
-    help = "Prints a digest of what each image and each test is made from, as JSON."
+    help = "Prints a digest of the inputs of each image and each test, as JSON."
 
 
 class Digests(Goal):
@@ -50,27 +51,8 @@ class Digests(Goal):
     environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
 
 
-@goal_rule
-async def print_digests(
-    targets: Targets, unions: UnionMembership, console: Console
-) -> Digests:
-    # Built images would be inputs of their tests; their content tags stand for them.
-    for request in unions.get(pytest_runner.PytestPluginSetupRequest):
-        request.is_applicable = classmethod(lambda cls, target: False)  # type: ignore[assignment]
-
-    images = [target for target in targets if isinstance(target, DockerImageTarget)]
-    contexts = await MultiGet(
-        Get(DockerBuildContext, DockerBuildContextRequest(address=image.address))
-        for image in images
-    )
-    tags = {
-        str(image[DockerImageRepositoryField].value): str(
-            context.interpolation_context["pants"]["hash"]  # type: ignore[index]
-        )
-        for image, context in zip(images, contexts)
-    }
-
-    tests = [target for target in targets if isinstance(target, PythonTestTarget)]
+async def _processes_of(tests: list[Target]) -> dict[Address, Process]:
+    """Return the process that runs each test, by the test's address."""
     partitions = await Get(
         Partitions,
         TestRequest.PartitionRequest,
@@ -87,11 +69,34 @@ async def print_digests(
         )
         for partition in partitions
     )
-    processes = {
+    return {
         field_set.address: setup.process
         for partition, setup in zip(partitions, setups)
         for field_set in partition.elements
     }
+
+
+@goal_rule
+async def print_digests(
+    targets: Targets, unions: UnionMembership, console: Console
+) -> Digests:
+    # The tests that run an image would need it built. Its content hash replaces it.
+    for request in unions.get(pytest_runner.PytestPluginSetupRequest):
+        request.is_applicable = classmethod(lambda cls, target: False)  # type: ignore[assignment]
+
+    images = [target for target in targets if isinstance(target, DockerImageTarget)]
+    contexts = await MultiGet(
+        Get(DockerBuildContext, DockerBuildContextRequest(address=image.address))
+        for image in images
+    )
+    hashes = {
+        _repository(image): str(
+            context.interpolation_context["pants"]["hash"]  # type: ignore[index]
+        )
+        for image, context in zip(images, contexts)
+    }
+    tests = [target for target in targets if isinstance(target, PythonTestTarget)]
+    processes = await _processes_of(tests)
     configs = await Get(DigestContents, PathGlobs(["maxaiconfigs/*/*/*_config*.json"]))
     named = {
         (file.path.split("/", 1)[1].rpartition("/")[0], repository)
@@ -104,11 +109,11 @@ async def print_digests(
     )
     digests = {
         **{f"tag of {image.address}": each.tag for image, each in zip(images, tagged)},
-        **{image.address.spec: tags[_repository(image)] for image in images},
+        **{image.address.spec: hashes[_repository(image)] for image in images},
         **{
             test.address.spec: _hash(
                 processes[test.address],
-                {name: tags.get(name) for name in _images_of(test, named)},
+                {name: hashes.get(name) for name in _images_of(test, named)},
             )
             for test in tests
         },
@@ -122,7 +127,7 @@ def _repository(image: Target) -> str:
 
 
 def _images_in(config: Any, key: str = "") -> Iterator[str]:
-    """The repositories of all images that a launch config names, wherever it does."""
+    """Yield the repositories of all images that a launch config names, at any depth."""
     if isinstance(config, dict):
         for name, value in config.items():
             yield from _images_in(value, name)
@@ -134,7 +139,7 @@ def _images_in(config: Any, key: str = "") -> Iterator[str]:
 
 
 def _images_of(test: Target, named: set[tuple[str, str]]) -> list[str]:
-    """The repositories of the images that a test runs."""
+    """Return the repositories of the images that a test runs."""
     path = test.address.filename if test.address.is_file_target else ""
     declared = test[RuntimePackageDependenciesField].value or ()
     found = {
@@ -149,12 +154,12 @@ def _images_of(test: Target, named: set[tuple[str, str]]) -> list[str]:
     return sorted(found)
 
 
-def _hash(process: Any, tags: dict[str, str | None]) -> str:
+def _hash(process: Process, hashes: dict[str, str | None]) -> str:
     parts = (
         *(process.argv, sorted(process.env.items()), process.input_digest),
         *(process.immutable_input_digests, process.append_only_caches),
         *(process.working_directory, process.output_files, process.output_directories),
-        tags,
+        hashes,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
