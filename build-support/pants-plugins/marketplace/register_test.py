@@ -21,12 +21,11 @@ ALLOWED = {
 SHARED = {"dynamic_imports", "launches", "tree"}
 
 
-def imported_modules(node: ast.AST) -> list[list[str]]:
+def imported_modules(node: ast.Import | ast.ImportFrom) -> list[list[str]]:
     """Return the parts of each module name that a statement may import."""
-    names = []
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
+    else:
         prefix = "." * node.level + (node.module or "")
         names = [f"{prefix}.{alias.name}" for alias in node.names]
     return [name.split(".") for name in names]
@@ -37,6 +36,8 @@ def wrong_imports(root: Path) -> Iterator[str]:
     for path in sorted(root.glob("*/*.py")):
         package = path.parent.name
         for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, (ast.Import, ast.ImportFrom)):
+                continue
             for tree, *parts in imported_modules(node):
                 target = parts[0] if parts else ""
                 if tree == "maxairesources":
