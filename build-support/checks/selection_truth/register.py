@@ -51,7 +51,7 @@ class Digests(Goal):
     environment_behavior = Goal.EnvironmentBehavior.LOCAL_ONLY
 
 
-async def _processes_of(tests: list[Target]) -> dict[Address, Process]:
+async def _processes_of(tests: Iterable[Target]) -> dict[Address, Process]:
     """Return the process that runs each test, by the test's address."""
     partitions = await Get(
         Partitions,

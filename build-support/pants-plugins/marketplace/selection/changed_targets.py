@@ -61,7 +61,7 @@ class ChangedTargets:
 
 @dataclass(frozen=True)
 class ImportersRequest:
-    """Asks which targets import the modules that these deleted files were."""
+    """Asks which targets import the modules of these deleted files."""
 
     deleted: tuple[str, ...]
 
@@ -165,7 +165,7 @@ async def find_importers(
 
 
 def _depended_on(target: Target, path: str) -> bool:
-    """Return if a target depended on a file that is gone, by what the graph infers."""
+    """Return if the graph inferred that a target depended on a file that is gone."""
     if isinstance(target, SourcesBelow) and not path.endswith("_test.py"):
         folder = f"{SourcesBelowFieldSet.create(target).path}/"
         below = path[len(folder) :] if path.startswith(folder) else ""

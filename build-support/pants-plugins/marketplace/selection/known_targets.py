@@ -1,4 +1,4 @@
-"""Sort all targets by domain and kind, for `--changed-since`.
+"""Sorts all targets by domain and kind, for `--changed-since`.
 
 Sorting is slow in a large marketplace. It is a separate rule, so Pants repeats it when a BUILD
 file or the name of a file changes, but not when somebody edits a line.
