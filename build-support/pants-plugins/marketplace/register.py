@@ -1,4 +1,4 @@
-"""Registers the rules and targets of this plugin with Pants; README.md describes each module."""
+"""Registers the rules and targets of this plugin with Pants; build-support/docs/plugin.md describes them."""
 
 from __future__ import annotations
 
