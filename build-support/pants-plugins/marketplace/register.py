@@ -1,4 +1,7 @@
-"""Registers the rules and targets of this plugin with Pants; build-support/docs/plugin.md describes them."""
+"""Registers the rules and targets of this plugin with Pants.
+
+build-support/docs/plugin.md describes the modules.
+"""
 
 from __future__ import annotations
 
