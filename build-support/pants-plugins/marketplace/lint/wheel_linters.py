@@ -61,7 +61,6 @@ class WheelLinter:
         )
 
 
-PHRASES = "build-support/phrases.txt"
 LINTERS = (
     WheelLinter(
         "check-jsonschema",
@@ -72,14 +71,8 @@ LINTERS = (
     WheelLinter(
         "codespell",
         ("*.py", "*.md", "*.y*ml", "*.jinja", "*.sh", "*.toml", "BUILD"),
-        (
-            f"--dictionary={PHRASES}",
-            # A word, or two or three that the dictionary has in one entry.
-            r"--regex=\b(?:(?<![Tt]here )(?:is|are) no(?:ne)?(?! longer| more)|it takes"
-            r"|[Ii]n silence|[Dd]rop it|the one before|there (?:twice|already))\b"
-            r"|[^\W\d_]+",
-        ),
-        (PHRASES,),
+        ("--config=build-support/codespell.cfg",),
+        ("build-support/codespell.cfg", "build-support/phrases.txt"),
         in_trees=False,
     ),
     WheelLinter("hadolint", ("Dockerfile",)),

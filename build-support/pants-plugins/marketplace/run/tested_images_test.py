@@ -25,5 +25,5 @@ def test_the_image_follows_from_the_place_of_the_test(
 ) -> None:
     address = Address(folder, target_name="tests", relative_file_path=file)
     assert TestedImageField(None, address).value == expected
-    # A generator is no test.
+    # A generator is not a test.
     assert TestedImageField(None, Address(folder, target_name="tests")).value is None

@@ -1,7 +1,4 @@
-"""Serves all DAGs by a whole Airflow, and runs one of them over its REST interface.
-
-The images are those that Pants has built for the test.
-"""
+"""Tests of an Airflow with all DAGs, of which one runs over its REST interface."""
 
 import contextlib
 import json
@@ -18,14 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
-from maxaitools.local.containers import LABEL, built_image
+from maxaitools.local.containers import LABEL
 from maxaitools.local.standalone import Api
-from maxaitools.local.testing import Tree
+from maxaitools.local.testing import Tree, lab_image, write_lab
 
-DOMAINS = ("finance", "healthcare", "retail")
-DAG = "finance.credit_risk.default_score"
+DAG = "lab.probe.first"
 
-# How long each step may take, in seconds; two cores need a third of it.
+# The most seconds of each step; two cores need a third of it.
 PATIENCE = 240
 
 
@@ -34,17 +30,18 @@ class Served:
 
     Attributes:
         process: its process.
-        output: what it has printed until everything was up.
-        tree: the tree that it runs in.
+        output: its output until it had started.
+        tree: its tree.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, image: str) -> None:
         self.tree = Tree(folder)
-        images = [f"--image={built_image(domain, Path())}" for domain in DOMAINS]
+        echo = {"cmds": ["sh", "-c", "echo measured"]}
+        write_lab(self.tree, {"measure": "root"}, {"measure": echo})
         self._file = folder / "output"
         with self._file.open("wb") as output:
             self.process = subprocess.Popen(
-                self.tree.command("maxaidags", *images),
+                self.tree.command("maxaidags", f"--image={image}"),
                 cwd=folder,
                 env=self.tree.environment(),
                 stdout=output,
@@ -54,7 +51,7 @@ class Served:
         self.output = ""
 
     def wait(self) -> None:
-        """Return when everything is up."""
+        """Wait until Airflow has started."""
         limit = time.monotonic() + PATIENCE
         while "Ctrl-C" not in self.output:
             self.output = self._file.read_text()
@@ -62,8 +59,8 @@ class Served:
             assert time.monotonic() < limit, f"not up yet: {self.output}"
             time.sleep(0.5)
 
-    def told(self, name: str) -> str:
-        """Return what the output tells by that name."""
+    def value(self, name: str) -> str:
+        """Return the value after a name in the output."""
         found = re.search(rf"^{name} +(\S+)$", self.output, re.MULTILINE)
         assert found, self.output
         return found[1]
@@ -74,16 +71,16 @@ def processes(of: Served) -> list[Any]:
 
 
 def _runs(started: list[Any]) -> Iterator[str]:
-    """Yield the id of the run that each process is told."""
+    """Yield the run id in the environment of each process."""
     for process in started:
-        # One that has ended by now has no environment any more.
+        # A process that has just ended has no environment.
         with contextlib.suppress(psutil.Error, ProcessLookupError):
-            if told := process.environ().get("MAXAI_LOCAL"):
-                yield json.loads(told)["run"]
+            if settings := process.environ().get("MAXAI_LOCAL"):
+                yield json.loads(settings)["run"]
 
 
 def _lives(process: Any) -> bool:
-    """Return whether a process has not ended; one that nobody has waited for has."""
+    """Return if a process has not ended. A zombie has ended."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -92,12 +89,17 @@ def _lives(process: Any) -> bool:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A running Airflow, which has to end with all that it started."""
-    result = Served(tmp_path_factory.mktemp("served"))
+    """A running Airflow, whose processes must end with it."""
+    with lab_image() as image:
+        result = Served(tmp_path_factory.mktemp("served"), image)
+        yield from _end(result)
+
+
+def _end(result: Served) -> Iterator[Served]:
     try:
         result.wait()
         yield result
-        started, port = processes(result), result.told("address").rpartition(":")[2]
+        started, port = processes(result), result.value("address").rpartition(":")[2]
         (run,) = {*_runs(started)}
         assert len(started) > 4
         result.process.send_signal(signal.SIGTERM)
@@ -114,22 +116,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             result.process.wait(60)
 
 
-def test_all_dags_are_there(served: Served) -> None:
-    dags = {
-        ".".join(path.parts[1:-1]) for path in Path("maxaidags").glob("*/*/*/dag.py")
-    }
-    assert DAG in dags
-    assert dags <= set(served.output.split())
+def test_all_dags_are_listed(served: Served) -> None:
+    assert DAG in served.output.split()
     assert not re.search("^error", served.output, re.MULTILINE)
 
 
-def test_nobody_gets_in_without_the_password(served: Served) -> None:
+def test_the_password_is_required(served: Served) -> None:
     with pytest.raises(urllib.error.HTTPError) as error:
-        Api(served.told("address"), "admin")
+        Api(served.value("address"), "admin")
     assert error.value.code == 401
 
 
-def test_it_listens_on_one_port_and_on_this_machine_only(served: Served) -> None:
+def test_it_listens_on_one_local_port(served: Served) -> None:
     listening = {
         connection.laddr
         for process in processes(served)
@@ -137,12 +135,12 @@ def test_it_listens_on_one_port_and_on_this_machine_only(served: Served) -> None
         if connection.status == psutil.CONN_LISTEN
     }
     (address,) = listening
-    assert served.told("address") == f"http://127.0.0.1:{address.port}"
+    assert served.value("address") == f"http://127.0.0.1:{address.port}"
     assert address.ip == "127.0.0.1"
 
 
-def test_a_run_turns_green(served: Served) -> None:
-    api = Api(served.told("address"), served.told("password"))
+def test_a_run_succeeds(served: Served) -> None:
+    api = Api(served.value("address"), served.value("password"))
     api.call("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
     runs = f"/api/v2/dags/{DAG}/dagRuns"
     run = api.call("POST", runs, {"logical_date": None})
@@ -154,5 +152,5 @@ def test_a_run_turns_green(served: Served) -> None:
     states = {task["task_id"]: task["state"] for task in tasks["task_instances"]}
     assert run["state"] == "success", states
     assert set(states.values()) == {"success"}
-    logs = f"{runs}/{run['dag_run_id']}/taskInstances/evaluate_model/logs/1"
-    assert "roc_auc" in json.dumps(api.call("GET", logs))
+    logs = f"{runs}/{run['dag_run_id']}/taskInstances/measure/logs/1"
+    assert "measured" in json.dumps(api.call("GET", logs))

@@ -1,4 +1,4 @@
-"""Docker containers that end with whoever started them, and the images they are of."""
+"""Docker containers that end with the process that started them, and their images."""
 
 import dataclasses
 import json
@@ -13,12 +13,12 @@ from typing import NamedTuple
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 
-# Every container of a run has this label with the run's id, so that none is overlooked.
+# Every container has this label with the id of its run.
 LABEL = "maxai.local"
 
 _VARIABLE = "MAXAI_LOCAL"
 
-# How the names of the variables begin that handlers take their credentials from.
+# Prefixes of the variables from which handlers read credentials.
 _CREDENTIALS = (
     "AIRFLOW_CONN_",
     "AWS_ACCESS_KEY_ID",
@@ -30,20 +30,20 @@ _CREDENTIALS = (
     "FSSPEC_",
 )
 
-# Waits until the process that holds the other end of its input is gone, however that
-# came: the client of Docker does not end a container when it is killed itself.
+# Waits until the process at the other end of its input has ended, even by a kill: a killed
+# Docker client does not end its container.
 _GUARD = 'cat > /dev/null; exec docker rm --force "$0" > /dev/null 2>&1'
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What every process of a run has to know; handed on in the environment.
+    """The settings of a run, which all of its processes get in the environment.
 
     Attributes:
         run: the run's id.
         data: the data root.
-        cpus: how many processors the engine has.
-        images: the name and tag that stands for each repository.
+        cpus: the number of processors of the engine.
+        images: the name and tag of the image of each repository.
         local: the folder of Secrets and ConfigMaps.
     """
 
@@ -78,7 +78,7 @@ def settings() -> Settings:
 
 
 def count_cpus() -> int:
-    """Return how many processors the engine has.
+    """Return the number of processors of the engine.
 
     Raises:
         InputError: no engine answers.
@@ -86,7 +86,7 @@ def count_cpus() -> int:
     try:
         command = ["docker", "info", "--format", "{{.NCPU}}"]
         done = subprocess.run(command, capture_output=True, text=True)
-        # An engine that does not answer is, to some clients, one without processors.
+        # Some clients report an engine that does not answer as one without processors.
         if done.returncode == 0 and (cpus := int(done.stdout)):
             return cpus
         problem = (done.stderr.strip().splitlines() or ["it has no processors"])[-1]
@@ -99,20 +99,20 @@ def image_of(image: str, images: Mapping[str, str]) -> str:
     """Return the name and tag of the image that a config names.
 
     Raises:
-        InputError: it is no repository of the marketplace.
+        InputError: it is not the repository of an image here.
     """
     if image in images:
         return images[image]
-    problem = f"there is no image {image!r} here"
+    problem = f"image {image!r} is not built here"
     if image.partition(":")[0] in images:
-        remedy = "leave out the tag: what runs is built from what is here"
+        remedy = "remove the tag: a local run uses the image of this working copy"
     else:
         remedy = nearest(image, images)
     raise InputError(problem, remedy)
 
 
 def built_image(domain: str, folder: Path) -> str:
-    """Return the name and tag of a domain's image, as Pants records it in a folder."""
+    """Return the name and tag of a domain's image from a record of Pants in a folder."""
     info = folder / f"maxaiusecases.{domain}" / "image.docker-info.json"
     return str(json.loads(info.read_text())["registries"][0]["tags"][0]["name"])
 
@@ -120,12 +120,11 @@ def built_image(domain: str, folder: Path) -> str:
 def run_container(
     container: Container, show: Callable[[str], object] | None = None
 ) -> int:
-    """Run a container and return its exit code; it ends when this process does.
+    """Run a container and return its exit code. The container ends with this process.
 
     Args:
         container: the container.
-        show: called with each line of output; None leaves the output to the streams of
-            this process.
+        show: called with each line of output; None uses the streams of this process.
     """
     name = f"maxai-local-{uuid.uuid4().hex[:12]}"
     guard = subprocess.Popen(
@@ -153,9 +152,9 @@ def run_container(
 
 
 def remove_containers(run: str) -> None:
-    """Remove what is left of a run's containers, and tell when one cannot be removed."""
+    """Remove the containers of a run that still exist, and warn if one cannot be removed."""
     listing = ["docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}={run}"]
-    # A container may come up while the first ones go.
+    # A container may start while others are removed.
     for _ in range(3):
         found = subprocess.run(listing, capture_output=True, text=True).stdout.split()
         if not found:
@@ -165,12 +164,12 @@ def remove_containers(run: str) -> None:
 
 
 def common_arguments() -> list[str]:
-    """Return the arguments of `docker run` that all tasks have.
+    """Return the arguments of `docker run` for every task.
 
-    A task's output belongs to the user who starts the run.
+    The user who starts the run owns the output of the tasks.
     """
     user = f"{os.getuid()}:{os.getgid()}"
-    # By their names alone, so that no list of processes shows a secret.
+    # Only the names, so that no list of processes shows a secret.
     names = sorted(name for name in os.environ if name.startswith(_CREDENTIALS))
     passed = [word for name in names for word in ("--env", name)]
     return ["--user", user, *passed]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,8 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk.exceptions import AirflowException
 
 from maxaitools.local import pods
-from maxaitools.local.containers import Settings, built_image
-from maxaitools.local.testing import Tree, states
-
-FINANCE = "maxaidags/finance/credit_risk/default_score"
+from maxaitools.local.containers import Settings
+from maxaitools.local.testing import LAB, Tree, lab_image, states, write_lab
 
 
 @pytest.fixture
@@ -21,128 +20,80 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
 
 
-@pytest.fixture
-def image() -> str:
-    return f"--image={built_image('finance', Path())}"
-
-
-def change(tree: Tree, config: str, **values: Any) -> None:
-    """Add arguments to the last task of a launch config: the first ones would run."""
-    path = tree.root / "maxaiconfigs" / config
-    content = json.loads(path.read_text())
-    task = content["tasks"][-1]
-    task["conf" if "conf" in task else "spark_submit_conf"].update(values)
-    path.write_text(json.dumps(content))
-
-
-# An objective with tasks that fail and a task that skips.
-PROBE = "maxaidags/finance/credit_risk/probe"
-DAG = """\
-from maxairesources.dagfactory import DAGFactory
-
-factory = DAGFactory(
-    dag_id="finance.credit_risk.probe",
-    domain_name="finance",
-    usecase="credit_risk",
-    obj="probe",
-)
-for name, parent in {
-    "lacks_input": "root", "after": "lacks_input", "exits": "root", "skips": "root"
-}.items():
-    factory.add(task_id=name, operator="KubernetesPodOperator", parent=[parent])
-dag = factory.create_dag()
-"""
+@pytest.fixture(scope="module")
+def image() -> Iterator[str]:
+    with lab_image() as name:
+        yield name
 
 
 @pytest.fixture
 def probe(tree: Tree) -> Tree:
-    configs = tree.root / "maxaiconfigs/finance/credit_risk"
-    kubepod = json.loads((configs / "kubepod_config.json").read_text())
-    conf = kubepod["tasks"][0]["conf"]
-    del conf["do_xcom_push"]
+    """A tree with an objective whose tasks fail and skip."""
     commands: dict[str, dict[str, Any]] = {
-        "lacks_input": {},
-        "after": {},
         "exits": {"cmds": ["sh", "-c", "echo all is lost; exit 3"]},
+        "after": {},
         "skips": {"cmds": ["sh", "-c", "exit 3"], "skip_on_exit_code": 3},
     }
-    kubepod["tasks"] = [
-        {"id": number, "name": name, "conf": {**conf, **command}}
-        for number, (name, command) in enumerate(commands.items(), 1)
-    ]
-    py_config = json.loads((configs / "default_score/py_config.json").read_text())
-    (configs / "probe").mkdir()
-    (configs / "probe/py_config.json").write_text(
-        json.dumps(dict.fromkeys(commands, py_config["evaluate_model"]))
-    )
-    for path in configs.glob("kubepod_config*.json"):
-        path.unlink()
-    (configs / "kubepod_config.json").write_text(json.dumps(kubepod))
-    (tree.root / PROBE).mkdir()
-    (tree.root / PROBE / "dag.py").write_text(DAG)
-    (tree.data / "finance/credit_cards.parquet").unlink()
+    write_lab(tree, {"exits": "root", "after": "exits", "skips": "root"}, commands)
     return tree
 
 
 def test_failed_tasks_fail_the_run_and_show_their_logs(probe: Tree, image: str) -> None:
-    done = probe.run(PROBE, image)
+    done = probe.run(LAB, f"--image={image}")
     assert done.returncode == 1
     assert states(done.stdout) == {
-        "lacks_input": "failed",
-        "after": "upstream_failed",
         "exits": "failed",
+        "after": "upstream_failed",
         "skips": "skipped",
     }
-    assert "credit_cards.parquet: no such file" in done.stdout
     assert "    all is lost\n" in done.stdout
     assert "the container ended with exit code 3" in done.stdout
 
 
-def test_skipped_task_alone_is_no_failure(probe: Tree, image: str) -> None:
-    done = probe.run(PROBE, image, "--task", "skips")
+def test_a_skipped_task_alone_is_no_failure(probe: Tree, image: str) -> None:
+    done = probe.run(LAB, f"--image={image}", "--task", "skips")
     assert done.returncode == 0
     assert states(done.stdout) == {"skips": "skipped"}
 
 
-@pytest.mark.parametrize(
-    ("folder", "config", "values", "expected"),
-    [
-        (
-            FINANCE,
-            "finance/credit_risk/kubepod_config.json",
-            {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]},
-            "spec.volumes[0].hostPath",
-        ),
-        (
-            "maxaidags/retail/customer360/segmentation",
-            "retail/customer360/spark_config.json",
-            {"conf": {"spark.kubernetes.driver.volumes.hostPath.v.mount.path": "/v"}},
-            "spark.kubernetes.driver.volumes.hostPath.v.mount.path",
-        ),
-    ],
-)
-def test_what_a_laptop_cannot_honour_is_refused_before_anything_runs(
-    folder: str,
-    config: str,
-    values: dict[str, Any],
-    expected: str,
+def test_a_pod_that_needs_a_cluster_is_refused_before_anything_runs(tree: Tree) -> None:
+    path = {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}
+    write_lab(tree, {"a": "root", "b": "a"}, {"a": {}, "b": path})
+    done = tree.run(LAB, "--image=maxai/lab:none")
+    assert done.returncode == 1
+    assert "spec.volumes[0].hostPath" in done.stdout and "task 'b'" in done.stdout
+    assert "started" not in done.stdout
+
+
+def test_a_spark_job_that_needs_a_cluster_is_refused_before_anything_runs(
     tree: Tree,
 ) -> None:
-    change(tree, config, **values)
-    image = f"--image=maxai/{folder.split('/')[1]}:none"
-    done = tree.run(folder, image)
+    write_lab(tree, {"a": "root"}, {"a": {}})
+    key = "spark.kubernetes.driver.volumes.hostPath.v.mount.path"
+    conf = {"spark.kubernetes.container.image": "maxai/lab", key: "/v"}
+    submit = {"application": "local:///opt/maxai/lab.py"}
+    launch = {"id": 1, "name": "a", "spark_submit_conf": submit}
+    configs = tree.root / "maxaiconfigs/lab/probe"
+    (configs / "kubepod_config.json").unlink()
+    config = json.dumps({"conf": conf, "tasks": [launch]})
+    (configs / "spark_config.json").write_text(config)
+    dag = tree.root / LAB / "dag.py"
+    dag.write_text(
+        dag.read_text().replace("KubernetesPodOperator", "SparkSubmitOperator")
+    )
+    done = tree.run(LAB, "--image=maxai/lab:none")
     assert done.returncode == 1
-    assert expected in done.stdout and "dag.py: task " in done.stdout
+    assert key in done.stdout and "task 'a'" in done.stdout
     assert "started" not in done.stdout
 
 
 @pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make this process part of a run with a Secret, and return the run's folder."""
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: str) -> Path:
+    """Make this process part of a run with a Secret, and return the folder of the run."""
     for name in ("home", "data", "local/secrets/db"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "local/secrets/db/password").write_text("a\nb\n")
-    images = {"maxai/finance": built_image("finance", Path())}
+    images = {"maxai/lab": image}
     to = Settings("test", str(tmp_path / "data"), 2, images, str(tmp_path / "local"))
     environment = {"AIRFLOW_HOME": str(tmp_path / "home")}
     to.export(environment)
@@ -159,7 +110,7 @@ def run_pod(first: str, then: str) -> Any:
         "db": {"secret": {"secretName": "db"}},
     }
     given: dict[str, Any] = {
-        "image": "maxai/finance",
+        "image": "maxai/lab",
         "volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in volumes],
     }
     secret = {"secretKeyRef": {"name": "db", "key": "password"}}

@@ -1,4 +1,4 @@
-"""Airflow's home for one run: a folder and an environment, both thrown away after it."""
+"""The home folder and environment of Airflow for one run, removed after it."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ import psutil
 
 from maxaitools.local.containers import Settings, remove_containers
 
-# Nobody calls a cluster, but Airflow's operator wants to know which one it would.
+# Nothing connects to a cluster, but Airflow's operator requires one.
 _KUBECONFIG = """\
 apiVersion: v1
 kind: Config
@@ -26,8 +26,8 @@ contexts: [{name: none, context: {cluster: none, user: none}}]
 current-context: none
 """
 
-# Airflow serves the logs of workers on all addresses of the machine, unless it is told
-# not to; here they are on the disk of the server that shows them.
+# By default, Airflow serves the logs of workers on all addresses of the machine. Here the
+# server reads them from its disk.
 AIRFLOW_COMMAND = """\
 #!/bin/sh
 case $1 in scheduler | triggerer) set -- "$@" --skip-serve-logs ;; esac
@@ -40,7 +40,7 @@ _SPARK_SUBMIT = '#!/bin/sh\nexec "{python}" -m maxaitools.local.spark "$@"\n'
 def home(
     dags: Path, to: Settings, deployment: str | None
 ) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Make Airflow's home and yield it with the environment for its processes.
+    """Create Airflow's home, and yield it and the environment of its processes.
 
     Args:
         dags: the folder with the DAGs.

@@ -39,7 +39,7 @@ APPLICATION = "local:///opt/maxai/handler.py"
 
 
 def pod(container: Any = None, **spec: Any) -> dict[str, Any]:
-    """Return a pod, as Kubernetes would be sent it."""
+    """Return a pod, as the JSON that Kubernetes would get."""
     base = {"name": "base", "image": "maxai/retail", **(container or {})}
     return {
         "apiVersion": "v1",
@@ -75,9 +75,9 @@ OBJECTIVE = "maxaidags/retail/one/first"
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["maxaidags", "--date", "2017-06-01"], "it takes no 'date'; choose an obj"),
-        (["maxaidags", "--task", "x"], "it takes no 'task'; choose an objective"),
-        ([OBJECTIVE, "--date", "June"], "'June' is no ISO date"),
+        (["maxaidags", "--date", "2017-06-01"], "it has no option 'date'; run an obj"),
+        (["maxaidags", "--task", "x"], "it has no option 'task'; run an objective"),
+        ([OBJECTIVE, "--date", "June"], "'June' is not an ISO date"),
         ([OBJECTIVE, "--date", "2999-01-01"], "is not over yet"),
         ([OBJECTIVE, "--deployment", "pord"], "did you mean prod?"),
         (["maxaidags", "--deployment", ""], "has an overlay for a deployment ''"),
@@ -104,7 +104,7 @@ def test_missing_data(
     monkeypatch.chdir(tree)
     monkeypatch.delenv("MAXAI_DATA_ROOT", raising=False)
     assert local.main([OBJECTIVE]) == 1
-    assert "./pants sample-data" in capsys.readouterr().err
+    assert "create it with the input files" in capsys.readouterr().err
 
 
 def test_no_engine(
@@ -123,7 +123,7 @@ def test_no_engine(
     ("image", "message"),
     [
         ("maxai/retial", "did you mean maxai/retail?"),
-        ("maxai/retail:1", "leave out the tag"),
+        ("maxai/retail:1", "remove the tag"),
         ("alpine", "use one of: maxai/retail"),
     ],
 )
@@ -139,7 +139,9 @@ def test_a_run_may_begin_at_a_task_or_be_of_one_alone() -> None:
     assert {*select(dag, None, None).task_ids} == {"a", "b", "c"}
     assert {*select(dag, "b", None).task_ids} == {"b"}
     assert {*select(dag, None, "b").task_ids} == {"b", "c"}
-    with pytest.raises(InputError, match="--from: no task 'x'; use one of: a, b, c"):
+    with pytest.raises(
+        InputError, match="--from: the DAG has no task 'x'; use one of: a, b, c"
+    ):
         select(dag, None, "x")
 
 
@@ -221,7 +223,7 @@ def test_command_becomes_the_entry_point() -> None:
         ),
     ],
 )
-def test_fields_that_docker_is_told(container: Any, arguments: list[str]) -> None:
+def test_fields_that_docker_gets(container: Any, arguments: list[str]) -> None:
     given_pod = pod(container)
     pods.check(given_pod, TO)
     assert docker(given_pod) == [*arguments, "maxai/retail:tag"]
@@ -342,13 +344,13 @@ def test_fields_without_effect(spec: Any) -> None:
 def test_refused_field(container: Any, spec: Any, path: str) -> None:
     with pytest.raises(InputError) as error:
         docker(pod(container, **spec))
-    assert error.value.problem.startswith(f"{path} cannot be honoured on a laptop: ")
+    assert error.value.problem.startswith(f"{path} does not work in a local run: ")
 
 
 def test_second_container_is_refused() -> None:
     given_pod = pod()
     given_pod["spec"]["containers"].append({"name": "other", "image": "other"})
-    with pytest.raises(InputError, match=r"spec\.containers\[1\] cannot be honoured"):
+    with pytest.raises(InputError, match=r"spec\.containers\[1\] does not work"):
         docker(given_pod)
 
 
@@ -359,7 +361,9 @@ def test_reference_is_refused() -> None:
 
 def test_local_seccomp_profile_is_refused() -> None:
     profile = {"type": "Localhost", "localhostProfile": "a"}
-    with pytest.raises(InputError, match="seccompProfile.localhostProfile cannot"):
+    with pytest.raises(
+        InputError, match="seccompProfile.localhostProfile does not work"
+    ):
         docker(pod(securityContext={"seccompProfile": profile}))
 
 
@@ -382,7 +386,7 @@ def test_sidecar_becomes_a_folder() -> None:
 def test_sidecar_hides_no_volume() -> None:
     given_pod = _with_sidecar()
     given_pod["spec"]["volumes"].append({"name": "v", "nfs": {"path": "/"}})
-    with pytest.raises(InputError, match=r"spec\.volumes\[1\]\.nfs cannot be honoured"):
+    with pytest.raises(InputError, match=r"spec\.volumes\[1\]\.nfs does not work"):
         docker(given_pod)
 
 
@@ -400,7 +404,7 @@ def test_sidecar_hides_no_volume() -> None:
 def test_pod_that_kubernetes_refuses(container: Any, name: str, message: str) -> None:
     given_pod = pod(container)
     given_pod["metadata"]["name"] = name
-    with pytest.raises(InputError, match=f"Kubernetes would refuse .*{message}"):
+    with pytest.raises(InputError, match=f"Kubernetes would reject .*{message}"):
         pods.check(given_pod, TO)
 
 
@@ -408,7 +412,7 @@ def test_pod_that_kubernetes_refuses(container: Any, name: str, message: str) ->
 def test_field_that_nobody_knows_is_refused(name: str) -> None:
     if name in ("containers", "securityContext"):
         return
-    with pytest.raises(InputError, match="cannot be honoured on a laptop"):
+    with pytest.raises(InputError, match="does not work in a local run"):
         docker(pod(**{name: "value"}))
 
 
@@ -445,7 +449,7 @@ def test_arguments_of_a_job() -> None:
         ["--conf", "spark.executorEnv.A=b=c"],
     ],
 )
-def test_what_spark_is_told(arguments: list[str]) -> None:
+def test_arguments_of_spark_submit(arguments: list[str]) -> None:
     assert submitted(*arguments, APPLICATION) == [*START, *arguments, APPLICATION]
 
 
@@ -542,7 +546,7 @@ def test_refused_argument(argument: str, values: list[str]) -> None:
 
 
 def test_another_master_is_refused() -> None:
-    with pytest.raises(InputError, match="the master is yarn; drop its conn_id"):
+    with pytest.raises(InputError, match="the master is yarn; remove its conn_id"):
         spark.docker_container(["--master", "yarn", APPLICATION], TO, Path())
 
 

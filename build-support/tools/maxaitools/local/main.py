@@ -1,10 +1,9 @@
-"""Run an objective on this machine: the real DAG, by real Airflow, in the real images.
+"""Run the DAG of an objective once on this machine, with Airflow and the real images.
 
-Its DAG runs once: pods as containers of the Docker engine, from the same pod that
-Kubernetes would be given; Spark by the image's own spark-submit, with local[*]. Secrets,
-ConfigMaps and claims of volumes are folders, as build-support/docs/dags.md explains. Anything a
-laptop cannot honour, such as sidecars, hostPath and the host's network, is refused by name
-before anything runs.
+Pods run as containers of the Docker engine, from the pod that Kubernetes would get. Spark
+tasks run with spark-submit of the image and local[*]. Secrets, ConfigMaps and volume claims
+are folders; see build-support/docs/dags.md. A field that needs a cluster, such as a sidecar
+or hostPath, is an error before anything runs.
 
 maxaidags:airflow starts Airflow itself with all DAGs, until Ctrl-C.
 """
@@ -29,18 +28,17 @@ _USAGE = """\
 ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- [OPTION ...]
        ./pants run maxaidags:airflow -- [--deployment NAME]"""
 _EPILOG = """\
-The folder that the environment variable MAXAI_DATA_ROOT names is the data root, data/ by
-default; `./pants sample-data` fills that with sample data.
+The data root is the folder in the environment variable MAXAI_DATA_ROOT, or data/.
 
 examples:
-  ./pants run maxaidags/retail/customer360/segmentation
-  ./pants run maxaidags/finance/credit_risk/default_score -- --deployment dev
+  ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- --deployment dev
+  ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- --task TASK --date 2017-06-01
   ./pants run maxaidags:airflow
 
-Handlers get your variables AIRFLOW_CONN_*, FSSPEC_*, AZURE_STORAGE_* and AWS's keys.
+Handlers get your environment variables AIRFLOW_CONN_*, FSSPEC_*, AZURE_STORAGE_* and AWS_*.
 
-Exit code: 0 done, 1 a task failed or an input cannot be used, 2 wrong use of this
-command, 130 ended by Ctrl-C, 143 ended by SIGTERM.
+Exit code: 0 success, 1 a task failed or an input is wrong, 2 wrong usage, 130 Ctrl-C,
+143 SIGTERM.
 """
 _ALL = Path("maxaidags")
 
@@ -96,11 +94,11 @@ def data_root(root: Path, environment: Mapping[str, str]) -> Path:
     Raises:
         InputError: it is missing.
     """
-    folder = root / environment.get("MAXAI_DATA_ROOT", "data")
+    folder = root / (environment.get("MAXAI_DATA_ROOT") or "data")
     if not folder.is_dir():
         raise InputError(
             "no such folder",
-            "`./pants sample-data` writes the sample data to data/",
+            "create it with the input files, as the README of the domain describes",
             folder,
         )
     return folder.resolve()
@@ -115,8 +113,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for name in ("date", "task", "first") if serves else ():
             if getattr(options, name):
-                problem = f"it runs nothing by itself, so it takes no {name!r}"
-                raise InputError(problem, "choose an objective", "maxaidags:airflow")
+                problem = f"it runs no DAG by itself, so it has no option {name!r}"
+                raise InputError(
+                    problem, "run an objective instead", "maxaidags:airflow"
+                )
         if options.deployment is not None:
             check_deployment(root, options.deployment)
         date = _date(options.date)
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             local=str(root / "local"),
         )
         to.export(os.environ)
-        # A shell has what it starts in the background ignore Ctrl-C.
+        # A shell lets background processes ignore Ctrl-C.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _terminated)
         if serves:
@@ -158,19 +158,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _date(text: str | None) -> datetime.datetime | None:
-    """Return the date that an ISO date says, without a zone if it does not name one."""
+    """Return the date of an ISO string, without a time zone if it names none."""
     if text is None:
         return None
     try:
         date = datetime.datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(
-            f"{text!r} is no ISO date", "give one such as 2017-06-01", "--date"
+            f"{text!r} is not an ISO date", "use one such as 2017-06-01", "--date"
         ) from error
     if date > datetime.datetime.now(date.tzinfo):
         raise InputError(
             f"{text} is not over yet, and Airflow runs no task before its date",
-            "give an earlier one",
+            "use an earlier date",
             "--date",
         )
     return date

@@ -1,7 +1,7 @@
-"""Pods for a laptop: runs by the Docker engine what Kubernetes would be given.
+"""Runs the pods of KubernetesPodOperator with the Docker engine.
 
-The pod is the one that Airflow's KubernetesPodOperator makes. What a field of it does
-here is in one table; a pod with a field that is not in it is refused.
+The table FIELDS lists what each field of a pod does here. A field that is not in the table
+is an error.
 """
 
 import json
@@ -33,14 +33,14 @@ from maxaitools.local.volumes import make_volumes, volumes_and_variables
 
 _CONTAINER = "spec.containers[]"
 
-# What is done with a field, and why. Whatever is not here is refused; what stands here
-# as refused is only explained better. Init containers have the same fields as containers.
-_RUN = "run: `docker run` is told the same"
+# The effect of each field, with the reason. All other fields are refused; the refused ones
+# below have a better explanation. Init containers have the same fields as containers.
+_RUN = "run: `docker run` gets it"
 _FOLDER = "run: a folder of this machine is mounted"
 _FILES = "run: from files in local/"
 _NONE = "none: "
 _REFUSE = "refuse: "
-_WHERE = _NONE + "it only says where in a cluster, or as what"
+_WHERE = _NONE + "it only matters in a cluster"
 FIELDS = {
     "apiVersion": _WHERE,
     "kind": _WHERE,
@@ -61,7 +61,7 @@ FIELDS = {
     "spec.terminationGracePeriodSeconds": _NONE + "a container is ended at once",
     "spec.tolerations": _WHERE,
     "spec.topologySpreadConstraints": _WHERE,
-    # Files belong to whoever runs this, so the user is theirs, whatever the pod says.
+    # The person who runs this should own the files, so the pod's user is ignored.
     "spec.securityContext.fsGroup": _NONE + "it runs as you",
     "spec.securityContext.fsGroupChangePolicy": _NONE + "it runs as you",
     "spec.securityContext.runAsGroup": _NONE + "it runs as you",
@@ -114,15 +114,15 @@ FIELDS = {
     ),
     "spec.hostNetwork": _REFUSE + "a container here has a network of its own",
 }
-_UNKNOWN = "this tool does not know how to do that without Kubernetes"
+_UNKNOWN = "it needs Kubernetes"
 
-# Kubernetes fills in such references, and makes $$ one; Docker does not.
+# Kubernetes replaces such references, and $$ with $; Docker does not.
 _REFERENCE = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_.-]*\)|[$][$]")
 
 
 def manifest(task: Any, context: Any = None) -> dict[str, Any]:
-    """Return the pod of a KubernetesPodOperator, as Kubernetes would be sent it."""
-    # A connection tells which cluster; none is asked.
+    """Return the pod of a KubernetesPodOperator as the JSON that Kubernetes would get."""
+    # A connection names a cluster, but this one is never called.
     task.hook = KubernetesHook(conn_id=None)
     pod = task.build_pod_request_obj(context, dry_run=True)
     sent: dict[str, Any] = ApiClient().sanitize_for_serialization(pod)
@@ -130,9 +130,11 @@ def manifest(task: Any, context: Any = None) -> dict[str, Any]:
 
 
 def check(pod: dict[str, Any], to: Settings) -> None:
-    """Raise an InputError for a pod that no Kubernetes takes, or that cannot run here."""
+    """Raise an InputError for a pod that Kubernetes rejects, or that cannot run here."""
     for mistake in mistakes_in_pod(pod):
-        raise InputError(f"Kubernetes would refuse {mistake}", "mend it")
+        raise InputError(
+            f"Kubernetes would reject {mistake}", "correct it in the config"
+        )
     docker_containers(pod, to, Path())
 
 
@@ -142,25 +144,25 @@ def docker_containers(
     """Return the containers of a pod in the order in which they run.
 
     Args:
-        pod: the pod, as Kubernetes would be sent it.
+        pod: the pod, as the JSON that Kubernetes would get.
         to: the settings of the run.
         folder: the folder of this run of the pod.
 
     Raises:
-        InputError: the pod has what cannot be honoured here.
+        InputError: the pod has a field that does not work here.
     """
     pod = _without_sidecar(pod)
     for path in _refused(pod, ""):
         why = FIELDS.get(_pattern(path), _REFUSE + _UNKNOWN)
         raise InputError(
-            f"{path} cannot be honoured on a laptop: {why.removeprefix(_REFUSE)}",
-            "drop it (in an overlay, if a cluster needs it)",
+            f"{path} does not work in a local run: {why.removeprefix(_REFUSE)}",
+            "remove it (in an overlay, if a cluster needs it)",
         )
     if len(pod["spec"]["containers"]) != 1:
         raise InputError(
-            "spec.containers[1] cannot be honoured on a laptop: only the task's own "
+            "spec.containers[1] does not work in a local run: only the task's own "
             "container runs here",
-            "drop it (in an overlay, if a cluster needs it)",
+            "remove it (in an overlay, if a cluster needs it)",
         )
     containers = [
         *(pod["spec"].get("initContainers") or ()),
@@ -172,7 +174,7 @@ def docker_containers(
 def _docker_container(
     container: dict[str, Any], pod: dict[str, Any], to: Settings, folder: Path
 ) -> Container:
-    """Return one of a pod's containers, as `docker_containers` does."""
+    """Return one of the containers of a pod."""
     command = [*(container.get("command") or ()), *(container.get("args") or ())]
     values = [variable.get("value") or "" for variable in container.get("env") or ()]
     for text in (*command, *values):
@@ -222,7 +224,7 @@ def execute(self: Any, context: Any) -> Any:
 
 
 def _run(container: Container) -> int:
-    # Whatever a task prints is in its log, here as in a cluster.
+    # The output of a task is in its log, as in a cluster.
     return run_container(container, lambda line: print(line, flush=True))
 
 
@@ -233,9 +235,9 @@ def _raise_for(code: int, what: str) -> None:
 
 
 def _without_sidecar(pod: dict[str, Any]) -> dict[str, Any]:
-    """Return a pod without the container by which Airflow reads a task's value.
+    """Return a pod without the container from which Airflow reads the XCom.
 
-    The volume for the value is left, and so is its mount.
+    The volume for the XCom and its mount stay.
     """
     containers = [
         container
@@ -292,6 +294,6 @@ def _security(context: Mapping[str, Any]) -> Iterator[str]:
         yield from ("--security-opt", "seccomp=unconfined")
     elif profile != "RuntimeDefault":
         raise InputError(
-            f"the seccomp profile {profile} cannot be honoured on a laptop",
-            "give RuntimeDefault",
+            f"the seccomp profile {profile} does not work in a local run",
+            "use RuntimeDefault",
         )

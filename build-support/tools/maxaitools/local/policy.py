@@ -1,7 +1,7 @@
-"""What Airflow's cluster policy does on a laptop: checks tasks, and swaps how pods run.
+"""Airflow's cluster policy in a local run: checks tasks, and replaces how pods run.
 
-Airflow calls `task_policy` for each task at each parse, in whatever process parses. A
-task that is refused is an import error of its DAG, so nothing of the DAG runs.
+Airflow calls `task_policy` for each task whenever it parses a DAG. A task that is refused is
+an import error of its DAG, so no task of the DAG runs.
 """
 
 import sys
@@ -22,10 +22,10 @@ _ENVIRONMENT = "spark.kubernetes.driverEnv"
 
 
 def task_policy(task: Any) -> None:
-    """Check that a task can run here, and have pods run by the Docker engine.
+    """Check that a task can run here, and run pods with the Docker engine.
 
     Raises:
-        AirflowClusterPolicyViolation: it cannot.
+        AirflowClusterPolicyViolation: the task cannot run here.
     """
     try:
         _check(task)
@@ -37,7 +37,7 @@ def task_policy(task: Any) -> None:
 
 def _check(task: Any) -> None:
     kind = task.operator_class if isinstance(task, MappedOperator) else type(task)
-    # Nothing is imported for this: a task's own module is imported already.
+    # The module of a task's operator is already imported; no other is needed.
     if pods := sys.modules.get(_PODS):
         if issubclass(kind, pods.KubernetesPodOperator):
             _check_pod(task, pods.KubernetesPodOperator)
@@ -51,18 +51,18 @@ def _check_pod(task: Any, operator: Any) -> None:
 
     operator.execute = pods.execute
     for each in unmapped(task):
-        # The pod does not have them.
+        # They are not part of the pod.
         if each.callbacks:
             raise InputError(
-                "callbacks cannot be honoured on a laptop: they are called with what a "
-                "cluster answers",
-                "drop it (in an overlay, if a cluster needs it)",
+                "callbacks do not work in a local run: their arguments come from a "
+                "cluster",
+                "remove it (in an overlay, if a cluster needs it)",
             )
         try:
             pod = pods.manifest(each)
         except Exception as error:
             raise InputError(
-                f"Airflow cannot make its pod ({error})", "mend its arguments"
+                f"Airflow cannot build its pod ({error})", "correct its arguments"
             ) from error
         pods.check(pod, settings())
 
@@ -75,7 +75,7 @@ def _check_spark(task: Any) -> None:
         arguments = hook._build_spark_submit_command(each.application)[1:]
         if hook._env:
             raise InputError(
-                "env_vars are not handed on by a spark-submit without a cluster",
-                f"give {_ENVIRONMENT}.NAME in conf, which is the same in a cluster",
+                "spark-submit without a cluster ignores env_vars",
+                f"use {_ENVIRONMENT}.NAME in conf, which does the same in a cluster",
             )
         spark.docker_container(arguments, settings(), Path())

@@ -1,7 +1,7 @@
-"""Runs one DAG in a process of its own, whose environment is that of `home`.
+"""Runs one DAG in a process with the environment of `home`.
 
-Airflow's own lines, and those of the tasks, go to a file; the terminal is told when a
-task starts and ends, what a failed task has logged, and at the end a table.
+The output of Airflow and of the tasks goes to a file. The terminal shows when a task starts
+and ends, the log of a failed task, and a table at the end.
 """
 
 import argparse
@@ -30,10 +30,10 @@ from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 from maxaitools.local.containers import settings
 
-# How much of a failed task's log the terminal is shown: the last lines, not all wide.
+# The number of last lines of a failed task's log that the terminal shows.
 _LINES = 200
 
-# Airflow's own lines in it, its own frames of a traceback, and Spark's small talk.
+# Lines of Airflow and Spark that are not shown, and Airflow's frames of a traceback.
 _NOISE = re.compile(
     r"(?m)^INFO (::(end)?group|Building pod |Spark-Submit cmd: ).*\n"
     r'|^  File "[^"]*/airflow/sdk/.*\n(    .*\n)*'
@@ -42,17 +42,17 @@ _NOISE = re.compile(
 _WIDTH = 500
 
 _FAILED = ("failed", "upstream_failed")
-# Errors whose message tells everything, and where to look.
+# Errors whose message is complete, without a traceback.
 _PLAIN = ("InputError", "AirflowClusterPolicyViolation")
 
 
 @dataclass
 class Record:
-    """What came of a task.
+    """The result of a task.
 
     Attributes:
-        seconds: how long it ran, without what Airflow does before and after.
-        output: the paths that it was told to write, with their sizes.
+        seconds: its run time, without Airflow's own work before and after.
+        output: the paths of its output ports, with their sizes.
     """
 
     seconds: float
@@ -60,10 +60,10 @@ class Record:
 
 
 class Progress:
-    """Airflow's listener that tells the terminal what happens.
+    """An Airflow listener that prints the progress on the terminal.
 
     Attributes:
-        records: what came of each task, by its id and its index in a mapped task.
+        records: the result of each task, by its id and its index in a mapped task.
     """
 
     def __init__(self, terminal: IO[str], log: Path, data: Path) -> None:
@@ -74,7 +74,7 @@ class Progress:
     @hookimpl
     def on_task_instance_running(self, previous_state: Any, task_instance: Any) -> None:
         self._mark()
-        self._tell(task_instance, "started")
+        self._print(task_instance, "started")
 
     @hookimpl
     def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:
@@ -94,7 +94,7 @@ class Progress:
             lines = _NOISE.sub("", log.read()).splitlines()
         for line in lines[-_LINES:]:
             print(f"    {line[:_WIDTH]}", file=self._terminal, flush=True)
-        # A task that fails before it runs has logged since the last one's end.
+        # A task that fails before it runs has logged since the end of the previous task.
         self._mark()
 
     def _mark(self) -> None:
@@ -107,9 +107,9 @@ class Progress:
         self.records[task_instance.task_id, task_instance.map_index] = record
         if state == "success":
             record.output = list(_outputs(task_instance.task, self._data))
-        self._tell(task_instance, f"{state}, {record.seconds:.1f} s")
+        self._print(task_instance, f"{state}, {record.seconds:.1f} s")
 
-    def _tell(self, task_instance: Any, what: str) -> None:
+    def _print(self, task_instance: Any, what: str) -> None:
         name = _name(task_instance.task_id, task_instance.map_index)
         now = time.strftime("%H:%M:%S")
         print(f"{now} {name}: {what}", file=self._terminal, flush=True)
@@ -120,9 +120,9 @@ def _name(task_id: str, map_index: int) -> str:
 
 
 def _outputs(task: Any, data: Path) -> Iterator[str]:
-    """Yield the paths that a task's handler was told to write, with their sizes.
+    """Yield the paths of a task's output ports, with their sizes.
 
-    The task is one that has run, so the templates in its config are filled in.
+    The task has run, so the templates in its config are rendered.
     """
     arguments = getattr(task, "arguments", None) or getattr(
         task, "application_args", None
@@ -130,7 +130,7 @@ def _outputs(task: Any, data: Path) -> Iterator[str]:
     arguments = list(arguments or ())
     if "--config" not in arguments or "--task" not in arguments:
         return
-    # The last ones, as the handler itself takes them.
+    # The last ones count, as in the handler.
     options = dict(zip(arguments, arguments[1:]))
     part = json.loads(options["--config"])[options["--task"]]
     for port in part["output"]:
@@ -148,7 +148,7 @@ def _shown(path: Path) -> str:
 
 
 def _size(path: Path) -> str:
-    """Return the size of a file, or of a folder such as Spark writes, to be read."""
+    """Return the readable size of a file, or of a folder that Spark has written."""
     if not path.exists():
         return "missing"
     files = [path] if path.is_file() else path.rglob("*")
@@ -165,8 +165,8 @@ def table(rows: Iterable[tuple[str, str, float | None, Sequence[str]]]) -> str:
     lines = [("task", "state", "seconds", "output")]
     for name, state, seconds, output in rows:
         first, *others = output or [""]
-        told = "" if seconds is None else f"{seconds:.1f}"
-        lines.append((name, state, told, first))
+        time = "" if seconds is None else f"{seconds:.1f}"
+        lines.append((name, state, time, first))
         lines += [("", "", "", other) for other in others]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     lines.insert(1, ("-" * widths[0], "-" * widths[1], "-" * widths[2], "-" * 6))
@@ -192,7 +192,7 @@ def load(folder: Path, root: Path) -> Any:
             raise InputError(problem, remedy, where)
         raise InputError(
             f"Airflow cannot load it: {text.strip()}",
-            "mend it",
+            "fix the error",
             folder.relative_to(root) / "dag.py",
         )
     if len(bag.dags) != 1:
@@ -203,29 +203,29 @@ def load(folder: Path, root: Path) -> Any:
 
 
 def make_database(database: Path, template: Path) -> None:
-    """Make Airflow's database, as a copy of the one that the first run has made.
+    """Create Airflow's database as a copy of the one of the first run.
 
     Args:
-        database: where Airflow expects it.
-        template: where it is kept for later runs.
+        database: the path that Airflow expects.
+        template: the path of the copy for later runs.
     """
     if template.exists():
         shutil.copyfile(template, database)
         return
     initdb()
-    # Without a cache that can be written, each run makes its own.
+    # Without a writable cache, each run creates its own.
     with contextlib.suppress(OSError):
         template.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=template.parent) as folder:
             draft = Path(folder, "draft")
-            # Another run may make the same one at the same time.
+            # Another run may create it at the same time.
             with sqlite3.connect(database) as source, sqlite3.connect(draft) as target:
                 source.backup(target)
             os.replace(draft, template)
 
 
 def select(dag: Any, task: str | None, first: str | None) -> Any:
-    """Return the DAG with one task alone, or with a first one and all that come after it.
+    """Return the DAG with one task alone, or with a first one and all tasks after it.
 
     Raises:
         InputError: it has no such task.
@@ -235,7 +235,9 @@ def select(dag: Any, task: str | None, first: str | None) -> Any:
         return dag
     if name not in dag.task_ids:
         option = "--task" if task else "--from"
-        raise InputError(f"no task {name!r}", nearest(name, dag.task_ids), option)
+        raise InputError(
+            f"the DAG has no task {name!r}", nearest(name, dag.task_ids), option
+        )
     return dag.partial_subset(
         [name], include_upstream=False, include_downstream=name == first
     )
@@ -254,7 +256,7 @@ def logical_date(dag: Any, date: datetime.datetime | None) -> datetime.datetime 
         raise InputError(
             f"{date:%Y-%m-%d %H:%M %Z} is before the DAG's start_date, "
             f"{dag.start_date:%Y-%m-%d %H:%M %Z}, so no task would run",
-            "give a later one",
+            "use a later date",
             "--date",
         )
     return date
@@ -273,12 +275,12 @@ def run(
 
     Args:
         folder: the folder.
-        root: the repository's root.
+        root: the root of the repository.
         date: the run's logical date, None for now.
-        terminal: where a person sees what happens.
-        log: the file that the standard output goes to.
+        terminal: the stream for progress and the table.
+        log: the file with the standard output.
         task: a task to run alone.
-        first: a task to run together with all that come after it.
+        first: a task to run with all tasks after it.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     template = cache / "maxai-marketplace" / f"airflow-{airflow.__version__}.db"
@@ -313,7 +315,7 @@ def run(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a DAG as `local.main` asks for it, and return the exit code."""
+    """Run a DAG with the arguments of `local.main`, and return the exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--date", type=datetime.datetime.fromisoformat)
@@ -322,7 +324,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--log", type=Path, required=True)
     options = parser.parse_args(argv)
     terminal = os.fdopen(os.dup(1), "w")
-    # The file descriptors, and not only Python's streams: Spark's output comes by them.
+    # The file descriptors, not only Python's streams, because Spark writes to them.
     with options.log.open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -340,7 +342,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=terminal, flush=True)
         return 1
     except Exception:
-        # It is nobody's input that is wrong, so everything there is may help.
+        # Not an input error: everything in the log may help.
         print(options.log.read_text(errors="replace"), file=terminal, flush=True)
         raise
 
@@ -348,6 +350,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    # All that the run knows is thrown away, so nothing of Airflow's has to be closed, which
-    # takes some seconds.
+    # Everything of the run is removed, so Airflow need not shut down, which takes seconds.
     os._exit(code)

@@ -1,8 +1,8 @@
-"""spark-submit for a laptop: runs in the domain's image what Airflow submits.
+"""A spark-submit that runs the application in the image of its domain.
 
-Airflow's SparkSubmitOperator calls the spark-submit that it finds on the PATH, which a
-run of `build-support/tools/maxaitools/local` makes this one. The image's own spark-submit then runs the
-application with `local[*]`: driver and executors are one process.
+Airflow's SparkSubmitOperator calls the spark-submit on the PATH, which is this one in a local
+run. It calls the spark-submit of the image with `local[*]`: driver and executors are one
+process.
 """
 
 import os
@@ -30,16 +30,16 @@ MASTER = "local[*]"
 
 
 class Does(Enum):
-    """What an argument or a key of Spark does here."""
+    """The effect of an argument or a key of Spark here."""
 
     PASS = "the image's spark-submit gets it"
-    POD = "the container is given what the driver's pod would be"
-    NOTHING = "it only says where in a cluster, and how large"
-    REFUSE = "it cannot be had here, and the job may rely on it"
+    POD = "the container gets it, as the driver's pod would"
+    NOTHING = "it only matters in a cluster"
+    REFUSE = "it does not work here, and the job may rely on it"
 
 
 class Rule(NamedTuple):
-    """What is done with an argument or a key, and why."""
+    """The effect of an argument or a key, and the reason."""
 
     does: Does
     why: str
@@ -49,7 +49,7 @@ _PASS = Rule(Does.PASS, "means the same in the image")
 _PLACE = Rule(Does.NOTHING, "places or sizes what runs in a cluster")
 _POD = Rule(Does.POD, "is given to the driver's pod")
 _DRIVER = Rule(Does.NOTHING, "is for executors, and the driver runs the tasks")
-_LOCAL = Rule(Does.NOTHING, "this tool says where the driver runs")
+_LOCAL = Rule(Does.NOTHING, "the driver always runs here")
 _FILES = Rule(Does.REFUSE, "is a file that only the submitting machine has")
 _DOWNLOAD = Rule(Does.REFUSE, "is downloaded at the start; make it part of the image")
 _IDENTITY = Rule(Does.REFUSE, "is an identity that a laptop does not have")
@@ -82,7 +82,7 @@ ARGUMENTS = {
     "--verbose": _PASS,
 }
 
-# Options of the driver's volumes. Some say only how large a volume is, and where.
+# Options of the driver's volumes. Some only matter in a cluster.
 _PATH, _CLAIM = "mount.path", "options.claimName"
 _VOLUME_OPTIONS = {
     _PATH,
@@ -94,8 +94,8 @@ _VOLUME_OPTIONS = {
     "options.storageClass",
 }
 
-# Keys of Spark. The longest entry that a key begins with decides; one that ends with a
-# point stands for all keys below it.
+# Keys of Spark. The longest matching entry decides; an entry that ends with a point matches
+# all keys below it.
 _KUBERNETES = "spark.kubernetes."
 _ENV = f"{_KUBERNETES}driverEnv."
 KEYS = {
@@ -118,8 +118,8 @@ KEYS = {
     "spark.master": _LOCAL,
     "spark.submit.deployMode": _LOCAL,
     "spark.submit.pyFiles": _FILES,
-    _KUBERNETES: Rule(Does.REFUSE, "is a matter of Kubernetes that is not known here"),
-    # Where Spark on Kubernetes asks for pods, and as whom.
+    _KUBERNETES: Rule(Does.REFUSE, "needs Kubernetes"),
+    # The cluster of Spark on Kubernetes, and the account that it uses.
     f"{_KUBERNETES}allocation.": _PLACE,
     f"{_KUBERNETES}authenticate.": _PLACE,
     f"{_KUBERNETES}context": _PLACE,
@@ -189,7 +189,7 @@ def docker_container(arguments: Sequence[str], to: Settings, folder: Path) -> Co
         folder: the folder of this run.
 
     Raises:
-        InputError: an argument or a key cannot be honoured here.
+        InputError: an argument or a key does not work here.
     """
     passed = []
     options, conf, rest = _parse(arguments)
@@ -198,7 +198,7 @@ def docker_container(arguments: Sequence[str], to: Settings, folder: Path) -> Co
             if value != [MASTER]:
                 raise InputError(
                     f"the master is {value[0]}",
-                    "drop its conn_id (in an overlay, if a cluster needs it)",
+                    "remove its conn_id (in an overlay, if a cluster needs it)",
                 )
         elif _does(name, ARGUMENTS.get(name)) is Does.PASS:
             passed += [name, *value]
@@ -213,13 +213,13 @@ def docker_container(arguments: Sequence[str], to: Settings, folder: Path) -> Co
 
 
 def driver_pod(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the volumes and variables of the driver's pod, as Kubernetes would be sent it.
+    """Return the volumes and variables of the driver's pod, as the JSON that Kubernetes would get.
 
     Args:
         arguments: those of spark-submit.
 
     Raises:
-        InputError: a volume lacks an option, or has one that cannot be honoured here.
+        InputError: a volume lacks an option, or has one that does not work here.
     """
     variables = {
         # The driver talks to itself alone.
@@ -259,7 +259,7 @@ def _check_volume(kind: str, name: str, given: dict[str, str]) -> None:
     """Raise an InputError for options of a volume that are missing, or not known."""
     start = f"{_KUBERNETES}driver.volumes.{kind}.{name}"
     for option in given.keys() - _VOLUME_OPTIONS:
-        problem = f"{start}.{option} cannot be honoured on a laptop"
+        problem = f"{start}.{option} does not work in a local run"
         raise InputError(problem, nearest(option, _VOLUME_OPTIONS))
     for option in (_PATH, _CLAIM)[: 1 if kind == "emptyDir" else 2]:
         if option not in given:
@@ -269,7 +269,7 @@ def _check_volume(kind: str, name: str, given: dict[str, str]) -> None:
 def _parse(
     arguments: Sequence[str],
 ) -> tuple[list[tuple[str, list[str]]], dict[str, str], list[str]]:
-    """Return spark-submit's options, the keys of Spark, and what the application gets."""
+    """Return spark-submit's options, the keys of Spark, and the application's arguments."""
     options, conf, rest = [], {}, list(arguments)
     while rest and rest[0].startswith("-"):
         name = rest.pop(0)
@@ -286,7 +286,7 @@ def _image(conf: dict[str, str], to: Settings) -> str:
         if name := conf.get(_KUBERNETES + key):
             return image_of(name, to.images)
     raise InputError(
-        f"{_KUBERNETES}container.image is missing", "give the domain's image"
+        f"{_KUBERNETES}container.image is missing", "set it to the image of the domain"
     )
 
 
@@ -303,17 +303,17 @@ def _rule(key: str) -> Rule | None:
 def _does(name: str, rule: Rule | None) -> Does:
     """Return what an argument or key does here, unless it is refused."""
     if rule is None:
-        raise InputError(f"{name} is not known to spark-submit here", "drop it")
+        raise InputError(f"{name} is not an argument of spark-submit here", "remove it")
     if rule.does is Does.REFUSE:
         raise InputError(
-            f"{name} {rule.why}", "drop it (in an overlay, if a cluster needs it)"
+            f"{name} {rule.why}", "remove it (in an overlay, if a cluster needs it)"
         )
     return rule.does
 
 
 def main() -> int:
-    """Run what Airflow submits, and return the exit code."""
-    # The container ends with this process, so it need not be told.
+    """Run the application that Airflow submits, and return the exit code."""
+    # The container ends with this process, so no handler is needed.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with tempfile.TemporaryDirectory(

@@ -1,4 +1,4 @@
-"""A whole Airflow on this machine, for its pages in the browser."""
+"""A complete Airflow on this machine, with its web pages."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ from maxaitools.local.home import session
 
 USER = "admin"
 
-# How long Airflow may take until all its parts answer, in seconds.
+# The most seconds until all parts of Airflow answer.
 _PATIENCE = 180
 
 
@@ -31,7 +31,7 @@ def serve(folder: Path, environment: Mapping[str, str], run: str) -> int:
         run: the id of the run.
 
     Raises:
-        InputError: Airflow does not come up.
+        InputError: Airflow does not start.
     """
     print(f"Airflow starts in {folder}", flush=True)
     with started(folder, environment, run) as airflow:
@@ -40,7 +40,7 @@ def serve(folder: Path, environment: Mapping[str, str], run: str) -> int:
         print(
             f"\naddress   {airflow.url}\nuser      {USER}\n"
             f"password  {airflow.password}\n\n"
-            + _told_dags(Api(airflow.url, airflow.password), files)
+            + _describe_dags(Api(airflow.url, airflow.password), files)
             + "\nA DAG runs once it is unpaused. Ctrl-C ends everything.",
             flush=True,
         )
@@ -56,7 +56,7 @@ class Airflow:
         url: the address of its pages and its REST interface.
         password: of the user `USER`.
         process: its first process.
-        log: what all of them print.
+        log: the file with the output of all processes.
     """
 
     url: str
@@ -69,7 +69,7 @@ class Airflow:
 def started(
     folder: Path, environment: Mapping[str, str], run: str
 ) -> Iterator[Airflow]:
-    """Start all parts of Airflow and yield it when they answer; at the end, end them.
+    """Start all parts of Airflow, yield it when they answer, and end them at the end.
 
     Args:
         folder: Airflow's home, which has the command bin/airflow.
@@ -77,7 +77,7 @@ def started(
         run: the id of the run.
 
     Raises:
-        InputError: Airflow does not come up.
+        InputError: Airflow does not start.
     """
     password, address = secrets.token_urlsafe(12), f"127.0.0.1:{_free_port()}"
     passwords = folder / "passwords.json"
@@ -98,7 +98,7 @@ def started(
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
     }
-    # The one by which standalone starts its parts, too.
+    # The command that `airflow standalone` also uses to start its parts.
     command = [str(folder / "bin" / "airflow"), "standalone"]
     log = folder / "standalone.log"
     with log.open("wb") as output:
@@ -117,7 +117,7 @@ class Api:
         self._token = self.call("POST", "/auth/token", login)["access_token"]
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Send a request and return what the answer's JSON holds."""
+        """Send a request and return the JSON of its response."""
         request = urllib.request.Request(
             self._url + path,
             None if body is None else json.dumps(body).encode(),
@@ -130,17 +130,17 @@ class Api:
             return json.load(answer)
 
 
-# A proxy that the environment names does not lead back to this machine.
+# A proxy of the environment does not lead back to this machine.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Return when all of Airflow's parts are healthy."""
+    """Wait until all parts of Airflow are healthy."""
     limit = time.monotonic() + _PATIENCE
     missing = ["api server"]
     while missing:
         if process.poll() is not None or time.monotonic() > limit:
-            problem = f"does not come up ({', '.join(missing)} missing)"
+            problem = f"does not start ({', '.join(missing)} missing)"
             raise InputError(problem, _tail(log), "Airflow")
         time.sleep(0.5)
         try:
@@ -152,8 +152,8 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         missing = [n for n in names if (parts.get(n) or {}).get("status") != "healthy"]
 
 
-def _told_dags(api: Api, files: set[str]) -> str:
-    """Wait until each file is read, and return what Airflow says of it."""
+def _describe_dags(api: Api, files: set[str]) -> str:
+    """Wait until Airflow has read each file, and return its DAGs and import errors."""
     limit = time.monotonic() + _PATIENCE
     while True:
         dags = api.call("GET", "/api/v2/dags?limit=1000")["dags"]

@@ -34,7 +34,7 @@ def volumes_and_variables(
     The data root is mounted at /data unless the container has a volume there.
 
     Args:
-        container: one of the pod's containers, as Kubernetes would be sent it.
+        container: one of the pod's containers, as the JSON that Kubernetes would get.
         pod: the pod.
         to: the settings of the run.
         folder: the folder of this run of the pod.
@@ -43,7 +43,7 @@ def volumes_and_variables(
         The arguments, and the values of the variables that they only name.
 
     Raises:
-        InputError: a Secret, a ConfigMap or a key is missing, or Kubernetes would refuse
+        InputError: a Secret, a ConfigMap or a key is missing, or Kubernetes would reject
             a volume or a mount.
     """
     arguments = []
@@ -52,7 +52,7 @@ def volumes_and_variables(
         arguments += ["--volume", value]
     secrets = {}
     for name, (kind, value) in _variables(container, pod["metadata"], to).items():
-        # By its name alone, so that no list of processes shows a secret.
+        # Only its name, so that no list of processes shows a secret.
         arguments += ["--env", name if kind == "secret" else f"{name}={value}"]
         if kind == "secret":
             secrets[name] = value
@@ -280,7 +280,7 @@ def _field(path: str, metadata: Mapping[str, Any]) -> str:
     """Return what a fieldRef names."""
     if not (match := _FIELD.fullmatch(path)):
         raise InputError(
-            f"fieldRef {path} cannot be honoured on a laptop: only the cluster knows it",
+            f"fieldRef {path} does not work in a local run: only the cluster knows it",
             "remove it (in an overlay, if a cluster needs it)",
         )
     name, group, key = match.groups()

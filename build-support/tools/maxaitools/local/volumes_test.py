@@ -31,7 +31,7 @@ def to(tmp_path: Path) -> Settings:
 
 
 def pod(*volumes: Any, first: Any = (), **container: Any) -> dict[str, Any]:
-    """Return a pod, as Kubernetes would be sent it."""
+    """Return a pod, as the JSON that Kubernetes would get."""
     base = {"name": "base", "image": "maxai/retail", **container}
     metadata = {"name": "pod", "namespace": "ns", "labels": {"a/b": "c"}}
     spec = {"containers": [base], "initContainers": [*first], "volumes": [*volumes]}
@@ -103,7 +103,7 @@ def test_fields_of_the_pod(to: Settings, field: str, value: str) -> None:
 
 def test_field_of_the_cluster_is_refused(to: Settings) -> None:
     env = [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]
-    with pytest.raises(InputError, match="fieldRef status.podIP cannot be honoured"):
+    with pytest.raises(InputError, match="fieldRef status.podIP does not work"):
         started(pod(env=env), to)
 
 
@@ -377,7 +377,7 @@ def test_volumes_and_secrets_of_the_driver(to: Settings) -> None:
         ("secrets.no", "the Secret 'no' from the folder local/secrets/no"),
         ("volumes.emptyDir.v.mount.readOnly", "v.mount.path is missing"),
         ("volumes.emptyDir.v.mount.subPathExpr", "did you mean mount.subPath"),
-        ("volumes.emptyDir.v", "emptyDir.v. cannot be honoured"),
+        ("volumes.emptyDir.v", "emptyDir.v. does not work"),
         ("volumes.persistentVolumeClaim.v.mount.path", "options.claimName is missing"),
     ],
 )
