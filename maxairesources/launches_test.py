@@ -8,7 +8,7 @@ from maxairesources.launches import handler_name, lacks_spark_image, read_launch
 IMAGE, DRIVER, EXECUTOR = (
     f"spark.kubernetes.{part}container.image" for part in ("", "driver.", "executor.")
 )
-HANDLER = "maxaiusecases/retail/churn/handlers/rank.py"
+HANDLER = "maxaiusecases/shop/churn/handlers/rank.py"
 
 
 def test_spark_config() -> None:
@@ -17,8 +17,8 @@ def test_spark_config() -> None:
         "conf": {DRIVER: "maxai/driver:1", "spark.a": "b"},
     }
     tasks = [{"name": "rank", "spark_submit_conf": submit}]
-    whole, task = read_launches({"conf": {IMAGE: "maxai/retail"}, "tasks": tasks})
-    assert whole.images == {("conf", IMAGE): "maxai/retail"}
+    whole, task = read_launches({"conf": {IMAGE: "maxai/shop"}, "tasks": tasks})
+    assert whole.images == {("conf", IMAGE): "maxai/shop"}
     assert (whole.task, whole.handler, whole.file) == ("", "", None)
     place = ("tasks", 0, "spark_submit_conf", "conf", DRIVER)
     assert task.images == {place: "maxai/driver:1"}
@@ -26,18 +26,18 @@ def test_spark_config() -> None:
 
 
 def test_kubepod_config() -> None:
-    conf = {"image": "maxai/retail", "arguments": [handler_name(HANDLER, False), "-v"]}
+    conf = {"image": "maxai/shop", "arguments": [handler_name(HANDLER, False), "-v"]}
     _, task = read_launches({"tasks": [{"name": "rank", "conf": conf}]})
-    assert task.images == {("tasks", 0, "conf", "image"): "maxai/retail"}
+    assert task.images == {("tasks", 0, "conf", "image"): "maxai/shop"}
     assert (task.handler, task.file) == (
-        "maxaiusecases.retail.churn.handlers.rank",
+        "maxaiusecases.shop.churn.handlers.rank",
         HANDLER,
     )
 
 
 @pytest.mark.parametrize(
     "handler",
-    ["/opt/run.sh", "maxaiconfigs.retail.churn.handlers.b", "local:///opt/maxai/../a"],
+    ["/opt/run.sh", "maxaiconfigs.shop.churn.handlers.b", "local:///opt/maxai/../a"],
 )
 def test_another_command_has_no_handler_file(handler: str) -> None:
     _, task = read_launches({"tasks": [{"conf": {"arguments": [handler]}}]})
@@ -69,4 +69,4 @@ def test_a_malformed_config_names_nothing(text: str) -> None:
     ],
 )
 def test_the_driver_and_the_executors_need_an_image(keys: Any, expected: bool) -> None:
-    assert lacks_spark_image(dict.fromkeys(keys, "maxai/retail")) is expected
+    assert lacks_spark_image(dict.fromkeys(keys, "maxai/shop")) is expected

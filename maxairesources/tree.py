@@ -44,7 +44,7 @@ _DOMAIN_LISTS = ("DOMAINS", "SPARK_DOMAINS")
 
 
 def path_of(tree: str, names: Iterable[str], *file: str) -> str:
-    """Return the path of a folder or file, such as maxaidags/finance/credit_risk/dag.py."""
+    """Return the path of a folder or file, such as maxaidags/bank/credit_risk/dag.py."""
     return "/".join((tree, *names, *file))
 
 

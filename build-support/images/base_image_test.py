@@ -211,7 +211,7 @@ def test_a_build_unlike_the_record_has_drifted(checkout: Checkout) -> None:
 
 def test_record_accepts_what_was_found(checkout: Checkout) -> None:
     old = "FROM maxai/python:0123456789ab AS deps\nRUN true\nFROM maxai/spark:old\n"
-    path = checkout.dockerfile("retail", old)
+    path = checkout.dockerfile("shop", old)
     code, output = checkout.run("record")
     assert code == 0, output
     python, spark = checkout.tag("python"), checkout.tag("spark")
@@ -219,7 +219,7 @@ def test_record_accepts_what_was_found(checkout: Checkout) -> None:
     assert (checkout.docker / "spark.packages").read_text() == "tool=1.0\n"
     assert (checkout.docker / "spark.id").read_text().startswith("sha256:")
     assert checkout.loaded() == [{"maxai.base.drifted": "false"}] * 2
-    assert "maxaiusecases/retail/Dockerfile: FROM rewritten" in output
+    assert "maxaiusecases/shop/Dockerfile: FROM rewritten" in output
     checkout.package("1.1")
     code, output = checkout.run("record")
     assert "  tool 1.0 -> 1.1" in output
@@ -256,19 +256,19 @@ def test_lines_that_are_rewritten(
 def test_check_passes_on_recorded_bases(checkout: Checkout) -> None:
     for name in ("python", "spark"):
         checkout.label(checkout.tag(name), {"maxai.base.drifted": "false"})
-    checkout.dockerfile("retail", f"FROM {checkout.tag('python')} AS deps\n")
+    checkout.dockerfile("shop", f"FROM {checkout.tag('python')} AS deps\n")
     code, output = checkout.run("check")
     assert (code, output.startswith("ok: maxai/python:")) == (0, True)
 
 
 def test_check_reports_every_fault(checkout: Checkout) -> None:
     checkout.label(checkout.tag("python"), {"maxai.base.drifted": "true"})
-    checkout.dockerfile("retail", "FROM maxai/python:0123456789ab AS deps\n")
+    checkout.dockerfile("shop", "FROM maxai/python:0123456789ab AS deps\n")
     code, output = checkout.run("check")
     assert code == 1
     python, spark = checkout.tag("python"), checkout.tag("spark")
     stale, drifted, missing = output.splitlines()
-    assert "maxaiusecases/retail/Dockerfile: FROM maxai/python:0123456789ab" in stale
+    assert "maxaiusecases/shop/Dockerfile: FROM maxai/python:0123456789ab" in stale
     assert f"is not the current base {python}" in stale
     assert f"{python} has drifted from the recorded package versions" in drifted
     assert f"{spark} is not in the Docker engine" in missing
@@ -277,18 +277,18 @@ def test_check_reports_every_fault(checkout: Checkout) -> None:
 @pytest.mark.parametrize(
     "labels, code, message",
     [
-        ({"maxai.base.drifted": "false", "a": "b"}, 0, "ok: maxai/retail:1"),
-        ({"maxai.base.drifted": "true"}, 1, "maxai/retail:1 has drifted"),
-        ({"a": "b"}, 1, "maxai/retail:1 has no label maxai.base.drifted"),
-        (None, 1, "maxai/retail:1 has no label maxai.base.drifted"),
+        ({"maxai.base.drifted": "false", "a": "b"}, 0, "ok: maxai/shop:1"),
+        ({"maxai.base.drifted": "true"}, 1, "maxai/shop:1 has drifted"),
+        ({"a": "b"}, 1, "maxai/shop:1 has no label maxai.base.drifted"),
+        (None, 1, "maxai/shop:1 has no label maxai.base.drifted"),
     ],
 )
 def test_check_of_a_given_image(
     checkout: Checkout, labels: object, code: int, message: str
 ) -> None:
-    checkout.label("maxai/retail:1", labels)
-    assert checkout.run("check", "maxai/retail:1")[0] == code
-    assert message in checkout.run("check", "maxai/retail:1")[1]
+    checkout.label("maxai/shop:1", labels)
+    assert checkout.run("check", "maxai/shop:1")[0] == code
+    assert message in checkout.run("check", "maxai/shop:1")[1]
 
 
 @pytest.mark.parametrize("command", ["build", "record", "check"])

@@ -31,8 +31,8 @@ def run(folder: Path, *arguments: str, **env: str) -> list[str]:
 
 
 def test_a_module(tmp_path: Path) -> None:
-    assert run(tmp_path, "retail.main", "--day", "a b") == (
-        ["python", "-m", "retail.main", "--day", "a b"]
+    assert run(tmp_path, "shop.main", "--day", "a b") == (
+        ["python", "-m", "shop.main", "--day", "a b"]
     )
 
 

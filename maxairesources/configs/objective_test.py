@@ -122,13 +122,13 @@ DETAILS = {"source": "file", "fileFormat": "csv", "filePath": "a.csv"}
 PORT = {"port": 1, "type": "pandas", "sourceDetails": DETAILS}
 TASK: Json = {"input": [PORT], "output": [PORT], "function": {"args": {"seed": 7}}}
 IMAGE = "spark.kubernetes.container.image"
-SPARK = "maxaiconfigs/retail/loyalty/spark_config"
-KUBEPOD = "maxaiconfigs/retail/loyalty/kubepod_config"
-PY = "maxaiconfigs/retail/loyalty/churn/py_config"
+SPARK = "maxaiconfigs/shop/loyalty/spark_config"
+KUBEPOD = "maxaiconfigs/shop/loyalty/kubepod_config"
+PY = "maxaiconfigs/shop/loyalty/churn/py_config"
 FILES: dict[str, Any] = {
     PY: {"$schema": "x", "features": TASK, "score": TASK},
     SPARK: {
-        "conf": {IMAGE: "maxai/retail", "spark.executor.instances": 2},
+        "conf": {IMAGE: "maxai/shop", "spark.executor.instances": 2},
         "tasks": [
             {"id": 1, "name": "features", "spark_submit_conf": {"application": "f.py"}}
         ],
@@ -138,7 +138,7 @@ FILES: dict[str, Any] = {
             {
                 "id": 2,
                 "name": "score",
-                "conf": {"image": "maxai/retail", "arguments": ["a.score"]},
+                "conf": {"image": "maxai/shop", "arguments": ["a.score"]},
             }
         ]
     },
@@ -167,7 +167,7 @@ class Tree:
         return str(error.value)
 
     def read(self, deployment: str | None = None) -> Any:
-        return read_objective(self.root, "retail", "loyalty", "churn", deployment)
+        return read_objective(self.root, "shop", "loyalty", "churn", deployment)
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_configs_of_an_objective(tree: Tree) -> None:
         "score": Launch(
             2,
             "KubernetesPodOperator",
-            {"image": "maxai/retail", "arguments": ["a.score"]},
+            {"image": "maxai/shop", "arguments": ["a.score"]},
             f"{KUBEPOD}.json",
             "$.tasks[0].conf",
         ),
@@ -225,22 +225,22 @@ def test_overlays_are_those_of_the_deployment(tree: Tree) -> None:
         args = configs.py_config["score"]["function"]["args"]
         return conf[IMAGE], conf["spark.executor.instances"], args["seed"]
 
-    assert values(None) == ("maxai/retail", 2, 7)
-    assert values("dev") == ("maxai/retail", 1, 8)
-    assert values("prod") == ("maxai/retail", 9, 7)
+    assert values(None) == ("maxai/shop", 2, 7)
+    assert values("dev") == ("maxai/shop", 1, 8)
+    assert values("prod") == ("maxai/shop", 9, 7)
 
 
 def test_overlay_may_take_a_key_out(tree: Tree) -> None:
     tree.write(f"{SPARK}.dev.json", {"conf": {"spark.executor.instances": None}})
     conf = tree.read("dev").launches["features"].arguments["conf"]
-    assert conf == {IMAGE: "maxai/retail"}
+    assert conf == {IMAGE: "maxai/shop"}
 
 
 def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
     data = copy.deepcopy(FILES[SPARK])
     data["tasks"].append({**data["tasks"][0], "id": 5, "name": "other"})
     tree.write(f"{SPARK}.json", data)
-    tree.write("maxaiconfigs/retail/loyalty/second/py_config.json", {"other": TASK})
+    tree.write("maxaiconfigs/shop/loyalty/second/py_config.json", {"other": TASK})
     assert [*tree.read().launches] == ["features", "other", "score"]
 
 
@@ -333,7 +333,7 @@ def test_deployment_without_an_overlay(name: str, tree: Tree) -> None:
 
 
 def test_overlay_of_any_usecase_makes_a_deployment(tree: Tree) -> None:
-    tree.write("maxaiconfigs/finance/risk/daily/py_config.staging_2.json", {})
+    tree.write("maxaiconfigs/bank/risk/daily/py_config.staging_2.json", {})
     assert tree.read("staging_2") == tree.read()
     assert {*find_deployments(tree.root)} == {"staging_2"}
 
@@ -352,12 +352,12 @@ def test_without_a_deployment_no_other_usecase_is_looked_at(
         (f"{SPARK}.Prod.json", "spark_config.prod.json"),
         (f"{SPARK}.prod.v2.json", "spark_config.prod.json"),
         (f"{SPARK}..json", "spark_config.json"),
-        ("maxaiconfigs/retail/loyalty/spark_confg.prod.json", "spark_config.prod.json"),
-        ("maxaiconfigs/retail/loyalty/py_config.prod.json", "kubepod_config.prod.json"),
-        ("maxaiconfigs/retail/loyalty/sparkconfig.json", "spark_config.json"),
-        ("maxaiconfigs/retail/loyalty/kubepods_config.json", "kubepod_config.json"),
-        ("maxaiconfigs/retail/loyalty/churn/py_config.-dev.json", "py_config.dev.json"),
-        ("maxaiconfigs/retail/loyalty/churn/pyconfig.json", "py_config.json"),
+        ("maxaiconfigs/shop/loyalty/spark_confg.prod.json", "spark_config.prod.json"),
+        ("maxaiconfigs/shop/loyalty/py_config.prod.json", "kubepod_config.prod.json"),
+        ("maxaiconfigs/shop/loyalty/sparkconfig.json", "spark_config.json"),
+        ("maxaiconfigs/shop/loyalty/kubepods_config.json", "kubepod_config.json"),
+        ("maxaiconfigs/shop/loyalty/churn/py_config.-dev.json", "py_config.dev.json"),
+        ("maxaiconfigs/shop/loyalty/churn/pyconfig.json", "py_config.json"),
     ],
 )
 def test_file_that_nothing_would_read(file: str, meant: str, tree: Tree) -> None:
@@ -433,5 +433,5 @@ def test_folder_in_place_of_a_config(tree: Tree) -> None:
 
 def test_unusable_config_of_another_objective_does_not_matter(tree: Tree) -> None:
     before = tree.read()
-    tree.write("maxaiconfigs/retail/loyalty/second/py_config.json", b"{")
+    tree.write("maxaiconfigs/shop/loyalty/second/py_config.json", b"{")
     assert tree.read() == before

@@ -8,12 +8,12 @@ from maxairesources.dags.pods import mistakes_in_pod
 POD: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
-    "metadata": {"name": "score-clients", "labels": {"team": "retail"}},
+    "metadata": {"name": "score-clients", "labels": {"team": "shop"}},
     "spec": {
         "containers": [
             {
                 "name": "base",
-                "image": "maxai/retail",
+                "image": "maxai/shop",
                 "imagePullPolicy": "IfNotPresent",
                 "args": ["a.b"],
                 "env": [{"name": "STAGE", "value": "dev"}],
@@ -23,7 +23,7 @@ POD: dict[str, Any] = {
                 },
             }
         ],
-        "initContainers": [{"name": "first", "image": "maxai/retail"}],
+        "initContainers": [{"name": "first", "image": "maxai/shop"}],
         "restartPolicy": "Never",
     },
 }

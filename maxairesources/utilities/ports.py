@@ -33,7 +33,7 @@ def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> P
     Args:
         ports: the ports of a task, or the list of them in a py_config, each of the form
             `{"port": 1, "type": "pandas", "sourceDetails": {"source": "file",
-            "fileFormat": "parquet", "filePath": "retail/transactions.parquet"}}`. A
+            "fileFormat": "parquet", "filePath": "shop/transactions.parquet"}}`. A
             relative path of the source `file` is below what MAXAI_DATA_ROOT names: a
             folder (default: the current one), or a URI such as s3://bucket/folder.
         port_number: the number of the port.

@@ -8,12 +8,12 @@ from marketplace.graph import build_files, launch_configs
 from marketplace.graph.build_files import FIRST, MarketplaceTargetsRequest
 
 FILES = {
-    "maxaiusecases/retail/Dockerfile": "",
-    "maxaiusecases/retail/churn/handlers/Dockerfile": "",
-    "maxaiconfigs/retail/churn/kubepod_config.json": "",
-    "maxaiconfigs/retail/churn/kubepod_config.prod.json": "",
-    "maxaiconfigs/retail/churn/weekly/py_config.json": "",
-    "maxaidags/retail/churn/weekly/py_config.json": "",
+    "maxaiusecases/shop/Dockerfile": "",
+    "maxaiusecases/shop/churn/handlers/Dockerfile": "",
+    "maxaiconfigs/shop/churn/kubepod_config.json": "",
+    "maxaiconfigs/shop/churn/kubepod_config.prod.json": "",
+    "maxaiconfigs/shop/churn/weekly/py_config.json": "",
+    "maxaidags/shop/churn/weekly/py_config.json": "",
     "other/spark_config.json": "",
 }
 
@@ -41,9 +41,9 @@ def stanzas(owned: list[str]) -> dict[str, str]:
 
 def test_tailor_adds_the_missing_targets_of_each_level() -> None:
     assert stanzas([]) == {
-        "maxaiusecases/retail": 'marketplace_domain(\n    name="_domain",\n)\n',
-        "maxaiconfigs/retail/churn": "launch_configs()\n",
-        "maxaiconfigs/retail/churn/weekly": (
+        "maxaiusecases/shop": 'marketplace_domain(\n    name="_domain",\n)\n',
+        "maxaiconfigs/shop/churn": "launch_configs()\n",
+        "maxaiconfigs/shop/churn/weekly": (
             'files(\n    sources=[\n        "*.json",\n    ],\n)\n'
         ),
     }
@@ -53,7 +53,7 @@ def test_tailor_adds_nothing_for_files_with_an_owner() -> None:
     assert stanzas(list(FILES)) == {}
 
 
-@pytest.mark.parametrize("domain", ["a", "retail", "zoo"])
+@pytest.mark.parametrize("domain", ["a", "shop", "zoo"])
 def test_the_macro_precedes_the_targets_that_use_its_defaults(
     domain: str,
 ) -> None:

@@ -22,7 +22,7 @@ marketplace_deployment(
     registry="registry.example/a",
     signed=True,
     data_root="s3://bucket/data",
-    domains=["retail"],
+    domains=["shop"],
     after="dev",
     branch="main",
 )
@@ -41,8 +41,8 @@ def rule_runner() -> RuleRunner:
     result.write_files(
         {
             "BUILD": DEV + PROD,
-            "maxaiusecases/finance/Dockerfile": "",
-            "maxaiusecases/retail/Dockerfile": "",
+            "maxaiusecases/bank/Dockerfile": "",
+            "maxaiusecases/shop/Dockerfile": "",
         }
     )
     return result
@@ -53,7 +53,7 @@ def test_deployments_are_the_targets_of_the_root(rule_runner: RuleRunner) -> Non
     found = rule_runner.request(Deployments, [])
     assert found.names == ("dev", "prod")
     dev, prod = found
-    assert (dev.carries("finance"), prod.carries("finance")) == (True, False)
+    assert (dev.carries("bank"), prod.carries("bank")) == (True, False)
 
 
 def test_a_root_build_file_without_targets_defines_no_deployment(
@@ -77,8 +77,8 @@ def test_a_root_build_file_without_targets_defines_no_deployment(
         ("prod", {"after": "prod"}, "following `after` leads back to it, so it "),
         (
             "prod",
-            {"domains": ("retial",)},
-            "'retial' is not a domain; did you mean retail?",
+            {"domains": ("shpo",)},
+            "'shpo' is not a domain; did you mean shop?",
         ),
         ("prod", {"domains": ()}, "domains is empty; remove it to carry all domains"),
     ],
@@ -87,7 +87,7 @@ def test_a_mistake_is_reported_in_one_line_with_the_target(
     name: str, fields: dict[str, Any], expected: str
 ) -> None:
     given = [Deployment("dev"), Deployment(name, **fields)]
-    (line,) = find_mistakes(given, ["finance", "retail"])
+    (line,) = find_mistakes(given, ["bank", "shop"])
     assert line.startswith(f'BUILD: marketplace_deployment(name="{name}"): ')
     assert expected in line and "\n" not in line
 
@@ -101,6 +101,6 @@ def test_a_cycle_of_deployments_is_reported() -> None:
 
 
 def test_a_mistake_fails_the_rule(rule_runner: RuleRunner) -> None:
-    rule_runner.write_files({"BUILD": DEV + PROD.replace("retail", "retial")})
-    with pytest.raises(ExecutionError, match="'retial' is not a domain; did you mean"):
+    rule_runner.write_files({"BUILD": DEV + PROD.replace("shop", "shpo")})
+    with pytest.raises(ExecutionError, match="'shpo' is not a domain; did you mean"):
         rule_runner.request(Deployments, [])

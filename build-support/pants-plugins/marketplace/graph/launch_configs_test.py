@@ -15,9 +15,9 @@ from pants.testutil.rule_runner import QueryRule, RuleRunner
 from marketplace.graph import launch_configs
 from marketplace.graph.launch_configs import Launches, LaunchesField, parse_launches
 
-FOLDER = "maxaiusecases/retail/churn/handlers"
+FOLDER = "maxaiusecases/shop/churn/handlers"
 SPARK = {
-    "conf": {"spark.kubernetes.container.image": "maxai/retail"},
+    "conf": {"spark.kubernetes.container.image": "maxai/shop"},
     "tasks": [
         {
             "spark_submit_conf": {
@@ -31,11 +31,11 @@ KUBEPOD = {
     "tasks": [
         {
             "conf": {
-                "image": "maxai/retail",
+                "image": "maxai/shop",
                 "arguments": [f"{FOLDER}/rank".replace("/", ".")],
             }
         },
-        {"conf": {"arguments": ["maxaiusecases.retail.churn.handlers.gone"]}},
+        {"conf": {"arguments": ["maxaiusecases.shop.churn.handlers.gone"]}},
     ]
 }
 
@@ -43,10 +43,10 @@ KUBEPOD = {
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (SPARK, Launches(("maxai/driver", "maxai/retail"), (f"{FOLDER}/rank.py",))),
+        (SPARK, Launches(("maxai/driver", "maxai/shop"), (f"{FOLDER}/rank.py",))),
         (
             KUBEPOD,
-            Launches(("maxai/retail",), (f"{FOLDER}/gone.py", f"{FOLDER}/rank.py")),
+            Launches(("maxai/shop",), (f"{FOLDER}/gone.py", f"{FOLDER}/rank.py")),
         ),
         ({"conf": {"spark.executor.instances": 4}}, Launches((), ())),
     ],
@@ -60,7 +60,7 @@ def test_images_and_handlers_are_read(config: Any, expected: Launches) -> None:
     ["", "{", "[]", '"a"', '{"tasks": 1}', '{"tasks": [1, {"conf": []}]}']
     + ['{"tasks": [{"conf": {"arguments": [], "image": null}}]}', '{"conf": 1}']
     + ['{"a":' * 100_000, '{"tasks": [{"conf": {"arguments": ["/opt/run.sh"]}}]}']
-    + ['{"tasks": [{"conf": {"arguments": ["maxaiconfigs.retail.churn.a.b"]}}]}']
+    + ['{"tasks": [{"conf": {"arguments": ["maxaiconfigs.shop.churn.a.b"]}}]}']
     + [
         '{"tasks": [{"spark_submit_conf": {"application": "local:///opt/maxai/../a"}}]}'
     ],
@@ -87,14 +87,14 @@ def rule_runner() -> RuleRunner:
     )
     result.write_files(
         {
-            "maxaiusecases/retail/BUILD": "docker_image(name='image', repository='maxai/retail')",
-            "maxaiusecases/retail/Dockerfile": "",
+            "maxaiusecases/shop/BUILD": "docker_image(name='image', repository='maxai/shop')",
+            "maxaiusecases/shop/Dockerfile": "",
             f"{FOLDER}/BUILD": "python_sources()",
             f"{FOLDER}/rank.py": "",
-            "maxaiconfigs/retail/churn/BUILD": "launch_configs()",
-            "maxaiconfigs/retail/churn/spark_config.json": json.dumps(SPARK),
-            "maxaiconfigs/retail/churn/kubepod_config.json": json.dumps(KUBEPOD),
-            "maxaiconfigs/retail/churn/kubepod_config.prod.json": "{}",
+            "maxaiconfigs/shop/churn/BUILD": "launch_configs()",
+            "maxaiconfigs/shop/churn/spark_config.json": json.dumps(SPARK),
+            "maxaiconfigs/shop/churn/kubepod_config.json": json.dumps(KUBEPOD),
+            "maxaiconfigs/shop/churn/kubepod_config.prod.json": "{}",
         }
     )
     return result
@@ -106,9 +106,9 @@ def rule_runner() -> RuleRunner:
         (
             "kubepod_config.json",
             # The generator owns a handler that does not exist.
-            ["maxaiusecases/retail:image", f"{FOLDER}/rank.py", f"{FOLDER}:handlers"],
+            ["maxaiusecases/shop:image", f"{FOLDER}/rank.py", f"{FOLDER}:handlers"],
         ),
-        ("spark_config.json", ["maxaiusecases/retail:image", f"{FOLDER}/rank.py"]),
+        ("spark_config.json", ["maxaiusecases/shop:image", f"{FOLDER}/rank.py"]),
         ("kubepod_config.prod.json", []),
     ],
 )
@@ -116,7 +116,7 @@ def test_only_special_cased_dependencies_have_the_image_and_handlers(
     rule_runner: RuleRunner, name: str, expected: list[str]
 ) -> None:
     target = rule_runner.get_target(
-        Address("maxaiconfigs/retail/churn", relative_file_path=name)
+        Address("maxaiconfigs/shop/churn", relative_file_path=name)
     )
     assert target[LaunchesField].value == tuple(sorted(expected))
     for special, found in ((False, []), (True, expected)):

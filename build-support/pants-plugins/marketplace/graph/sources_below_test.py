@@ -34,7 +34,7 @@ def rule_runner() -> RuleRunner:
     )
 
 
-HANDLERS = Address("retail", target_name="handlers")
+HANDLERS = Address("shop", target_name="handlers")
 
 
 def infer(rule_runner: RuleRunner, address: Address = HANDLERS) -> set[str]:
@@ -54,43 +54,43 @@ def test_it_depends_on_the_sources_of_all_usecases_and_on_nothing_else(
     below = "python_sources()\npython_tests(name='tests')"
     rule_runner.write_files(
         {
-            "retail/BUILD": "sources_below(name='handlers')\npython_sources(name='setup')",
-            "retail/setup.py": "",
-            "retail/churn/handlers/BUILD": below,
-            "retail/churn/handlers/score.py": "",
-            "retail/churn/handlers/score_test.py": "",
-            "retail/prices/handlers/BUILD": below,
-            "retail/prices/handlers/fit.py": "",
-            "retail/prices/handlers/fit_test.py": "",
-            "finance/risk/handlers/BUILD": "python_sources()",
-            "finance/risk/handlers/rate.py": "",
+            "shop/BUILD": "sources_below(name='handlers')\npython_sources(name='setup')",
+            "shop/setup.py": "",
+            "shop/churn/handlers/BUILD": below,
+            "shop/churn/handlers/score.py": "",
+            "shop/churn/handlers/score_test.py": "",
+            "shop/prices/handlers/BUILD": below,
+            "shop/prices/handlers/fit.py": "",
+            "shop/prices/handlers/fit_test.py": "",
+            "bank/risk/handlers/BUILD": "python_sources()",
+            "bank/risk/handlers/rate.py": "",
         }
     )
     assert infer(rule_runner) == {
-        "retail/churn/handlers/score.py",
-        "retail/prices/handlers/fit.py",
+        "shop/churn/handlers/score.py",
+        "shop/prices/handlers/fit.py",
         # The generators own deleted files.
-        "retail/churn/handlers:handlers",
-        "retail/prices/handlers:handlers",
+        "shop/churn/handlers:handlers",
+        "shop/prices/handlers:handlers",
     }
 
 
 def test_a_domain_without_usecases_has_no_sources(rule_runner: RuleRunner) -> None:
-    rule_runner.write_files({"retail/BUILD": "sources_below(name='handlers')"})
+    rule_runner.write_files({"shop/BUILD": "sources_below(name='handlers')"})
     assert infer(rule_runner) == set()
 
 
 def test_the_field_folder_narrows_the_sources(rule_runner: RuleRunner) -> None:
     rule_runner.write_files(
         {
-            "configs/BUILD": "sources_below(name='retail', folder='retail')",
-            "configs/retail/churn/BUILD": "files(sources=['*.json'])",
-            "configs/retail/churn/a.json": "{}",
-            "configs/finance/risk/BUILD": "files(sources=['*.json'])",
-            "configs/finance/risk/b.json": "{}",
+            "configs/BUILD": "sources_below(name='shop', folder='shop')",
+            "configs/shop/churn/BUILD": "files(sources=['*.json'])",
+            "configs/shop/churn/a.json": "{}",
+            "configs/bank/risk/BUILD": "files(sources=['*.json'])",
+            "configs/bank/risk/b.json": "{}",
         }
     )
-    assert infer(rule_runner, Address("configs", target_name="retail")) == {
-        "configs/retail/churn:churn",
-        "configs/retail/churn/a.json",
+    assert infer(rule_runner, Address("configs", target_name="shop")) == {
+        "configs/shop/churn:churn",
+        "configs/shop/churn/a.json",
     }

@@ -19,7 +19,7 @@ from marketplace.lint.config_schemas import (
         ("maxairesources/dags/operators.py", True),
         ("3rdparty/python/airflow.lock", True),
         ("maxairesources/dagfactory.py", False),
-        ("maxaiconfigs/retail/churn/spark_config.json", False),
+        ("maxaiconfigs/shop/churn/spark_config.json", False),
     ],
 )
 def test_schemas_are_written_if_a_source_is_among_the_files(

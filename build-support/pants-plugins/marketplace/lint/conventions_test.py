@@ -12,11 +12,11 @@ from marketplace.lint import conventions
 from marketplace.lint.conventions import ConventionsRequest
 
 FILES = {
-    "build-support/macros.py": 'DOMAINS = (\n    "finance",\n    "retail",\n)\n',
+    "build-support/macros.py": 'DOMAINS = (\n    "bank",\n    "shop",\n)\n',
     "3rdparty/python/lint.txt": "-r other.txt\n",
     "maxaidags/BUILD": "",
-    "maxaidags/retail/churn/monthly/dag.py": "",
-    "maxaiusecases/retail/README.md": "",
+    "maxaidags/shop/churn/monthly/dag.py": "",
+    "maxaiusecases/shop/README.md": "",
 }
 LOCK = "maxaiusecases/{}/requirements.lock"
 
@@ -36,7 +36,7 @@ def rule_runner() -> RuleRunner:
         ],
         target_types=[deployments.MarketplaceDeployment],
     )
-    resolves = {name: LOCK.format(name) for name in ("gone", "retail")}
+    resolves = {name: LOCK.format(name) for name in ("gone", "shop")}
     rule_runner.set_options(
         ["--python-enable-resolves", f"--python-resolves={resolves}"],
         env_inherit={"PATH", "PYENV_ROOT", "HOME"},
@@ -49,21 +49,21 @@ def rule_runner() -> RuleRunner:
     ("files", "domains"),
     [
         (["README.md", "maxairesources/dagfactory.py", "3rdparty/python/a.lock"], []),
-        (["maxaidags/retail/churn/monthly/dag.py"], ["retail"]),
+        (["maxaidags/shop/churn/monthly/dag.py"], ["shop"]),
         (["maxaiconfigs/a/x.json", "maxaiusecases/b/x.py"], ["a", "b"]),
         (["maxaidags/BUILD"], [""]),
         (["3rdparty/python/lint.txt"], [""]),
-        (["BUILD"], ["", "finance", "gone", "retail"]),
-        (["pants.toml"], ["", "finance", "gone", "retail"]),
-        (["build-support/macros.py"], ["", "finance", "gone", "retail"]),
-        (["3rdparty/python/build-support.lock"], ["", "finance", "gone", "retail"]),
+        (["BUILD"], ["", "bank", "gone", "shop"]),
+        (["pants.toml"], ["", "bank", "gone", "shop"]),
+        (["build-support/macros.py"], ["", "bank", "gone", "shop"]),
+        (["3rdparty/python/build-support.lock"], ["", "bank", "gone", "shop"]),
         (
             ["build-support/tools/maxaitools/conventions/rules.py"],
-            ["", "finance", "gone", "retail"],
+            ["", "bank", "gone", "shop"],
         ),
         (
             ["maxairesources/configs/document.py"],
-            ["", "finance", "gone", "retail"],
+            ["", "bank", "gone", "shop"],
         ),
     ],
 )

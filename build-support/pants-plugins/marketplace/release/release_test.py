@@ -36,13 +36,13 @@ from marketplace.release.image_tags import TaggedImage
 from marketplace.release.release import Release, ReleaseFieldSet, base_of
 
 CODE = "python_sources()\npython_tests(name='tests')\n"
-HANDLERS = "maxaiusecases/retail/churn/handlers"
-CONFIGS, DAG = "maxaiconfigs/retail/churn", "maxaidags/retail/churn/weekly"
+HANDLERS = "maxaiusecases/shop/churn/handlers"
+CONFIGS, DAG = "maxaiconfigs/shop/churn", "maxaidags/shop/churn/weekly"
 KUBEPOD = {
     "tasks": [
         {
             "conf": {
-                "image": "maxai/retail",
+                "image": "maxai/shop",
                 "arguments": [f"{HANDLERS}/fit".replace("/", ".")],
             }
         }
@@ -50,9 +50,9 @@ KUBEPOD = {
 }
 FILES: dict[str, Any] = {
     "BUILD": "marketplace_release(name='release')",
-    "maxaiusecases/retail/BUILD": "docker_image(name='image', repository='maxai/retail')",
-    "maxaiusecases/retail/Dockerfile": "FROM maxai/spark:1 AS deps\nFROM maxai/spark:2\n",
-    "maxaiusecases/retail/README.md": "",
+    "maxaiusecases/shop/BUILD": "docker_image(name='image', repository='maxai/shop')",
+    "maxaiusecases/shop/Dockerfile": "FROM maxai/spark:1 AS deps\nFROM maxai/spark:2\n",
+    "maxaiusecases/shop/README.md": "",
     f"{HANDLERS}/BUILD": CODE,
     f"{HANDLERS}/fit.py": "",
     f"{HANDLERS}/fit_test.py": "",
@@ -78,7 +78,7 @@ FILES: dict[str, Any] = {
 }
 RELEASED = {
     ".airflowignore",
-    "maxaiusecases/retail/image.json",
+    "maxaiusecases/shop/image.json",
     f"{CONFIGS}/kubepod_config.json",
     f"{CONFIGS}/kubepod_config.prod.json",
     f"{CONFIGS}/weekly/py_config.json",
@@ -158,19 +158,19 @@ def test_the_manifest_describes_the_whole_release(rule_runner: RuleRunner) -> No
     built = build(rule_runner)
     files = contents(rule_runner, built)
     text = files.pop("manifest.json")
-    image = json.loads(files["maxaiusecases/retail/image.json"])
+    image = json.loads(files["maxaiusecases/shop/image.json"])
     assert image == {
         "base": "maxai/spark:2",
-        "repository": "maxai/retail",
+        "repository": "maxai/shop",
         "tag": image["tag"],
     }
     manifest = json.loads(text)
     assert manifest == {
-        "dags": {"retail/churn/weekly": "retail.churn.weekly"},
+        "dags": {"shop/churn/weekly": "shop.churn.weekly"},
         "files": {
             path: hashlib.sha256(content).hexdigest() for path, content in files.items()
         },
-        "images": {"retail": image["tag"]},
+        "images": {"shop": image["tag"]},
     }
     assert text.decode() == json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     assert built.path == f"release/{hashlib.sha256(text).hexdigest()[:16]}"
@@ -184,7 +184,7 @@ def test_the_same_content_is_the_same_release(rule_runner: RuleRunner) -> None:
     for path in (
         f"{DAG}/dag_test.py",
         f"{HANDLERS}/fit_test.py",
-        "maxaiusecases/retail/README.md",
+        "maxaiusecases/shop/README.md",
         "maxairesources/testing.py",
         f"{CONFIGS}/weekly/notes.txt",
     ):
@@ -206,7 +206,7 @@ def test_the_same_content_is_the_same_release(rule_runner: RuleRunner) -> None:
         f"{HANDLERS}/fit.py",
         "maxairesources/store.py",
         "maxairesources/table.json",
-        "maxaiusecases/retail/Dockerfile",
+        "maxaiusecases/shop/Dockerfile",
     ],
 )
 def test_a_changed_byte_makes_another_release(
@@ -220,7 +220,7 @@ def test_a_changed_byte_makes_another_release(
 def test_a_new_overlay_and_a_new_dag_are_in_the_release(
     rule_runner: RuleRunner,
 ) -> None:
-    new = "maxaidags/retail/churn/daily"
+    new = "maxaidags/shop/churn/daily"
     rule_runner.write_files(
         {
             f"{CONFIGS}/kubepod_config.staging_2.json": "{}",
@@ -231,7 +231,7 @@ def test_a_new_overlay_and_a_new_dag_are_in_the_release(
     files = contents(rule_runner, build(rule_runner))
     assert f"{CONFIGS}/kubepod_config.staging_2.json" in files
     dags = json.loads(files["manifest.json"])["dags"]
-    assert dags["retail/churn/daily"] == "retail.churn.daily"
+    assert dags["shop/churn/daily"] == "shop.churn.daily"
 
 
 def test_a_release_without_a_dag_is_an_error(rule_runner: RuleRunner) -> None:

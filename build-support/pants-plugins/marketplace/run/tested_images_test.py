@@ -9,14 +9,14 @@ from marketplace.run.tested_images import TestedImageField
 @pytest.mark.parametrize(
     ("folder", "file", "expected"),
     [
-        ("maxaiusecases/retail", "image_test.py", ("//maxaiusecases/retail:image",)),
+        ("maxaiusecases/shop", "image_test.py", ("//maxaiusecases/shop:image",)),
         (
-            "maxaidags/retail/churn/weekly",
+            "maxaidags/shop/churn/weekly",
             "run_test.py",
-            ("//maxaiusecases/retail:image",),
+            ("//maxaiusecases/shop:image",),
         ),
-        ("maxaidags/retail/churn/weekly", "dag_test.py", None),
-        ("maxaiusecases/retail/churn/handlers", "image_test.py", None),
+        ("maxaidags/shop/churn/weekly", "dag_test.py", None),
+        ("maxaiusecases/shop/churn/handlers", "image_test.py", None),
         ("build-support", "run_test.py", None),
     ],
 )

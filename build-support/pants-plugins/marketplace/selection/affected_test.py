@@ -146,11 +146,11 @@ FULL = Report(
     everything=(),
     images=(
         AffectedImage(
-            "r:i", "maxai/retail", "f" * 64, "changed", None, False, ("a|`b.py", "r:i")
+            "r:i", "maxai/stores", "f" * 64, "changed", None, False, ("a|`b.py", "r:i")
         ),
         AffectedImage(
             "h:i",
-            "maxai/finance",
+            "maxai/banking",
             "0" * 64,
             "identical",
             True,
@@ -159,7 +159,7 @@ FULL = Report(
         ),
     ),
     tests=("t/a_test.py:tests",),
-    dags=("retail.churn.weekly",),
+    dags=("stores.churn.weekly",),
     deployments=("dev", "prod"),
     notes=("the engine did not answer: no",),
 )
@@ -170,10 +170,10 @@ def test_a_table_has_aligned_columns_and_separate_lines_for_paths() -> None:
         "Affected since origin/main (merge base 0123456789ab):",
         "",
         "IMAGE          TAG           STATE      ENGINE   REGISTRY",
-        "maxai/retail   ffffffffffff  changed    unknown  no",
+        "maxai/stores   ffffffffffff  changed    unknown  no",
         "  because of a|`b.py",
         "          -> r:i",
-        "maxai/finance  000000000000  identical  yes      yes",
+        "maxai/banking  000000000000  identical  yes      yes",
         "  because of x",
         "          -> h:i",
         "",
@@ -181,7 +181,7 @@ def test_a_table_has_aligned_columns_and_separate_lines_for_paths() -> None:
         "  t/a_test.py:tests",
         "",
         "DAGs (1)",
-        "  retail.churn.weekly",
+        "  stores.churn.weekly",
         "",
         "deployments: dev, prod",
         "note: the engine did not answer: no",
@@ -191,7 +191,7 @@ def test_a_table_has_aligned_columns_and_separate_lines_for_paths() -> None:
 
 def test_markdown_escapes_names_and_folds_lists() -> None:
     text = markdown(FULL, "registry.test")
-    assert f"| `maxai/retail` | `{'f' * 64}` | changed | unknown | no |" in text
+    assert f"| `maxai/stores` | `{'f' * 64}` | changed | unknown | no |" in text
     assert "- `` a\\|`b.py `` → `r:i`" in text
     assert "<details><summary>Tests (1)</summary>\n\n- `t/a_test.py:tests`" in text
     assert "**Deployments**: dev, prod" in text

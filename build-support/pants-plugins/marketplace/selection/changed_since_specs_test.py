@@ -42,24 +42,24 @@ def test_tailor_writes_every_build_file(repository: Repository) -> None:
         (
             f"{HANDLERS}/BUILD",
             f"{CODE}python_sources(name='again', sources=['model.py'])\n",
-            "maxaiusecases.finance.risk.handlers.model: the module has two owners in the "
-            f"resolve finance, {HANDLERS}/model.py and {HANDLERS}/model.py:again; remove one",
+            "maxaiusecases.bank.risk.handlers.model: the module has two owners in the "
+            f"resolve bank, {HANDLERS}/model.py and {HANDLERS}/model.py:again; remove one",
         ),
         (
             f"{HANDLERS}/rank.py",
-            "import maxaiusecases.retail.churn.handlers.rank\n",
-            "maxaiusecases.retail.churn.handlers.rank",
+            "import maxaiusecases.shop.churn.handlers.rank\n",
+            "maxaiusecases.shop.churn.handlers.rank",
         ),
         (
             f"{CONFIGS}/kubepod_config.json",
-            '{"tasks": [{"conf": {"image": "maxai/retail"}}]}',
+            '{"tasks": [{"conf": {"image": "maxai/shop"}}]}',
             f"launch_configs {CONFIGS}/kubepod_config.json -> "
-            "docker_image maxaiusecases/retail:image",
+            "docker_image maxaiusecases/shop:image",
         ),
         (
             f"{DAG}/dag.py",
-            "import maxaidags.retail.churn.weekly.dag\n",
-            f"{DAG}/dag.py: depends on maxaidags/retail/churn/weekly/dag.py, which belongs "
+            "import maxaidags.shop.churn.weekly.dag\n",
+            f"{DAG}/dag.py: depends on maxaidags/shop/churn/weekly/dag.py, which belongs "
             "to another domain; move",
         ),
         (
@@ -107,7 +107,7 @@ def test_a_declared_dynamic_import_is_followed(
     repository.git("tag", "--force", "declared")
     repository.append(f"{HANDLERS}/model.py")
     listed = repository.list("--changed-since=declared", "list", "::")
-    assert handler_tests("finance", "rank") < set(listed)
+    assert handler_tests("bank", "rank") < set(listed)
 
 
 def test_a_dynamic_import_may_be_of_a_module_in_several_resolves(
@@ -125,8 +125,8 @@ def test_a_dynamic_import_may_be_of_a_module_in_several_resolves(
         "./rank.py",
         "./rank_test.py:tests",
         ":data",
-        "maxaiusecases/finance:image",
-        "maxaiusecases/finance:resolve#pydantic",
+        "maxaiusecases/bank:image",
+        "maxaiusecases/bank:resolve#pydantic",
     ],
 )
 def test_a_dependency_without_modules_does_not_declare_a_dynamic_import(
@@ -161,19 +161,19 @@ def test_a_build_file_follows_the_environment(repository: Repository) -> None:
 def test_specs_select_targets_without_changed_since(
     repository: Repository,
 ) -> None:
-    assert repository.list("list", "maxaiusecases/retail:image") == [
-        "maxaiusecases/retail:image"
+    assert repository.list("list", "maxaiusecases/shop:image") == [
+        "maxaiusecases/shop:image"
     ]
 
 
 @pytest.mark.parametrize(
     ("specs", "expected"),
     [
-        ([], {"finance", "retail"}),
-        (["maxaiusecases/retail::"], {"retail"}),
-        (["maxaiusecases/retail:image", "maxaiconfigs::"], {"retail"}),
-        (["::", "-maxaiusecases/retail::"], {"finance"}),
-        (["-maxaiusecases/retail::"], {"finance"}),
+        ([], {"bank", "shop"}),
+        (["maxaiusecases/shop::"], {"shop"}),
+        (["maxaiusecases/shop:image", "maxaiconfigs::"], {"shop"}),
+        (["::", "-maxaiusecases/shop::"], {"bank"}),
+        (["-maxaiusecases/shop::"], {"bank"}),
         (["maxaidags::"], set()),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -199,7 +199,7 @@ def test_a_spec_may_name_a_target_of_the_root(repository: Repository) -> None:
         (f"{CONFIGS}/kubepod_config.prod.json", ["prod"]),
         # This deployment carries only the other domain.
         (f"{CONFIGS}/kubepod_config.dev.json", []),
-        ("maxaiconfigs/retail/churn/kubepod_config.dev.json", ["dev"]),
+        ("maxaiconfigs/shop/churn/kubepod_config.dev.json", ["dev"]),
         ("maxairesources/dagfactory.py", ["dev", "prod"]),
         ("BUILD", ["dev", "prod"]),
     ],
@@ -215,7 +215,7 @@ def test_affected_lists_the_deployments(
 def test_a_deleted_dag_affects_the_deployments_of_its_domain(
     repository: Repository,
 ) -> None:
-    repository.git("rm", "-r", "--quiet", "maxaidags/finance/fraud")
+    repository.git("rm", "-r", "--quiet", "maxaidags/bank/fraud")
     result = repository.pants("--changed-since=base", "affected", "--format=json")
     assert json.loads(result.stdout)["deployments"] == ["prod"]
 
@@ -233,7 +233,7 @@ def test_specs_are_relative_to_the_working_directory(
 ) -> None:
     repository.append(f"{HANDLERS}/rank_test.py")
     assert repository.list(
-        "--changed-since=base", "list", "risk::", cwd="maxaiusecases/finance"
+        "--changed-since=base", "list", "risk::", cwd="maxaiusecases/bank"
     ) == [f"{HANDLERS}/rank_test.py:tests"]
 
 

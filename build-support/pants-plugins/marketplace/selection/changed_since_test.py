@@ -51,29 +51,29 @@ def all_tests(*domains: str) -> set[str]:
 TABLE = {
     "handler": (
         f"{HANDLERS}/rank.py",
-        {"finance"},
-        image_tests("finance") | handler_tests("finance", "rank"),
+        {"bank"},
+        image_tests("bank") | handler_tests("bank", "rank"),
     ),
     "module that a handler imports": (
         f"{HANDLERS}/model.py",
-        {"finance"},
-        image_tests("finance") | handler_tests("finance", "fit"),
+        {"bank"},
+        image_tests("bank") | handler_tests("bank", "fit"),
     ),
-    "test": (f"{HANDLERS}/rank_test.py", set(), handler_tests("finance", "rank")),
-    "README": ("maxaiusecases/finance/README.md", set(), set()),
-    "setup.py": ("maxaiusecases/finance/setup.py", set(), set()),
+    "test": (f"{HANDLERS}/rank_test.py", set(), handler_tests("bank", "rank")),
+    "README": ("maxaiusecases/bank/README.md", set(), set()),
+    "setup.py": ("maxaiusecases/bank/setup.py", set(), set()),
     "shared module that all import": (
         "maxairesources/all.py",
-        {"finance", "retail"},
+        {"bank", "shop"},
         all_tests(*DOMAINS)
         - {*READ, FRAUD_DAG}
-        - handler_tests("finance", "rank")
-        - handler_tests("retail", "rank"),
+        - handler_tests("bank", "rank")
+        - handler_tests("shop", "rank"),
     ),
     "shared module that one domain imports": (
         "maxairesources/some.py",
-        {"retail"},
-        image_tests("retail") | handler_tests("retail", "rank"),
+        {"shop"},
+        image_tests("shop") | handler_tests("shop", "rank"),
     ),
     "shared module without imports of it": ("maxairesources/none.py", set(), set()),
     "shared module of the DAGs": (
@@ -81,33 +81,33 @@ TABLE = {
         set(),
         {READ[1]}
         | {FRAUD_DAG, FRAUD_RUN}
-        | dag_tests("finance", *OBJECTIVES)
-        | dag_tests("retail", *OBJECTIVES),
+        | dag_tests("bank", *OBJECTIVES)
+        | dag_tests("shop", *OBJECTIVES),
     ),
     "Dockerfile": (
-        "maxaiusecases/finance/Dockerfile",
-        {"finance"},
-        image_tests("finance") | {FRAUD_DAG},
+        "maxaiusecases/bank/Dockerfile",
+        {"bank"},
+        image_tests("bank") | {FRAUD_DAG},
     ),
     "launch config": (
         f"{CONFIGS}/kubepod_config.json",
         set(),
-        {*READ} | dag_tests("finance", *OBJECTIVES),
+        {*READ} | dag_tests("bank", *OBJECTIVES),
     ),
     "overlay of a launch config": (
         f"{CONFIGS}/kubepod_config.prod.json",
         set(),
-        {*READ} | dag_tests("finance", *OBJECTIVES),
+        {*READ} | dag_tests("bank", *OBJECTIVES),
     ),
     "py_config": (
         f"{CONFIGS}/weekly/py_config.json",
         set(),
-        {*READ} | dag_tests("finance", "weekly"),
+        {*READ} | dag_tests("bank", "weekly"),
     ),
     "dag.py": (
         f"{DAG}/dag.py",
         set(),
-        {READ[1]} | dag_tests("finance", "weekly"),
+        {READ[1]} | dag_tests("bank", "weekly"),
     ),
     "launcher": ("pants", set(DOMAINS), all_tests(*DOMAINS)),
     "lock of a tool": (
@@ -141,9 +141,9 @@ def test_a_change_affects_the_images_and_tests_of_its_row(
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements.lock"])
 def test_requirements_affect_their_domain(name: str, repository: Repository) -> None:
-    repository.append(f"maxaiusecases/finance/{name}")
-    tests = image_tests("finance") | handler_tests("finance", "fit")
-    assert affected(repository) == ({"finance"}, tests)
+    repository.append(f"maxaiusecases/bank/{name}")
+    tests = image_tests("bank") | handler_tests("bank", "fit")
+    assert affected(repository) == ({"bank"}, tests)
 
 
 def test_a_handler_deleted_with_its_test_affects_only_tests_of_its_image(
@@ -151,7 +151,7 @@ def test_a_handler_deleted_with_its_test_affects_only_tests_of_its_image(
 ) -> None:
     for path in (f"{HANDLERS}/rank.py", f"{HANDLERS}/rank_test.py"):
         (repository.root / path).unlink()
-    assert affected(repository) == ({"finance"}, image_tests("finance"))
+    assert affected(repository) == ({"bank"}, image_tests("bank"))
 
 
 def test_a_deleted_test_affects_nothing(repository: Repository) -> None:
@@ -161,27 +161,25 @@ def test_a_deleted_test_affects_nothing(repository: Repository) -> None:
 
 def test_a_handler_that_moves_affects_both_images(repository: Repository) -> None:
     (repository.root / f"{HANDLERS}/rank_test.py").unlink()
-    moved = "maxaiusecases/retail/churn/handlers/moved.py"
+    moved = "maxaiusecases/shop/churn/handlers/moved.py"
     repository.git("mv", f"{HANDLERS}/rank.py", moved)
     repository.commit()
     # No task launches the handler in its new domain, so no DAG of that domain is affected.
-    runs = {test for test in image_tests("retail") if "/dag_test" not in test}
-    tests = image_tests("finance") | runs
-    assert affected(repository) == ({"finance", "retail"}, tests)
+    runs = {test for test in image_tests("shop") if "/dag_test" not in test}
+    tests = image_tests("bank") | runs
+    assert affected(repository) == ({"bank", "shop"}, tests)
 
 
 def test_a_deleted_usecase_affects_its_image(repository: Repository) -> None:
     for tree in ("maxaiconfigs", "maxaidags"):
-        repository.git("rm", "-r", "--quiet", f"{tree}/finance/risk")
-    repository.git(
-        "rm", "-r", "--quiet", HANDLERS, "maxaiusecases/finance/image_test.py"
-    )
-    assert affected(repository) == ({"finance"}, {*READ, FRAUD_RUN})
+        repository.git("rm", "-r", "--quiet", f"{tree}/bank/risk")
+    repository.git("rm", "-r", "--quiet", HANDLERS, "maxaiusecases/bank/image_test.py")
+    assert affected(repository) == ({"bank"}, {*READ, FRAUD_RUN})
 
 
 def test_a_deleted_overlay_affects_the_dags(repository: Repository) -> None:
     repository.git("rm", "--quiet", f"{CONFIGS}/kubepod_config.prod.json")
-    tests = {*READ} | dag_tests("finance", *OBJECTIVES)
+    tests = {*READ} | dag_tests("bank", *OBJECTIVES)
     assert affected(repository) == (set(), tests)
 
 
@@ -189,34 +187,34 @@ def test_configs_deleted_with_their_build_file_affect_the_dag(
     repository: Repository,
 ) -> None:
     repository.git("rm", "-r", "--quiet", f"{CONFIGS}/weekly")
-    tests = {*READ} | dag_tests("finance", "weekly")
+    tests = {*READ} | dag_tests("bank", "weekly")
     assert affected(repository) == (set(), tests)
 
 
 def test_a_deleted_module_affects_the_handlers_that_import_it(
     repository: Repository,
 ) -> None:
-    code = "from maxaiusecases.finance.risk.handlers import model"
+    code = "from maxaiusecases.bank.risk.handlers import model"
     repository.write(f"{HANDLERS}/fit.py", f"{code}\n")
     repository.commit()
     repository.git("tag", "--force", "importing")
     repository.git("rm", "--quiet", f"{HANDLERS}/model.py")
     listed = repository.list("--changed-since=importing", "list", "::")
-    assert handler_tests("finance", "fit") < {*listed}
-    assert "maxaiusecases/finance:image" in listed
+    assert handler_tests("bank", "fit") < {*listed}
+    assert "maxaiusecases/bank:image" in listed
 
 
 def test_a_deleted_init_affects_its_package(repository: Repository) -> None:
     repository.git("rm", "--quiet", f"{HANDLERS}/__init__.py")
-    tests = image_tests("finance") | handler_tests("finance", "fit", "rank")
-    assert affected(repository) == ({"finance"}, tests)
+    tests = image_tests("bank") | handler_tests("bank", "fit", "rank")
+    assert affected(repository) == ({"bank"}, tests)
 
 
 def test_an_emptied_build_file_counts_like_a_deleted_one(
     repository: Repository,
 ) -> None:
     repository.write(f"{CONFIGS}/monthly/BUILD", "# Nothing.\n")
-    tests = {*READ} | dag_tests("finance", "monthly")
+    tests = {*READ} | dag_tests("bank", "monthly")
     assert affected(repository) == (set(), tests)
     repository.write("maxairesources/BUILD", "")
     result = repository.pants("--changed-since=base", "list", "::")
@@ -226,15 +224,15 @@ def test_an_emptied_build_file_counts_like_a_deleted_one(
 def test_handlers_that_lost_their_target_affect_the_image(
     repository: Repository,
 ) -> None:
-    repository.git("rm", "--quiet", "maxaiusecases/finance/image_test.py")
+    repository.git("rm", "--quiet", "maxaiusecases/bank/image_test.py")
     repository.write(
-        "maxaiusecases/finance/BUILD", "marketplace_domain()\npython_sources()\n"
+        "maxaiusecases/bank/BUILD", "marketplace_domain()\npython_sources()\n"
     )
     repository.commit()
     repository.git("tag", "--force", "without")
     repository.write(f"{HANDLERS}/BUILD", "")
     listed = repository.list("--changed-since=without", "list", "::")
-    assert "maxaiusecases/finance:image" in listed
+    assert "maxaiusecases/bank:image" in listed
 
 
 def test_a_deleted_conftest_affects_the_tests_below(repository: Repository) -> None:
@@ -245,7 +243,7 @@ def test_a_deleted_conftest_affects_the_tests_below(repository: Repository) -> N
     repository.git("rm", "--quiet", f"{HANDLERS}/conftest.py")
     repository.write(f"{HANDLERS}/BUILD", CODE)
     listed = repository.list("--changed-since=conftest", "list", "::")
-    assert handler_tests("finance", "fit", "rank") < {*listed}
+    assert handler_tests("bank", "fit", "rank") < {*listed}
 
 
 def test_a_deleted_file_of_build_support_affects_no_import(
@@ -260,22 +258,22 @@ def test_a_deleted_file_of_build_support_affects_no_import(
 
 
 def test_a_launch_of_another_program_affects_no_image(repository: Repository) -> None:
-    task = {"conf": {"image": "maxai/finance", "arguments": ["/opt/run.sh"]}}
+    task = {"conf": {"image": "maxai/bank", "arguments": ["/opt/run.sh"]}}
     config = f"{CONFIGS}/kubepod_config.json"
     repository.write(config, json.dumps({"tasks": [task]}))
-    tests = {*READ} | dag_tests("finance", *OBJECTIVES)
+    tests = {*READ} | dag_tests("bank", *OBJECTIVES)
     assert affected(repository) == (set(), tests)
 
 
 def test_a_deleted_readme_affects_nothing(repository: Repository) -> None:
-    repository.git("rm", "--quiet", "maxaiusecases/finance/README.md")
+    repository.git("rm", "--quiet", "maxaiusecases/bank/README.md")
     assert affected(repository) == (set(), set())
 
 
 def test_a_file_with_a_space_in_its_name_counts(repository: Repository) -> None:
     repository.write(f"{CONFIGS}/weekly/py_config.a copy.json", "{}")
     repository.commit()
-    tests = {*READ} | dag_tests("finance", "weekly")
+    tests = {*READ} | dag_tests("bank", "weekly")
     assert affected(repository) == (set(), tests)
 
 
@@ -286,30 +284,30 @@ def test_a_module_that_becomes_empty_counts(repository: Repository) -> None:
     repository.write(f"{HANDLERS}/__init__.py", "")
     repository.commit()
     listed = repository.list("--changed-since=filled", "list", "::")
-    assert "maxaiusecases/finance:image" in listed
+    assert "maxaiusecases/bank:image" in listed
 
 
 def test_defaults_in_a_build_file_affect_the_folders_below(
     repository: Repository,
 ) -> None:
     repository.append("maxaidags/BUILD")
-    dags = dag_tests("finance", *OBJECTIVES) | dag_tests("retail", *OBJECTIVES)
+    dags = dag_tests("bank", *OBJECTIVES) | dag_tests("shop", *OBJECTIVES)
     dags |= {FRAUD_DAG, FRAUD_RUN}
     assert affected(repository) == (set(), {READ[1]} | dags)
 
 
 def test_a_new_domain_affects_only_itself(repository: Repository) -> None:
     for path in [*files()]:
-        if "/finance/" in path and path.startswith("maxai"):
-            text = (repository.root / path).read_text().replace("finance", "zoo")
-            repository.write(path.replace("/finance/", "/zoo/"), text)
+        if "/bank/" in path and path.startswith("maxai"):
+            text = (repository.root / path).read_text().replace("bank", "zoo")
+            repository.write(path.replace("/bank/", "/zoo/"), text)
     for path, old, new in (
         (
             "pants.toml",
-            "retail =",
-            'zoo = "maxaiusecases/zoo/requirements.lock"\nretail =',
+            "shop =",
+            'zoo = "maxaiusecases/zoo/requirements.lock"\nshop =',
         ),
-        ("build-support/macros.py", '("finance", ', '("finance", "zoo", '),
+        ("build-support/macros.py", '("bank", ', '("bank", "zoo", '),
     ):
         text = (repository.root / path).read_text()
         repository.write(path, text.replace(old, new, 1))
@@ -322,8 +320,8 @@ def test_a_handler_that_no_task_launches_affects_the_release(
     repository: Repository,
 ) -> None:
     repository.write(f"{HANDLERS}/unused.py", "")
-    runs = {test for test in image_tests("finance") if "/dag_test" not in test}
-    assert affected(repository) == ({"finance"}, runs)
+    runs = {test for test in image_tests("bank") if "/dag_test" not in test}
+    assert affected(repository) == ({"bank"}, runs)
     listed = repository.list("--changed-since=base", "list", "//:")
     assert listed == ["//:release"]
 
@@ -332,7 +330,7 @@ def test_a_handler_that_no_task_launches_affects_the_release(
 def test_a_folder_deleted_with_its_build_file_affects_the_release(
     tree: str, repository: Repository
 ) -> None:
-    repository.git("rm", "-r", "--quiet", f"{tree}/finance/fraud")
+    repository.git("rm", "-r", "--quiet", f"{tree}/bank/fraud")
     assert "//:release" in repository.list("--changed-since=base", "list", "::")
 
 

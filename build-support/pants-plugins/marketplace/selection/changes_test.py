@@ -12,10 +12,12 @@ TOML = """\
 [GLOBAL]
 a = 1 # A comment.
 [python.resolves]
-retail = "maxaiusecases/retail/requirements.lock"
+shop = "maxaiusecases/shop/requirements.lock"
 black = "3rdparty/python/black.lock"
 """
-MACROS = 'DOMAINS = ("finance", "retail")\nSPARK_DOMAINS = ("retail",)\n\n\ndef f():\n    pass\n'
+MACROS = (
+    'DOMAINS = ("bank", "shop")\nSPARK_DOMAINS = ("shop",)\n\n\ndef f():\n    pass\n'
+)
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def test_commits_merged_by_others_do_not_count(root: Path) -> None:
         ("build-support/pants-plugins/marketplace/changes.py", True),
         ("build-support/pants-plugins/marketplace/changes_test.py", False),
         ("build-support/pants-plugins/README.md", False),
-        ("maxaiusecases/retail/Dockerfile", False),
+        ("maxaiusecases/shop/Dockerfile", False),
         ("README.md", False),
     ],
 )
@@ -136,8 +138,8 @@ def test_a_build_file_with_defaults_is_inherited(root: Path) -> None:
         ("A comment.", "Another.", False, ()),
         ("a = 1", "a = 2", True, ()),
         ("black.lock", "black2.lock", True, ()),
-        ("retail/requirements.lock", "retail/other.lock", False, ("retail",)),
-        ("retail = ", 'zoo = "maxaiusecases/zoo/x.lock"\nretail = ', False, ("zoo",)),
+        ("shop/requirements.lock", "shop/other.lock", False, ("shop",)),
+        ("shop = ", 'zoo = "maxaiusecases/zoo/x.lock"\nshop = ', False, ("zoo",)),
         ("[GLOBAL]", "[GLOBAL", True, ()),
     ],
 )
@@ -156,11 +158,11 @@ def test_pants_toml_is_compared_by_value(
     [
         ("def f", "# A comment.\ndef f", False, ()),
         ("pass", "return", True, ()),
-        ('"retail")', '"retail", "zoo")', False, ("zoo",)),
-        ('("retail",)', '("finance", "retail")', False, ("finance",)),
+        ('"shop")', '"shop", "zoo")', False, ("zoo",)),
+        ('("shop",)', '("bank", "shop")', False, ("bank",)),
         ("SPARK_DOMAINS =", "SPARKS =", True, ()),
-        ('("finance", ', '("finance",  # Money (EU).\n', False, ()),
-        ('("retail",)', "(f(),)", True, ()),
+        ('("bank", ', '("bank",  # Money (EU).\n', False, ()),
+        ('("shop",)', "(f(),)", True, ()),
         ("def f", "def", True, ()),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 
 from marketplace.selection.small_marketplace import DOMAINS, Repository
 
-HANDLERS = "maxaiusecases/finance/risk/handlers"
+HANDLERS = "maxaiusecases/bank/risk/handlers"
 
 
 def pants(
@@ -72,7 +72,7 @@ import sys
 from pathlib import Path
 
 if sys.argv[1] == "images":
-    print('["retail"]')
+    print('["shop"]')
     sys.exit()
 release = Path(sys.argv[-1])
 print(
@@ -141,7 +141,7 @@ def test_a_handler_changes_the_release_but_a_test_or_readme_does_not(
         return re.findall("Wrote dist/release/(.*)", result.stderr)[0]
 
     before = release()
-    for path in (f"{HANDLERS}/rank_test.py", "maxaiusecases/finance/README.md"):
+    for path in (f"{HANDLERS}/rank_test.py", "maxaiusecases/bank/README.md"):
         repository.append(path)
     assert release() == before
     repository.append(f"{HANDLERS}/rank.py")
@@ -169,7 +169,7 @@ def test_deploy_builds_missing_images_and_passes_the_release_on(
     tags = json.loads(manifest)["images"]
     calls = (tmp_path / "calls").read_text().splitlines()
     (built,) = (line for line in calls if line.startswith("build"))
-    assert f"--tag maxai/retail:{tags['retail']}" in built
+    assert f"--tag maxai/shop:{tags['shop']}" in built
 
     for specs in (["::"], ["//:dev", "//:prod"]):
         result = pants(repository.root, "experimental-deploy", *specs, **env)
@@ -190,7 +190,7 @@ def test_changed_since_prints_no_traceback_and_uses_the_working_directory(
     result = pants(
         repository.root,
         *("--changed-since=HEAD", "list", "risk::"),
-        cwd="maxaiusecases/finance",
+        cwd="maxaiusecases/bank",
     )
     assert result.stdout.split() == [f"{HANDLERS}/rank_test.py:tests"]
     repository.git("reset", "--quiet", "--hard")

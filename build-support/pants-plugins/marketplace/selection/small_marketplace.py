@@ -23,7 +23,7 @@ from pants.option.options_bootstrapper import OptionsBootstrapper
 from pants.pantsd.pants_daemon_core import PantsDaemonCore
 from pants.pantsd.service.pants_service import PantsServices
 
-DOMAINS = {"finance": "risk", "retail": "churn"}
+DOMAINS = {"bank": "risk", "shop": "churn"}
 OBJECTIVES = ("monthly", "weekly")
 
 PANTS_TOML = """\
@@ -60,8 +60,8 @@ init_files = "always"
 use_rust_parser = true
 unowned_dependency_behavior = "error"
 [python.resolves]
-finance = "maxaiusecases/finance/requirements.lock"
-retail = "maxaiusecases/retail/requirements.lock"
+bank = "maxaiusecases/bank/requirements.lock"
+shop = "maxaiusecases/shop/requirements.lock"
 airflow = "3rdparty/python/airflow.lock"
 dockerfile-parser = "3rdparty/python/dockerfile-parser.lock"
 lint = "3rdparty/python/lint.lock"
@@ -70,7 +70,7 @@ lint = "3rdparty/python/lint.lock"
 CODE = 'python_sources()\n\npython_tests(\n    name="tests",\n)\n'
 SHARED = """\
 python_sources(sources=["__init__.py", "all.py"], resolve=parametrize("airflow", *DOMAINS))
-python_sources(name="some", sources=["some.py", "none.py"], resolve="retail")
+python_sources(name="some", sources=["some.py", "none.py"], resolve="shop")
 python_sources(name="dags", sources=["dagfactory.py"], resolve="airflow")
 """
 # A test that reads all configs, and one that reads all DAGs.
@@ -80,19 +80,19 @@ python_sources(sources=["macros.py"])
 python_test(name="configs", source="read_test.py", dependencies=["//maxaiconfigs:all"])
 python_test(name="dags", source="read_test.py", dependencies=["//maxaidags:all"])
 """
-FRAUD = "maxaiusecases/finance/fraud"
-HANDLERS = "maxaiusecases/finance/risk/handlers"
-CONFIGS = "maxaiconfigs/finance/risk"
-DAG = "maxaidags/finance/risk/weekly"
+FRAUD = "maxaiusecases/bank/fraud"
+HANDLERS = "maxaiusecases/bank/risk/handlers"
+CONFIGS = "maxaiconfigs/bank/risk"
+DAG = "maxaidags/bank/risk/weekly"
 FRAUD_DAG, FRAUD_RUN = (
-    f"maxaidags/finance/fraud/daily/{name}_test.py:tests" for name in ("dag", "run")
+    f"maxaidags/bank/fraud/daily/{name}_test.py:tests" for name in ("dag", "run")
 )
 ROOT = """\
 marketplace_release(name="release")
 marketplace_deployment(
     name="dev",
     registry=env("A_REGISTRY", "127.0.0.1:1"),
-    domains=["retail"],
+    domains=["shop"],
 )
 marketplace_deployment(name="prod", registry="127.0.0.1:1", after="dev")
 """
@@ -117,23 +117,21 @@ def handler_tests(domain: str, *handlers: str) -> set[str]:
 def image_tests(domain: str) -> set[str]:
     """Return the tests that run a domain's image, and the DAG tests of its first usecase."""
     runs = [f"maxaiusecases/{domain}/image_test.py:tests"]
-    runs += [FRAUD_RUN] if domain == "finance" else []
+    runs += [FRAUD_RUN] if domain == "bank" else []
     return {*runs, *dag_tests(domain, *OBJECTIVES)}
 
 
 def files() -> dict[str, str]:
     """Return the files of a marketplace, by path.
 
-    It has two domains, each with a usecase of two objectives. The domain `finance` has another,
+    It has two domains, each with a usecase of two objectives. The domain `bank` has another,
     smaller usecase, which shares only the image with the first one.
     """
     result = {**_shared_files(), **_fraud_files()}
     for domain, usecase in DOMAINS.items():
         result |= _domain_files(domain, usecase)
     # Only one domain imports this module.
-    result["maxaiusecases/retail/churn/handlers/rank.py"] = (
-        "import maxairesources.some\n"
-    )
+    result["maxaiusecases/shop/churn/handlers/rank.py"] = "import maxairesources.some\n"
     return result
 
 
@@ -153,7 +151,7 @@ def _shared_files() -> dict[str, str]:
         "build-support/read_test.py": "",
         "maxaiconfigs/BUILD": 'sources_below(name="all")\n',
         "build-support/macros.py": re.sub(
-            r"(?m)^DOMAINS = .*$", 'DOMAINS = ("finance", "retail")', macros
+            r"(?m)^DOMAINS = .*$", 'DOMAINS = ("bank", "shop")', macros
         ),
         "maxaidags/BUILD": DAGS,
         "maxairesources/BUILD": SHARED,
@@ -197,14 +195,14 @@ def _domain_files(domain: str, usecase: str) -> dict[str, str]:
 
 
 def _fraud_files() -> dict[str, str]:
-    configs, code = "maxaiconfigs/finance/fraud", f"{FRAUD}/handlers".replace("/", ".")
+    configs, code = "maxaiconfigs/bank/fraud", f"{FRAUD}/handlers".replace("/", ".")
     return {
         f"{FRAUD}/handlers/BUILD": "python_sources()\n",
         f"{FRAUD}/handlers/__init__.py": "",
         f"{FRAUD}/handlers/spot.py": "",
         f"{configs}/BUILD": "launch_configs()\n",
-        f"{configs}/kubepod_config.json": _launches("finance", code, "spot"),
-        **_dag_files("maxaidags/finance/fraud/daily"),
+        f"{configs}/kubepod_config.json": _launches("bank", code, "spot"),
+        **_dag_files("maxaidags/bank/fraud/daily"),
     }
 
 

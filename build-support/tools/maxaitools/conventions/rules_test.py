@@ -10,7 +10,7 @@ from maxaitools.conventions.rules import RULES, check, rule_id
 DAG = '''\
 """Airflow DAG."""
 from maxairesources.dagfactory import DAGFactory
-factory = DAGFactory("retail.churn.monthly", "retail", usecase="churn", obj="monthly")
+factory = DAGFactory("shop.churn.monthly", "shop", usecase="churn", obj="monthly")
 seen = set()
 seen.add("any")
 later = pendulum.now().add(days=1, hours=2)
@@ -21,13 +21,13 @@ dag = factory.create_dag()
 '''
 SPARK = {
     "$schema": "spark.json",
-    "conf": {"spark.kubernetes.container.image": "maxai/retail", "spark.a": {"b": 1}},
+    "conf": {"spark.kubernetes.container.image": "maxai/shop", "spark.a": {"b": 1}},
     "tasks": [
         {
             "id": 1,
             "name": "features",
             "spark_submit_conf": {
-                "application": "local:///opt/maxai/maxaiusecases/retail/churn/handlers/"
+                "application": "local:///opt/maxai/maxaiusecases/shop/churn/handlers/"
                 "features.py"
             },
         }
@@ -37,14 +37,14 @@ SPARK = {
 
 def kubepod(
     name: str = "score",
-    handler: str = "maxaiusecases.retail.churn.handlers.score",
-    image: str = "maxai/retail",
+    handler: str = "maxaiusecases.shop.churn.handlers.score",
+    image: str = "maxai/shop",
 ) -> dict[str, Any]:
     conf = {"image": image, "arguments": [handler]}
     return {"tasks": [{"id": 1, "name": name, "conf": conf}]}
 
 
-C, D, U = "maxaiconfigs/retail", "maxaidags/retail", "maxaiusecases/retail"
+C, D, U = "maxaiconfigs/shop", "maxaidags/shop", "maxaiusecases/shop"
 # Launch configs of the usecase, and the parts of the objective.
 K, S, P = (
     f"{C}/churn/{name}_config.json" for name in ("kubepod", "spark", "monthly/py")
@@ -63,7 +63,7 @@ GOOD: dict[str, Any] = {
     },
     **{f"{U}/requirements.{end}": "pandas>=2\n-e .\n" for end in ("txt", "lock")},
     **{f"{H}/{name}": "" for name in ("BUILD", "__init__.py", "conftest.py")},
-    f"{H}/score.py": "from maxaiusecases.retail.churn.handlers.model import fit",
+    f"{H}/score.py": "from maxaiusecases.shop.churn.handlers.model import fit",
     f"{H}/score_test.py": "from . import score",
     f"{H}/model.py": "match 1:\n    case _:\n        from . import deeper",
     f"{H}/deeper.py": "import pandas",
@@ -79,11 +79,11 @@ def findings(files: Mapping[str, Any], **others: Any) -> list[str]:
         if text is not None
     }
     facts: dict[str, Any] = {
-        "resolves": {"retail": f"{U}/requirements.lock"},
-        "registered": ("retail",),
+        "resolves": {"shop": f"{U}/requirements.lock"},
+        "registered": ("shop",),
         "deployments": ("dev", "prod"),
     }
-    return check(Domain(files=texts, **{"name": "retail", **facts, **others}))
+    return check(Domain(files=texts, **{"name": "shop", **facts, **others}))
 
 
 def moved(old: str, new: str) -> dict[str, Any]:
@@ -193,17 +193,17 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     (
         "domain-not-registered",
         {},
-        {"resolves": {"retail": "3rdparty/python/retail.lock"}},
+        {"resolves": {"shop": "3rdparty/python/shop.lock"}},
         (
-            "pants.toml: domain-not-registered: [python.resolves] lacks retail",
-            'add retail = "maxaiusecases/retail/requirements.lock"',
+            "pants.toml: domain-not-registered: [python.resolves] lacks shop",
+            'add shop = "maxaiusecases/shop/requirements.lock"',
         ),
     ),
     (
         "domain-not-registered",
         {},
-        {"registered": ("finance",)},
-        ("build-support/macros.py: domain-not-registered: DOMAINS", 'add "retail"'),
+        {"registered": ("bank",)},
+        ("build-support/macros.py: domain-not-registered: DOMAINS", 'add "shop"'),
     ),
     (
         "domain-not-registered",
@@ -253,9 +253,9 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         "dag",
-        {f"{OBJ}/dag.py": DAG.replace("retail.churn", "churn", 1)},
+        {f"{OBJ}/dag.py": DAG.replace("shop.churn", "churn", 1)},
         {},
-        ("dag_id is 'churn.monthly'; use 'retail.churn.monthly'",),
+        ("dag_id is 'churn.monthly'; use 'shop.churn.monthly'",),
     ),
     (
         "task-name",
@@ -295,22 +295,22 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         "unknown-handler",
-        {K: kubepod(handler="maxaiusecases.retail.churn.handlers.scor")},
+        {K: kubepod(handler="maxaiusecases.shop.churn.handlers.scor")},
         {},
         (
             f"{K}: unknown-handler: $.tasks[0] runs "
-            "maxaiusecases.retail.churn.handlers.scor, which does not exist; did you mean "
-            "maxaiusecases.retail.churn.handlers.score?",
+            "maxaiusecases.shop.churn.handlers.scor, which does not exist; did you mean "
+            "maxaiusecases.shop.churn.handlers.score?",
         ),
     ),
     (
         "unknown-handler",
-        {K: kubepod(handler="maxaiusecases.finance.risk.handlers.score")},
+        {K: kubepod(handler="maxaiusecases.bank.risk.handlers.score")},
         {},
         (
             f"{K}: unknown-handler: ",
-            "which is not a handler of retail/churn",
-            "maxaiusecases.retail.churn.handlers.score",
+            "which is not a handler of shop/churn",
+            "maxaiusecases.shop.churn.handlers.score",
         ),
     ),
     (
@@ -319,7 +319,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         {},
         (
             f"{S}: unknown-handler: ",
-            "did you mean local:///opt/maxai/maxaiusecases/retail/churn/handlers/features.py",
+            "did you mean local:///opt/maxai/maxaiusecases/shop/churn/handlers/features.py",
         ),
     ),
     (
@@ -333,11 +333,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         "foreign-image",
-        {K: kubepod(image="maxai/finance")},
+        {K: kubepod(image="maxai/bank")},
         {},
         (
-            f"{K}: foreign-image: $.tasks[0].conf.image is the image maxai/finance; ",
-            "use maxai/retail",
+            f"{K}: foreign-image: $.tasks[0].conf.image is the image maxai/bank; ",
+            "use maxai/shop",
         ),
     ),
     (
@@ -346,7 +346,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         {},
         (
             f"{S}: foreign-image: $.conf lacks spark.kubernetes.c",
-            "add it: maxai/retail",
+            "add it: maxai/shop",
         ),
     ),
     (
@@ -365,20 +365,20 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
             {},
             (
                 f"{path}: foreign-import: line 2 imports "
-                "maxaiusecases/finance/risk/handlers/rate.py, ",
+                "maxaiusecases/bank/risk/handlers/rate.py, ",
                 "move shared code into maxairesources",
             ),
         )
         for path, statement in (
             (
                 f"{U}/image_test.py",
-                "from maxaiusecases.finance.risk.handlers import rate",
+                "from maxaiusecases.bank.risk.handlers import rate",
             ),
             (
                 f"{H}/score_test.py",
-                "import maxaiusecases.finance.risk.handlers.rate as r",
+                "import maxaiusecases.bank.risk.handlers.rate as r",
             ),
-            (f"{H}/features.py", "from ....finance.risk.handlers.rate import fit"),
+            (f"{H}/features.py", "from ....bank.risk.handlers.rate import fit"),
         )
     ),
     *(
@@ -440,7 +440,7 @@ def test_spark_needs_an_image_for_driver_and_executors() -> None:
     for given, expected in ((keys, 0), (keys[:1], 1)):
         config = {
             **SPARK,
-            "conf": {"spark.a": {"b": 1}, **dict.fromkeys(given, "maxai/retail")},
+            "conf": {"spark.a": {"b": 1}, **dict.fromkeys(given, "maxai/shop")},
         }
         assert len(findings({**GOOD, S: config})) == expected
 

@@ -33,14 +33,14 @@ _SLOW = HealthCheck.too_slow
 settings.register_profile("untimed", deadline=None, suppress_health_check=[_SLOW])
 settings.load_profile("untimed")
 
-TO = Settings("run", "/somewhere", 2, {"maxai/retail": "maxai/retail:tag"}, "/local")
-IMAGE = "spark.kubernetes.container.image=maxai/retail"
+TO = Settings("run", "/somewhere", 2, {"maxai/shop": "maxai/shop:tag"}, "/local")
+IMAGE = "spark.kubernetes.container.image=maxai/shop"
 APPLICATION = "local:///opt/maxai/handler.py"
 
 
 def pod(container: Any = None, **spec: Any) -> dict[str, Any]:
     """Return a pod, as the JSON that Kubernetes would get."""
-    base = {"name": "base", "image": "maxai/retail", **(container or {})}
+    base = {"name": "base", "image": "maxai/shop", **(container or {})}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -63,13 +63,13 @@ def docker(given_pod: dict[str, Any]) -> list[str]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for place in ("retail/one/first", "retail/one/second", "finance/two/third"):
+    for place in ("shop/one/first", "shop/one/second", "bank/two/third"):
         (tmp_path / "maxaidags" / place).mkdir(parents=True)
         (tmp_path / "maxaidags" / place / "dag.py").touch()
     return tmp_path
 
 
-OBJECTIVE = "maxaidags/retail/one/first"
+OBJECTIVE = "maxaidags/shop/one/first"
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_wrong_use(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tree)
-    (tree / "maxaiconfigs/retail/one").mkdir(parents=True)
-    (tree / "maxaiconfigs/retail/one/spark_config.prod.json").touch()
+    (tree / "maxaiconfigs/shop/one").mkdir(parents=True)
+    (tree / "maxaiconfigs/shop/one/spark_config.prod.json").touch()
     assert local.main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and message in line
@@ -122,9 +122,9 @@ def test_no_engine(
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        ("maxai/retial", "did you mean maxai/retail?"),
-        ("maxai/retail:1", "remove the tag"),
-        ("alpine", "use one of: maxai/retail"),
+        ("maxai/shpo", "did you mean maxai/shop?"),
+        ("maxai/shop:1", "remove the tag"),
+        ("alpine", "use one of: maxai/shop"),
     ],
 )
 def test_unknown_image(image: str, message: str) -> None:
@@ -186,13 +186,13 @@ def test_a_database_is_made_once(
 
 def test_arguments_of_a_pod() -> None:
     assert docker(pod({"args": ["module", "--task", "x"]})) == [
-        *("maxai/retail:tag", "module", "--task", "x")
+        *("maxai/shop:tag", "module", "--task", "x")
     ]
 
 
 def test_command_becomes_the_entry_point() -> None:
     given_pod = pod({"command": ["sh", "-c"], "args": ["echo"]})
-    expected = ["--entrypoint", "sh", "maxai/retail:tag", "-c", "echo"]
+    expected = ["--entrypoint", "sh", "maxai/shop:tag", "-c", "echo"]
     assert docker(given_pod) == expected
 
 
@@ -226,7 +226,7 @@ def test_command_becomes_the_entry_point() -> None:
 def test_fields_that_docker_gets(container: Any, arguments: list[str]) -> None:
     given_pod = pod(container)
     pods.check(given_pod, TO)
-    assert docker(given_pod) == [*arguments, "maxai/retail:tag"]
+    assert docker(given_pod) == [*arguments, "maxai/shop:tag"]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_fields_that_docker_gets(container: Any, arguments: list[str]) -> None:
 def test_fields_without_effect(spec: Any) -> None:
     given_pod = pod(**spec)
     pods.check(given_pod, TO)
-    assert docker(given_pod) == ["maxai/retail:tag"]
+    assert docker(given_pod) == ["maxai/shop:tag"]
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def _with_sidecar() -> dict[str, Any]:
 def test_sidecar_becomes_a_folder() -> None:
     given_pod = _with_sidecar()
     before = copy.deepcopy(given_pod)
-    expected = ["--volume", "/pod/volumes/xcom:/airflow/xcom", "maxai/retail:tag"]
+    expected = ["--volume", "/pod/volumes/xcom:/airflow/xcom", "maxai/shop:tag"]
     assert docker(given_pod) == expected
     assert given_pod == before
 
@@ -429,7 +429,7 @@ def submitted(*arguments: str) -> list[str]:
     return made[8:]
 
 
-START = ["maxai/retail:tag", "driver", "--master", "local[*]"]
+START = ["maxai/shop:tag", "driver", "--master", "local[*]"]
 
 
 def test_arguments_of_a_job() -> None:
@@ -491,19 +491,19 @@ def test_environment_of_the_driver() -> None:
 
 
 def test_image_of_the_driver_wins() -> None:
-    key = "spark.kubernetes.driver.container.image=maxai/finance"
-    images = {**TO.images, "maxai/finance": "maxai/finance:tag"}
+    key = "spark.kubernetes.driver.container.image=maxai/bank"
+    images = {**TO.images, "maxai/bank": "maxai/bank:tag"}
     to = Settings("run", "/x", 2, images, "/local")
     arguments = ["--master", "local[*]", "--conf", IMAGE, "--conf", key, APPLICATION]
     made = spark.docker_container(arguments, to, Path()).arguments
-    assert "maxai/finance:tag" in made and "maxai/retail:tag" not in made
+    assert "maxai/bank:tag" in made and "maxai/shop:tag" not in made
 
 
 def test_arguments_of_the_application_are_none_of_sparks() -> None:
     own = ["--conf", "spark.kubernetes.container.image=maxai/other"]
     arguments = ["--master", "local[*]", "--conf", IMAGE, APPLICATION, *own]
     made = spark.docker_container(arguments, TO, Path()).arguments
-    assert "maxai/retail:tag" in made
+    assert "maxai/shop:tag" in made
 
 
 @pytest.mark.parametrize(

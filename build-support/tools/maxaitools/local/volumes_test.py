@@ -26,13 +26,13 @@ def to(tmp_path: Path) -> Settings:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode())
     (tmp_path / "data").mkdir()
-    images = {"maxai/retail": "maxai/retail:tag"}
+    images = {"maxai/shop": "maxai/shop:tag"}
     return Settings("run", str(tmp_path / "data"), 2, images, str(tmp_path / "local"))
 
 
 def pod(*volumes: Any, first: Any = (), **container: Any) -> dict[str, Any]:
     """Return a pod, as the JSON that Kubernetes would get."""
-    base = {"name": "base", "image": "maxai/retail", **container}
+    base = {"name": "base", "image": "maxai/shop", **container}
     metadata = {"name": "pod", "namespace": "ns", "labels": {"a/b": "c"}}
     spec = {"containers": [base], "initContainers": [*first], "volumes": [*volumes]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
@@ -215,7 +215,7 @@ def test_files_of_a_volume(
 def test_folders_are_made_once_for_all_containers(to: Settings, tmp_path: Path) -> None:
     first = {
         "name": "first",
-        "image": "maxai/retail",
+        "image": "maxai/shop",
         "command": ["a"],
         "volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": "x"}],
     }
@@ -232,7 +232,7 @@ def test_folders_are_made_once_for_all_containers(to: Settings, tmp_path: Path) 
     assert [*tmp_path.glob("data/*")] == []
     one, two = pods.docker_containers(given_pod, to, tmp_path / "pod")
     assert (one.name, two.name) == ("first", "base")
-    assert one.arguments[-3:] == ["--entrypoint", "a", "maxai/retail:tag"]
+    assert one.arguments[-3:] == ["--entrypoint", "a", "maxai/shop:tag"]
     assert values_of(one, "--volume") == [f"{tmp_path}/pod/volumes/v/x:/v"]
     assert values_of(two, "--volume")[0] == f"{tmp_path}/pod/volumes/v:/w"
     make_volumes(given_pod["spec"], to, tmp_path / "pod")
@@ -340,7 +340,7 @@ def test_file_that_is_not_a_key(to: Settings) -> None:
 
 def submitted(to: Settings, **conf: str) -> Container:
     arguments = ["--master", "local[*]"]
-    for key, value in {"container.image": "maxai/retail", **conf}.items():
+    for key, value in {"container.image": "maxai/shop", **conf}.items():
         arguments += ["--conf", f"spark.kubernetes.{key}={value}"]
     return spark.docker_container([*arguments, "local:///a.py"], to, Path("/job"))
 

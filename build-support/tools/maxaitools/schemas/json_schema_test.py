@@ -16,7 +16,7 @@ CONFIGS = sorted(path for name in NAMES for path in Path("maxaiconfigs").rglob(n
 
 SPARK: dict[str, Any] = {
     "conf": {
-        "spark.kubernetes.container.image": "maxai/retail",
+        "spark.kubernetes.container.image": "maxai/shop",
         "spark.executor.instances": "{{ params.executors }}",
         "spark.hadoop.fs.s3a.path.style.access": True,
     },
@@ -38,7 +38,7 @@ KUBEPOD: dict[str, Any] = {
             "id": 1,
             "name": "score",
             "conf": {
-                "image": "maxai/retail",
+                "image": "maxai/shop",
                 "arguments": ["a.b"],
                 "do_xcom_push": True,
                 "container_resources": {"limits": {"memory": "1Gi"}},

@@ -101,8 +101,16 @@ def test_missing_file_is_reported_in_one_line(tmp_path: Path) -> None:
         (lambda t: t[:0], {}, "the table is empty"),
         (lambda t: t.assign(AGE="x"), {}, "column 'AGE' is of type object"),
         (lambda t: t.assign(AGE=None), {}, "column 'AGE' is of type object"),
-        (lambda t: t.assign(BillApril=float("inf")), {}, "holds 10000 missing or inf"),
-        (lambda t: t.assign(LateApril=2), {}, "column 'LateApril' holds 2; valid: 0"),
+        (
+            lambda t: t.assign(BillApril=float("inf")),
+            {},
+            "contains 10000 missing or inf",
+        ),
+        (
+            lambda t: t.assign(LateApril=2),
+            {},
+            "column 'LateApril' contains 2; valid: 0",
+        ),
         (lambda t: t.assign(LateSept=0), {}, "column 'LateSept' has only one value"),
         (lambda t: t[:2].assign(LateSept=[0, 1]), {}, "2 clients, 1 with the rarer t"),
         (lambda t: t, {"bins": 0}, "args.bins is 0; it should be greater than"),

@@ -81,7 +81,11 @@ def test_two_runs_give_the_same_segments_and_beat_the_baseline(
         (lambda t: t[:0], {}, "features.parquet: the table is empty"),
         (lambda t: t[:3], {}, "only 3 different households for 4 segments"),
         (lambda t: t.assign(monetary=-1.0), {}, "a feature is negative"),
-        (lambda t: t.assign(monetary=None), {}, "column 'monetary' holds 249 missing"),
+        (
+            lambda t: t.assign(monetary=None),
+            {},
+            "column 'monetary' contains 249 missing",
+        ),
         (lambda t: t, {"segments": 1}, "args.segments is 1; it should be greater"),
         (lambda t: t, {"seed": -1}, "args.seed is -1; it should be greater than or eq"),
         (lambda t: t, {"segment": 4}, "unknown key 'segment'; did you mean segments?"),
