@@ -48,7 +48,7 @@ def docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
     result = subprocess.run(["docker", *arguments], capture_output=True, text=True)
     assert (
         "Cannot connect to the Docker daemon" not in result.stderr
-    ), "this test needs a Docker engine: build-support/setup brings one"
+    ), "this test needs a Docker engine; run build-support/setup"
     return result
 
 

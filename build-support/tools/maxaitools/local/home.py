@@ -64,42 +64,47 @@ def home(
         ):
             (commands / command).write_text(text.format(python=sys.executable))
             (commands / command).chmod(0o755)
-        # Settings of the person's own Airflow are not meant for this one; connections
-        # are meant for the handlers.
-        environment = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("AIRFLOW_", "_AIRFLOW_"))
-            or key.startswith("AIRFLOW_CONN_")
-        }
-        here = Path(__file__).resolve().parents[2]
-        paths = [str(here), *(os.path.abspath(path) for path in sys.path if path)]
-        environment.update(
-            AIRFLOW_HOME=name,
-            AIRFLOW__CORE__DAGS_FOLDER=str(dags),
-            AIRFLOW__CORE__DAG_DISCOVERY_SAFE_MODE="False",
-            AIRFLOW__CORE__LOAD_EXAMPLES="False",
-            # As many tasks at once as a laptop can bear; each idle worker is a process.
-            AIRFLOW__CORE__PARALLELISM="4",
-            AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{folder}/airflow.db",
-            # The lines of a failed task are read by a person.
-            AIRFLOW__LOGGING__LOG_FORMAT="%(levelname)s %(message)s",
-            AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(folder / "logs"),
-            AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
-            AIRFLOW_CONN_SPARK_DEFAULT='{"conn_type": "spark", "host": "local[*]"}',
-            KUBECONFIG=str(folder / "kubeconfig"),
-            PATH=os.pathsep.join([str(commands), environment.get("PATH", os.defpath)]),
-            PYTHONPATH=os.pathsep.join(paths),
-            PYTHONUNBUFFERED="1",
-            SCARF_NO_ANALYTICS="true",
-        )
-        environment.pop("MAXAI_DEPLOYMENT", None)
-        # Without compiled files, Airflow's modules take three times as long to import.
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment = _environment(folder, dags, commands)
         if deployment:
             environment["MAXAI_DEPLOYMENT"] = deployment
         to.export(environment)
         yield folder, environment
+
+
+def _environment(folder: Path, dags: Path, commands: Path) -> dict[str, str]:
+    """Return the environment of Airflow with its home in a folder."""
+    # A person's settings of another Airflow do not apply. Connections are for the handlers.
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("AIRFLOW_", "_AIRFLOW_"))
+        or key.startswith("AIRFLOW_CONN_")
+    }
+    here = Path(__file__).resolve().parents[2]
+    paths = [str(here), *(os.path.abspath(path) for path in sys.path if path)]
+    environment.update(
+        AIRFLOW_HOME=str(folder),
+        AIRFLOW__CORE__DAGS_FOLDER=str(dags),
+        AIRFLOW__CORE__DAG_DISCOVERY_SAFE_MODE="False",
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        # Each idle worker is a process, so a laptop runs few tasks at once.
+        AIRFLOW__CORE__PARALLELISM="4",
+        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{folder}/airflow.db",
+        # People read the log lines of a failed task.
+        AIRFLOW__LOGGING__LOG_FORMAT="%(levelname)s %(message)s",
+        AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(folder / "logs"),
+        AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
+        AIRFLOW_CONN_SPARK_DEFAULT='{"conn_type": "spark", "host": "local[*]"}',
+        KUBECONFIG=str(folder / "kubeconfig"),
+        PATH=os.pathsep.join([str(commands), environment.get("PATH", os.defpath)]),
+        PYTHONPATH=os.pathsep.join(paths),
+        PYTHONUNBUFFERED="1",
+        SCARF_NO_ANALYTICS="true",
+    )
+    environment.pop("MAXAI_DEPLOYMENT", None)
+    # Without compiled files, Airflow's modules take three times as long to import.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
 
 
 @contextlib.contextmanager
