@@ -177,11 +177,6 @@ async def build_release(field_set: ReleaseFieldSet) -> Release:
     manifest = make_manifest(
         files, {image.domain: image.tagged.tag for image in images}
     )
-    if not manifest["dags"]:
-        raise NoRelease(
-            f"{field_set.address}: {DAGS}/<domain>/<usecase>/<objective>/dag.py is missing, so "
-            "the release would be empty; `./pants new` creates a usecase with a DAG"
-        )
     files["manifest.json"] = as_json(manifest)
     folder = field_set.output_path.value_or_default(file_ending=None)
     path = f"{folder}/{hashlib.sha256(files['manifest.json']).hexdigest()[:16]}"
