@@ -234,13 +234,12 @@ def test_a_new_overlay_and_a_new_dag_are_in_the_release(
     assert dags["shop/churn/daily"] == "shop.churn.daily"
 
 
-def test_a_release_without_a_dag_is_an_error(rule_runner: RuleRunner) -> None:
+def test_a_marketplace_without_a_dag_has_a_release_without_a_dag(
+    rule_runner: RuleRunner,
+) -> None:
     rule_runner.write_files({f"{DAG}/BUILD": ""})
-    message = (
-        "//:release: maxaidags/<domain>/<usecase>/<objective>/dag.py is missing, so"
-    )
-    with pytest.raises(ExecutionError, match=message):
-        build(rule_runner)
+    files = contents(rule_runner, build(rule_runner))
+    assert json.loads(files["manifest.json"])["dags"] == {}
 
 
 def test_a_dependency_outside_the_release_is_reported(rule_runner: RuleRunner) -> None:

@@ -170,7 +170,8 @@ def read_folder(folder: Path | None) -> Release:
     """Return the release in a folder; None means the newest one in dist/release.
 
     Raises:
-        InputError: the folder is missing, or its name or files do not match the release.
+        InputError: the folder is missing, its name or files do not match the release, or the
+            release has no DAG.
     """
     if folder is None:
         found = [path.parent for path in PACKAGED.glob(f"*/{MANIFEST}")]
@@ -189,6 +190,9 @@ def read_folder(folder: Path | None) -> Release:
     release = parse_release(files, folder)
     if release.id != folder.name:
         raise InputError(f"{MANIFEST} was changed", _AGAIN, folder)
+    if not release.dags:
+        remedy = "add a DAG: ./pants new usecase --help"
+        raise InputError("the release has no DAG", remedy, folder)
     return release
 
 

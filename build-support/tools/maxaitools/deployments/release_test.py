@@ -89,6 +89,11 @@ def test_a_changed_release_is_refused(
     assert str(error.value).endswith("package it again: ./pants package //:release")
 
 
+def test_a_release_without_a_dag_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the release has no DAG; add a DAG"):
+        read_folder(make(tmp_path, {".airflowignore": b""}))
+
+
 @pytest.mark.parametrize(
     "image",
     [
