@@ -10,21 +10,52 @@ from selection_suite.clone import TREES, Clone
 
 Edit = Callable[[Clone], None]
 
-# The cases edit this usecase, and rename or delete parts of its copy SPARE. Other handlers import
-# MODEL; no handler imports SCORE.
-DOMAIN, USECASE, OBJECTIVE = "finance", "credit_risk", "default_score"
-MODEL, SCORE = "late_payment_model.py", "score_clients.py"
+# The suite makes these domains, so it needs none of those that exist. The cases edit the usecase,
+# and rename or delete parts of its copy SPARE. Other handlers import MODEL; none imports SCORE.
+DOMAIN, USECASE, OBJECTIVE = "suite_domain", "probe_usecase", "first_objective"
+MODEL, SCORE = "probe_model.py", "score.py"
 SPARE = "spare_usecase"
-OTHER, OTHER_USECASE = "healthcare", "patient_outcomes"
+OTHER = "other_domain"
 
 FOLDER = f"maxaiusecases/{DOMAIN}"
 HANDLERS = f"{FOLDER}/{USECASE}/handlers"
 SPARE_HANDLERS = f"{FOLDER}/{SPARE}/handlers"
-OTHER_HANDLERS = f"maxaiusecases/{OTHER}/{OTHER_USECASE}/handlers"
+OTHER_HANDLERS = f"maxaiusecases/{OTHER}/{USECASE}/handlers"
 CONFIGS = f"maxaiconfigs/{DOMAIN}/{SPARE}"
 PY_CONFIGS = f"{CONFIGS}/{OBJECTIVE}"
 DAGS = f"maxaidags/{DOMAIN}/{SPARE}/{OBJECTIVE}"
 OVERLAY = f"{CONFIGS}/kubepod_config.prod.json"
+
+
+SAMPLE_DATA = '''\
+"""Write the synthetic sample data of the domain into the folder of the first argument."""
+
+import sys
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+folder.mkdir()
+(folder / "rows.csv").write_text("id,value\\n1,1.5\\n")
+'''
+
+
+def make_domains(clone: Clone) -> None:
+    """Create the two domains, each with one usecase."""
+    usecase = (USECASE, "--objective", OBJECTIVE, "--operator", "kubepod")
+    for domain in (DOMAIN, OTHER):
+        clone.make("domain", domain)
+        clone.make("usecase", domain, *usecase, "--handler", SCORE.removesuffix(".py"))
+    clone.write(f"{HANDLERS}/{MODEL}", "LOWEST = 1.0\n")
+    module = f"{HANDLERS}/{MODEL[:-3]}".replace("/", ".")
+    for file in (SCORE, f"{SCORE[:-3]}_test.py"):
+        clone.append(f"{HANDLERS}/{file}", f"import {module}  # noqa: F401\n")
+    clone.write(f"{FOLDER}/sample_data.py", SAMPLE_DATA)
+    clone.append(f"{FOLDER}/BUILD", "\nsample_data()\n")
+    clone.replace(
+        f"{HANDLERS}/BUILD",
+        'name="tests"',
+        f'name="tests", dependencies=["//{FOLDER}:sample_data"]',
+    )
 
 
 def prepare(clone: Clone) -> None:
@@ -186,8 +217,7 @@ python_test(
     dependencies=["//3rdparty/python:resolves"],
 )
 """
-DATA = "build-support/tools/maxaitools/sample_data.py"
-ROWS = ("range(1, len(frame) + 1)", "range(2, len(frame) + 2)")
+ROWS = ("1,1.5", "1,2.5")
 GONE = [f"{SPARE_HANDLERS}/{SCORE}", f"{SPARE_HANDLERS}/{SCORE[:-3]}_test.py"]
 IN_OTHER = f"{OTHER_HANDLERS}/two words.py"
 LIBRARY, STORE = "maxairesources", "maxairesources/configs"
@@ -217,7 +247,7 @@ CASES = (
     Case("image test only", append(f"{FOLDER}/image_test.py"), sample=True),
     Case("library of tests", append(f"{LIBRARY}/testing/handlers.py")),
     Case("delete test of a tool", delete_tool_test, apart=True),
-    Case("sample data", replace(DATA, *ROWS)),
+    Case("sample data", replace(f"{FOLDER}/sample_data.py", *ROWS)),
     Case("config of pytest", write("pytest.ini", "[pytest]\n"), nothing=True),
     # Configs and DAGs.
     Case("launch config", append(f"{CONFIGS}/kubepod_config.json", "\n"), sample=True),
@@ -255,11 +285,6 @@ CASES = (
     Case(
         "bound of a requirement",
         replace(f"{FOLDER}/requirements.txt", "pandas>=2.2", "pandas>=2.1"),
-        apart=True,
-    ),
-    Case(
-        "bound of a requirement of tests",
-        replace(f"{FOLDER}/requirements.txt", "openpyxl>=3.1", "openpyxl>=3.0"),
         apart=True,
     ),
     Case("data beside handlers", add_data),

@@ -163,6 +163,11 @@ class Clone:
         cpu = used + _cpu_of_commands() - own if self.daemon() else math.nan
         return Answer(result.returncode, result.stdout, result.stderr, seconds, cpu)
 
+    def make(self, *arguments: str) -> None:
+        """Run `./pants new` in the clone."""
+        answer = self.pants("new", *arguments)
+        assert not answer.status, f"./pants new {' '.join(arguments)}: {answer.stderr}"
+
     def daemon(self) -> int | None:
         """Return the process id of the clone's daemon; None if it does not run."""
         for file in self.folder.glob(".pids/*/pantsd/pid"):

@@ -29,6 +29,7 @@ from selection_suite.cases import (
     Case,
     copy_domains,
     copy_usecase,
+    make_domains,
     prepare,
 )
 from selection_suite.clone import Clone
@@ -209,7 +210,9 @@ def run_all(
     cases: Iterable[Case], clone: Clone, options: argparse.Namespace
 ) -> list[Outcome]:
     start = time.monotonic()
+    make_domains(clone)
     if options.domains:
+        clone.git("add", "--all")
         generate(clone, options.domains, options.usecases)
     prepare(clone)
     clone.begin()

@@ -10,25 +10,25 @@ from selection_suite.model import Model
 from selection_suite.outcome import Share, by_paths, generator
 
 FILES = {
-    "maxaiusecases/retail/Dockerfile": "",
-    "maxaiusecases/retail/requirements.txt": "",
-    "maxaiusecases/retail/requirements.lock": "",
-    "maxaiusecases/retail/image_test.py": "",
-    "maxaiusecases/retail/churn/handlers/score.py": "import maxairesources.errors",
-    "maxaiusecases/retail/churn/handlers/score_test.py": "",
+    "maxaiusecases/shop/Dockerfile": "",
+    "maxaiusecases/shop/requirements.txt": "",
+    "maxaiusecases/shop/requirements.lock": "",
+    "maxaiusecases/shop/image_test.py": "",
+    "maxaiusecases/shop/churn/handlers/score.py": "import maxairesources.errors",
+    "maxaiusecases/shop/churn/handlers/score_test.py": "",
     "maxairesources/errors.py": "",
     "maxairesources/unused.py": "",
-    "maxaiconfigs/retail/churn/kubepod_config.json": '{"image": "maxai/retail"}',
-    "maxaiconfigs/retail/churn/leavers/py_config.json": "{}",
-    "maxaidags/retail/churn/leavers/dag.py": "",
-    "maxaidags/retail/churn/leavers/dag_test.py": "",
-    "maxaidags/retail/churn/leavers/run_test.py": "",
+    "maxaiconfigs/shop/churn/kubepod_config.json": '{"image": "maxai/shop"}',
+    "maxaiconfigs/shop/churn/leavers/py_config.json": "{}",
+    "maxaidags/shop/churn/leavers/dag.py": "",
+    "maxaidags/shop/churn/leavers/dag_test.py": "",
+    "maxaidags/shop/churn/leavers/run_test.py": "",
 }
-IMAGE = "maxaiusecases/retail:image"
-IMAGE_TEST = "maxaiusecases/retail/image_test.py:tests"
-DAG_TEST = "maxaidags/retail/churn/leavers/dag_test.py:tests"
-RUN_TEST = "maxaidags/retail/churn/leavers/run_test.py:tests"
-HANDLER_TEST = "maxaiusecases/retail/churn/handlers/score_test.py:tests"
+IMAGE = "maxaiusecases/shop:image"
+IMAGE_TEST = "maxaiusecases/shop/image_test.py:tests"
+DAG_TEST = "maxaidags/shop/churn/leavers/dag_test.py:tests"
+RUN_TEST = "maxaidags/shop/churn/leavers/run_test.py:tests"
+HANDLER_TEST = "maxaiusecases/shop/churn/handlers/score_test.py:tests"
 
 
 @pytest.fixture
@@ -46,16 +46,16 @@ def clone(tmp_path: Path) -> Clone:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("maxaiusecases/retail/Dockerfile", {IMAGE, IMAGE_TEST, RUN_TEST}),
+        ("maxaiusecases/shop/Dockerfile", {IMAGE, IMAGE_TEST, RUN_TEST}),
         (
-            "maxaiusecases/retail/requirements.lock",
+            "maxaiusecases/shop/requirements.lock",
             {IMAGE, IMAGE_TEST, RUN_TEST, HANDLER_TEST},
         ),
-        ("maxaiusecases/retail/churn/handlers/score_test.py", {HANDLER_TEST}),
+        ("maxaiusecases/shop/churn/handlers/score_test.py", {HANDLER_TEST}),
         ("maxairesources/errors.py", {IMAGE, IMAGE_TEST, RUN_TEST}),
         ("maxairesources/unused.py", set()),
-        ("maxaiconfigs/retail/churn/leavers/py_config.json", {DAG_TEST, RUN_TEST}),
-        ("maxaidags/retail/churn/leavers/dag.py", {DAG_TEST, RUN_TEST}),
+        ("maxaiconfigs/shop/churn/leavers/py_config.json", {DAG_TEST, RUN_TEST}),
+        ("maxaidags/shop/churn/leavers/dag.py", {DAG_TEST, RUN_TEST}),
     ],
 )
 def test_a_change_affects_the_images_and_tests_that_use_the_file(
@@ -71,7 +71,7 @@ def test_a_change_affects_the_images_and_tests_that_use_the_file(
 
 def test_the_path_filter_selects_by_folders() -> None:
     known = [IMAGE, IMAGE_TEST, DAG_TEST, "build-support:local_test"]
-    assert by_paths(["maxaiconfigs/retail/churn/a.json"], known) == {
+    assert by_paths(["maxaiconfigs/shop/churn/a.json"], known) == {
         IMAGE_TEST,
         DAG_TEST,
     }
