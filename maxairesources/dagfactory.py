@@ -20,11 +20,11 @@ from maxairesources.configs.objective import (
     to_argument,
 )
 from maxairesources.dags.operators import (
-    OPERATORS,
     mistake_in_template,
     mistake_in_value,
     operator_class,
     parameters,
+    to_durations,
     to_objects,
     with_new_names,
 )
@@ -40,6 +40,9 @@ from maxairesources.tree import (
 
 ROOT = "root"
 
+# The argument of each operator that passes --config and --task to the handler.
+_PASSES_CONFIG = {SPARK: "application_args", KUBEPOD: "arguments"}
+
 
 class DAGFactory:
     """Collects the tasks of an objective and connects them to a DAG.
@@ -50,7 +53,8 @@ class DAGFactory:
     has settings for all DAGs.
 
     Attributes:
-        dag: Airflow's DAG, for everything else that Airflow offers, such as a
+        dag: Airflow's DAG, for everything else that Airflow offers: an operator or a
+            sensor made with `dag=factory.dag`, which may be a parent, or a
             `TaskGroup(..., dag=factory.dag)` for the argument `task_group` of `add`.
     """
 
@@ -72,7 +76,7 @@ class DAGFactory:
             usecase: the usecase's name.
             obj: the objective's name.
             schedule_interval: the `schedule` of Airflow's DAG: None, a cron expression,
-                a timedelta, a timetable or assets.
+                a timedelta, a timetable or assets. `schedule` is the same.
             default_args: default arguments of all operators; the owner is the domain
                 unless they name another.
             dag_kwargs: further arguments of Airflow's DAG. The tags domain, usecase and
@@ -103,14 +107,12 @@ class DAGFactory:
         self._parents: dict[str, list[str]] = {}
         self._operators: dict[str, Any] = {}
         self._launched: set[str] = set()
-        self._takers: set[type] = set()
         self._default_args = dict(default_args or {})
         self.dag = self._create(dag_id, names, schedule_interval, dag_kwargs)
         self._environment = self.dag.get_template_env()
-        config, file = self._configs.py_config, self._configs.py_config_file
-        self._check_templates(config, "$", file)
-        if mistake := mistake_in_template(self._environment, to_argument(config)):
-            raise InputError(f"$: {mistake[0]}", mistake[1], file)
+        self._check_templates(
+            self._configs.py_config, "$", self._configs.py_config_file
+        )
 
     def _create(
         self,
@@ -121,6 +123,10 @@ class DAGFactory:
     ) -> DAG:
         """Return Airflow's DAG, without tasks."""
         self._check_arguments("the DAG", DAG, dag_kwargs, self._file)
+        if schedule is not None and "schedule" in dag_kwargs:
+            problem = "schedule and schedule_interval are the same"
+            raise self._wrong(problem, "keep one of them")
+        schedule = dag_kwargs.pop("schedule", schedule)
         tags = dag_kwargs.pop("tags", ())
         filters = dag_kwargs.pop("user_defined_filters", None) or {}
         if isinstance(tags, str):
@@ -139,15 +145,15 @@ class DAGFactory:
             raise self._wrong(problem, "correct its arguments") from error
 
     def add(
-        self, task_id: str, operator: str, parent: Sequence[str], **operator_kwargs: Any
+        self, task_id: str, operator: Any, parent: Sequence[str], **operator_kwargs: Any
     ) -> Any:
         """Add a task.
 
         Args:
             task_id: the task's id, and its name in the configs.
-            operator: the operator's name, a key of `OPERATORS`.
-            parent: the ids of the tasks before it, which may be added later; ["root"]
-                for a first task.
+            operator: the operator's name, a key of `OPERATORS`, or its class.
+            parent: the ids of the tasks before it, which may be added later, or made
+                with `dag=factory.dag`; ["root"] for a first task.
             operator_kwargs: the operator's further arguments. `expand`, a dict, maps the
                 task over lists, as `expand` does in Airflow.
 
@@ -158,9 +164,13 @@ class DAGFactory:
             InputError: the operator is unknown or has no such argument, the id is
                 defined twice, the parents are not a list, or a config lacks the task.
         """
-        self._check_task(task_id, operator, parent)
         where = f"task {task_id!r}"
-        taker = operator_class(operator)
+        self._check_task(task_id, parent)
+        try:
+            taker = operator_class(operator)
+        except Wrong as wrong:
+            raise self._wrong(f"{where} {wrong.problem}", wrong.remedy) from None
+        launcher = self._launcher(task_id, taker)
         expand = operator_kwargs.pop("expand", None)
         if expand is not None and (not isinstance(expand, Mapping) or not expand):
             raise self._wrong(
@@ -168,7 +178,7 @@ class DAGFactory:
             )
         given = {**operator_kwargs, **(expand or {})}
         arguments = {
-            **self._configured(task_id, operator, taker, given),
+            **self._configured(task_id, launcher, taker, given),
             **operator_kwargs,
         }
         try:
@@ -189,21 +199,29 @@ class DAGFactory:
             raise self._wrong(problem, "correct its arguments") from error
         self._parents[task_id] = list(parent)
         self._operators[task_id] = task
-        self._takers.add(taker)
-        if operator in (SPARK, KUBEPOD):
+        if launcher:
             self._launched.add(task_id)
         return task
 
-    def _check_task(self, task_id: str, operator: str, parent: Any) -> None:
-        """Raise an InputError for a wrong id, operator or parent of a new task."""
+    def _launcher(self, task_id: str, taker: type) -> str | None:
+        """Return the operator whose launch config has the task; None for any other class.
+
+        A subclass of such an operator has the arguments of the config, if there are any.
+        """
+        launcher = next(
+            (base.__name__ for base in taker.__mro__ if base.__name__ in LAUNCHED_FROM),
+            None,
+        )
+        is_subclass = launcher != taker.__name__
+        return (
+            None if is_subclass and task_id not in self._configs.launches else launcher
+        )
+
+    def _check_task(self, task_id: str, parent: Any) -> None:
+        """Raise an InputError for a wrong id or parent of a new task."""
         where = f"task {task_id!r}"
         if task_id in self._operators:
             raise self._wrong(f"{where} is defined twice", "rename or remove one")
-        if operator not in OPERATORS:
-            raise self._wrong(
-                f"{where} has an unknown operator {operator!r}",
-                nearest(str(operator), OPERATORS),
-            )
         if task_id == ROOT:
             problem = f"{where} is reserved: it marks a task without a parent"
             raise self._wrong(problem, "rename the task")
@@ -226,12 +244,14 @@ class DAGFactory:
                 the ids in a launch config is another one, or the py_config has a task
                 that the DAG lacks.
         """
+        # Those that were made without this factory, too.
+        tasks = {**self.dag.task_dict, **self._operators}
         for task_id, parents in self._parents.items():
             for parent in parents:
-                if parent != ROOT and parent not in self._operators:
+                if parent != ROOT and parent not in tasks:
                     raise self._wrong(
                         f"task {task_id!r} has an unknown parent {parent!r}",
-                        nearest(parent, (*self._operators, ROOT)),
+                        nearest(parent, (*tasks, ROOT)),
                     )
         try:
             graphlib.TopologicalSorter(self._parents).prepare()
@@ -241,7 +261,7 @@ class DAGFactory:
                 f"the tasks form a cycle: {circle}", "remove one parent"
             ) from None
         for task_id, parents in self._parents.items():
-            real = [self._operators[parent] for parent in parents if parent != ROOT]
+            real = [tasks[parent] for parent in parents if parent != ROOT]
             self._operators[task_id].set_upstream(real)
             for parent in parents:
                 self._check_order(parent, task_id)
@@ -269,35 +289,35 @@ class DAGFactory:
     def _configured(
         self,
         task_id: str,
-        operator: str,
+        launcher: str | None,
         taker: type,
         given: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Return the arguments that the configs give to the operator of a task."""
         launch = self._configs.launches.get(task_id)
-        if operator not in (SPARK, KUBEPOD):
+        if launcher is None:
             if launch:
                 raise self._wrong(
-                    f"task {task_id!r} is a {operator}, but {launch.file} launches it "
-                    f"with {launch.operator}",
+                    f"task {task_id!r} is not a {launch.operator}, but {launch.file} "
+                    "launches it with one",
                     "use that operator, or remove it there",
                 )
             return {}
-        config = LAUNCHED_FROM[operator]
-        if launch is None or launch.operator != operator:
+        config = LAUNCHED_FROM[launcher]
+        if launch is None or launch.operator != launcher:
             problem = f"task {task_id!r} is not in {self._usecase_configs}/{config}"
             if launch:
                 problem += f", but in {launch.file}"
             names = [
                 name
                 for name, other in self._configs.launches.items()
-                if other.operator == operator
+                if other.operator == launcher
             ]
-            raise self._wrong(problem, nearest(task_id, names))
+            raise self._wrong(problem, nearest(task_id, names, "add it there"))
         if task_id not in self._configs.py_config:
             raise self._wrong(
                 f"task {task_id!r} is not in {self._configs.py_config_file}",
-                nearest(task_id, self._configs.py_config),
+                nearest(task_id, self._configs.py_config, "add it there"),
             )
         self._check_arguments(launch.place, taker, launch.arguments, launch.file)
         for name, value in launch.arguments.items():
@@ -306,31 +326,30 @@ class DAGFactory:
                 raise InputError(f"{place} {mistake[0]}", mistake[1], launch.file)
             rendered = name in taker.template_fields  # type: ignore[attr-defined]
             self._check_templates(value, place, launch.file, rendered)
-        handed = self._with_py_config(task_id, launch)
+        handed = self._with_py_config(task_id, launch, taker)
         for name in given:
+            if name == _PASSES_CONFIG[launcher]:
+                raise self._wrong(
+                    f"task {task_id!r}: {name} passes the config to the handler",
+                    f"set it in {launch.file}, or use env_vars to map a task",
+                )
             if name in launch.arguments:
                 problem = f"{name} is given here and in {launch.file}"
                 raise self._wrong(f"task {task_id!r}: {problem}", "keep one of them")
-            if name in handed:
-                problem = f"{name} passes the config to the handler"
-                raise self._wrong(
-                    f"task {task_id!r}: {problem}", f"set it in {launch.file}"
-                )
         return handed
 
-    def _with_py_config(self, task_id: str, launch: Launch) -> dict[str, Any]:
+    def _with_py_config(
+        self, task_id: str, launch: Launch, taker: type
+    ) -> dict[str, Any]:
         """Return the arguments of a launch, with --config and --task for the handler."""
-        key = "application_args" if launch.operator == SPARK else "arguments"
+        key = _PASSES_CONFIG[launch.operator]
         config = to_argument(self._configs.py_config)
         handed = [*launch.arguments.get(key, []), "--config", config, "--task", task_id]
-        arguments = {**launch.arguments, key: handed}
-        if launch.operator == SPARK:
-            return arguments
         try:
-            return to_objects(arguments)
+            arguments = to_durations(taker, {**launch.arguments, key: handed})
+            return arguments if launch.operator == SPARK else to_objects(arguments)
         except Wrong as wrong:
-            place = f"{launch.place}.{wrong.path[0]}"
-            problem = f"{place}: {wrong.problem}"
+            problem = f"{launch.place}.{wrong.path[0]} {wrong.problem}"
             raise InputError(problem, wrong.remedy, launch.file) from None
 
     def _check_order(self, parent: str, task_id: str) -> None:
@@ -374,10 +393,12 @@ class DAGFactory:
 
         Airflow silently ignores it.
         """
-        known: set[str] = set().union(*map(parameters, self._takers))
-        known.add("postgres_conn_id")
+        known = {"postgres_conn_id"}
+        for task in self.dag.tasks:
+            # A mapped task has its class in an attribute.
+            known |= parameters(getattr(task, "operator_class", type(task)))
         for name in self._default_args:
-            if known and name not in known:
+            if self.dag.tasks and name not in known:
                 raise self._wrong(
                     f"default_args: no operator has an argument {name!r}",
                     nearest(name, known, otherwise="remove it"),

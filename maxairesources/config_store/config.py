@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maxairesources.config_store.credentials import Credentials
-from maxairesources.configs.document import parse, parse_rendered, validate
+from maxairesources.configs.document import parse, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
@@ -31,16 +31,21 @@ Exit code: 0 success, 1 wrong input (the error is one line on the standard error
 """
 
 
-def main() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the decorator for a handler's `execute(**kwargs)`.
+def main(
+    execute: Callable[..., Any] | None = None,
+) -> Callable[..., Any]:
+    """Return a handler's `execute(**kwargs)` as a command; a decorator, with or without ().
 
-    With keyword arguments, the decorated function is the original one. Without arguments,
-    as at the end of a handler's module, it is a command: it reads --config and --task,
-    calls `execute` and exits. It calls `execute` with these keyword arguments:
+    Without arguments, as at the end of a handler's module, the command reads --config and
+    --task, calls `execute` and exits. It calls `execute` with these keyword arguments:
 
     - config: the whole py_config, a dict;
     - task: the task's name;
     - access_credentials: the connections by their ids, see `Credentials`.
+
+    With other keyword arguments, such as `execute(argument=3)`, it adds these three, returns
+    what `execute` returns, and does not exit; it prints an InputError and raises it again.
+    With the argument `config`, it is the original function.
 
     `execute` may return a JSON value for the DAG, such as metrics to branch on. The
     command writes it to /airflow/xcom/return.json, where KubernetesPodOperator reads it if
@@ -50,13 +55,19 @@ def main() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorate(execute: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(execute)
         def wrapper(**kwargs: Any) -> Any:
-            if kwargs:
+            if "config" in kwargs:
                 return execute(**kwargs)
+            if kwargs:
+                return _call(execute, _parser(execute).parse_args(), **kwargs)
             sys.exit(run_command(execute))
 
         return wrapper
 
-    return decorate
+    return decorate if execute is None else decorate(execute)
+
+
+# The other name of the decorator in the platform's documentation.
+pyconfig = main
 
 
 def run_command(execute: Callable[..., Any], argv: Sequence[str] | None = None) -> int:
@@ -70,29 +81,45 @@ def run_command(execute: Callable[..., Any], argv: Sequence[str] | None = None) 
         SystemExit: the arguments are wrong (2), or include --help (0).
     """
     options = _parser(execute).parse_args(argv)
-    inline = options.config.startswith("{")
+    try:
+        _call(execute, options)
+    except InputError:
+        return 1
+    return 0
+
+
+def _call(
+    execute: Callable[..., Any], options: argparse.Namespace, **kwargs: Any
+) -> Any:
+    """Call `execute` with the config that the options name, and hand its value over.
+
+    Raises:
+        InputError: the config is wrong, or `execute` raised it. It is already printed.
+    """
+    # DAGFactory puts a space in front of the JSON.
+    inline = options.config.lstrip().startswith("{")
     try:
         text = options.config if inline else storage.read_text(options.config)
-        # Airflow passes the config inline, with rendered templates.
-        config = parse_rendered(text) if inline else parse(text)
+        config = parse(text)
         tasks = validate(PyConfig, config).tasks
         if options.task not in tasks:
             raise InputError(
-                f"has no task {options.task!r}", nearest(options.task, tasks)
+                f"has no task {options.task!r}",
+                nearest(options.task, tasks) if tasks else "add it",
             )
-        config.pop("$schema", None)
+        config = {key: config[key] for key in tasks}
         credentials = Credentials()
         value = execute(
-            config=config, task=options.task, access_credentials=credentials
+            config=config, task=options.task, access_credentials=credentials, **kwargs
         )
         if value is not None:
-            _hand_over(value)
+            hand_over(value)
+        return value
     except InputError as error:
         if error.subject is None:
             error.subject = "--config" if inline else storage.shown(options.config)
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        raise
 
 
 def _parser(execute: Callable[..., Any]) -> argparse.ArgumentParser:
@@ -122,9 +149,29 @@ def _parser(execute: Callable[..., Any]) -> argparse.ArgumentParser:
     return parser
 
 
-def _hand_over(value: Any) -> None:
+def hand_over(value: Any) -> None:
+    """Write a value for the DAG, if it waits for one.
+
+    Raises:
+        InputError: JSON cannot hold the value; a scalar or an array of NumPy becomes a
+            number or a list.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, default=_to_python)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"the value that execute returned is not JSON ({error})",
+            "return numbers, strings, lists and dicts, and None for a missing value",
+            "execute",
+        ) from error
     # Also without an XCom folder, so that tests find a value that is not JSON.
-    text = json.dumps(value, allow_nan=False)
     if _XCOM.is_dir():
         with storage.replacing(str(_XCOM / "return.json")) as file:
             file.write(text.encode())
+
+
+def _to_python(value: Any) -> Any:
+    # NumPy's scalars and arrays have this method. A domain may lack NumPy.
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not JSON serializable")

@@ -143,7 +143,7 @@ def test_any_value_ends_in_one_line(
         assert "\n" not in str(error)
     else:
         # Only the least that each model asks for can come up by chance.
-        assert content
+        assert content or model is PyConfig
 
 
 @given(text=st.text())

@@ -3,41 +3,23 @@
 import json
 import math
 import re
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from maxairesources.errors import InputError
 from maxairesources.tree import json_path, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# Names of keys whose values are secrets, in lowercase with separated words. The plurals of
-# these words, such as image_pull_secrets, name Kubernetes objects, which are allowed.
-_SECRET_KEY = re.compile(
-    r"(password|passwd|passphrase)$"
-    r"|(^|[^a-z])(pwd|secret|token|credentials?|connection[-_.]?string"
-    r"|(access|account|api|private|secret)[-_.]?key)$"
-    # Hadoop's key of an Azure storage account ends with the account's address.
-    r"|\.azure\.account\.key\."
-)
-# Spark's keys that look like these, but name a Kubernetes object or a key in it.
-_SECRET_NAME = re.compile(
-    r"^spark\.kubernetes\.((driver|executor)\.secret(s|KeyRef)|kerberos)\."
-)
-# Values that are secrets under any key: keys of AWS, GitHub, GitLab, Google, Slack and Azure,
-# private keys, JSON web tokens, and strings or addresses that contain a password.
-_SECRET_VALUE = re.compile(
-    r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[0-9A-Za-z]{36}|\bgithub_pat_\w{22}"
-    r"|\bglpat-[\w-]{20}|\bAIza[\w-]{35}|\bxox[abprs]-\w{10}|AccountKey="
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]{10,300}\.eyJ[\w-]{10,}\."
-    r"|[a-z][a-z0-9+.-]{0,20}://[^/\s:@{]*:[^/\s@{]+@"
-    r"|(?i:password|passwd|[?&;]pwd|[?&]sig|[?&]api[-_]?key)=[^\s{$&;]"
-)
-_TEMPLATE = re.compile(r"\s*\{\{.*\}\}\s*", re.DOTALL)
+# A string, or a number, which may be one that JSON lacks, such as NaN.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:Infinity|NaN|[0-9][-+.0-9eE]*)', re.S)
+# A half of a character that needs two escapes, such as an emoji.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # More levels than any config needs, and few enough for recursive functions.
 _DEEPEST = 50
+# The most digits that Python reads.
+_MOST_DIGITS = 4300
 
 
 class Wrong(ValueError):
@@ -62,39 +44,28 @@ class ConfigModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-def parse(text: str, subject: object = None) -> dict[str, Any]:
-    """Return the JSON object in the text of a committed config.
+class Config(ConfigModel):
+    """A whole config.
 
-    Args:
-        text: the JSON text.
-        subject: the file's name, for errors; see `InputError`.
-
-    Raises:
-        InputError: it is not a JSON object, defines a key twice, or contains a secret.
+    Attributes:
+        schema_: the JSON Schema of the config, for editors.
+        allow_secret: JSON paths of values that look like secrets, but are none.
     """
-    data = parse_rendered(text, subject)
-    for path in _secrets(data, ()):
-        if len(path) > _DEEPEST:
-            raise InputError("is nested too deeply", "flatten it", subject)
-        raise InputError(
-            f"{json_path(path)} looks like a secret",
-            "remove it, revoke it, and pass it in the environment",
-            subject,
-        )
-    return data
+
+    schema_: Annotated[str | None, Field(alias="$schema")] = None
+    allow_secret: Annotated[list[str] | None, Field(alias="$allow_secret")] = None
 
 
-def parse_rendered(text: str, subject: object = None) -> dict[str, Any]:
-    """Return the JSON object in a config whose templates Airflow has rendered.
-
-    It may contain a value that looks like a secret: an earlier task may have returned it.
+def parse(text: str, subject: object = None) -> dict[str, Any]:
+    """Return the JSON object in the text of a config.
 
     Args:
         text: the JSON text.
         subject: the file's name, for errors; see `InputError`.
 
     Raises:
-        InputError: it is not a JSON object, or defines a key twice.
+        InputError: it is not a JSON object, defines a key twice, or has a string or a number
+            that is not valid.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -104,29 +75,49 @@ def parse_rendered(text: str, subject: object = None) -> dict[str, Any]:
                 raise InputError(f"key {key!r} is defined twice", "remove one", subject)
         return dict(pairs)
 
-    def number(digits: str) -> float:
-        # NaN, Infinity, or a number that becomes infinite, such as 1e999.
-        if not math.isfinite(value := float(digits)):
-            remedy = "use a finite number"
-            raise InputError(f"{digits} is not a JSON number", remedy, subject)
-        return value
-
     try:
-        data = json.loads(
-            text, object_pairs_hook=unique, parse_constant=number, parse_float=number
-        )
+        data = json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         problem = f"is not valid JSON ({error.msg}, line {error.lineno}, column {error.colno})"
         raise InputError(problem, "fix the syntax there", subject) from error
     except RecursionError as error:
         raise InputError("is nested too deeply", "flatten it", subject) from error
-    except ValueError as error:
+    except ValueError:
         # Python reads integers of up to 4300 digits.
-        problem = "is not valid JSON (a number has too many digits)"
-        raise InputError(problem, "write it as a string", subject) from error
+        data = {}
+    for token in _TOKEN.finditer(text):
+        if mistake := _mistake_in_token(token[0]):
+            lines = text[: token.start()].split("\n")
+            place = f"line {len(lines)}, column {len(lines[-1]) + 1}"
+            problem = f"is not valid JSON ({mistake[0]}, {place})"
+            raise InputError(problem, mistake[1], subject)
     if not isinstance(data, dict):
         raise InputError("is not a JSON object", "put the content in braces", subject)
+    if _depth(data) > _DEEPEST:
+        raise InputError("is nested too deeply", "flatten it", subject)
     return data
+
+
+def _mistake_in_token(token: str) -> tuple[str, str] | None:
+    """Return the problem and the remedy of a string or number that is not valid JSON."""
+    if token.startswith('"'):
+        if _SURROGATE.search(json.loads(token)):
+            return "half of a Unicode character", "write the character itself"
+    elif len(token) > _MOST_DIGITS:
+        return "a number has too many digits", "write it as a string"
+    elif not math.isfinite(float(token)):
+        return f"{token} is not a number", "use a finite number"
+    return None
+
+
+def _depth(value: Any) -> int:
+    """Return the number of nested objects and lists."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        items = (e.values() if isinstance(e, dict) else e for e in level)
+        level = [item for each in items for item in each]
+    return depth
 
 
 def validate(
@@ -207,33 +198,3 @@ def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:
             known = part.get("properties", {})
             part = resolve(known[key] if key in known else part["additionalProperties"])
     return set(part["properties"])
-
-
-def _secrets(value: Any, path: tuple[Any, ...]) -> Iterable[tuple[Any, ...]]:
-    """Yield the places of strings that look like secrets, or that are nested too deeply.
-
-    A template is not a secret; it only names one.
-    """
-    if len(path) > _DEEPEST:
-        yield path
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _secrets(item, (*path, key))
-        # Kubernetes' way to set an environment variable.
-        name, text = value.get("name"), value.get("value")
-        if isinstance(name, str) and isinstance(text, str):
-            yield from ((*path, "value") for _ in _secrets(text, (name,)))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _secrets(item, (*path, index))
-            # A command's option and its value.
-            option = value[index - 1] if index else None
-            if isinstance(option, str) and option.startswith("--"):
-                if isinstance(item, str) and not item.startswith("-"):
-                    yield from ((*path, index) for _ in _secrets(item, (option,)))
-    elif isinstance(value, str) and value and not _TEMPLATE.fullmatch(value):
-        key = next((k for k in reversed(path) if isinstance(k, str)), "")
-        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
-        names_secret = _SECRET_KEY.search(words) and not _SECRET_NAME.match(key)
-        if names_secret or _SECRET_VALUE.search(value):
-            yield path

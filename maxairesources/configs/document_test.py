@@ -17,7 +17,11 @@ def message(text: str) -> str:
 
 
 def test_object_is_returned_as_it_is() -> None:
-    data = {"$schema": "x", "a": [1, 2.5, True, None, "é"], "b": {}}
+    data = {
+        "$schema": "x",
+        "a": [1, 2.5, True, None, "é😀", "\\ud83d", "1e999"],
+        "b": {},
+    }
     assert parse(json.dumps(data), "a.json") == data
 
 
@@ -43,9 +47,21 @@ def test_object_is_returned_as_it_is() -> None:
         ('"{}"', "is not a JSON object; put the content in braces"),
         ('{"a": 1, "a": 1}', "key 'a' is defined twice; remove one"),
         ('{"t": [{"id": 1, "id": 2}]}', "key 'id' is defined twice; remove one"),
-        ('{"a": NaN}', "NaN is not a JSON number; use a finite number"),
-        ('{"a": -Infinity}', "-Infinity is not a JSON number; use a finite number"),
-        ('{"a": 1e999}', "1e999 is not a JSON number; use a finite number"),
+        (
+            '{"a": NaN}',
+            "is not valid JSON (NaN is not a number, line 1, column 7); use a finite",
+        ),
+        ('{"a": "NaN",\n "b":\n  -Infinity}', "(-Infinity is not a number, line 3, co"),
+        (
+            '{"a": [1, 1e999]}',
+            "(1e999 is not a number, line 1, column 11); use a finite",
+        ),
+        (
+            '{"n": {\n  "a": "\\ud83d"}}',
+            "(half of a Unicode character, line 2, column 8); write the character itself",
+        ),
+        ('{"a": "x\\udc00"}', "(half of a Unicode character, line 1, column 7)"),
+        ('{"\\ud83d": 1}', "(half of a Unicode character, line 1, column 2)"),
     ],
 )
 def test_unusable_text(text: str, expected: str) -> None:
@@ -62,128 +78,8 @@ def test_what_is_nested_too_deeply_is_reported(depth: int) -> None:
 def test_number_with_too_many_digits_is_reported() -> None:
     reported = message(f'{{"a": {"1" * 5000}}}')
     assert reported.startswith(
-        "a.json: is not valid JSON (a number has too many digits); write"
+        "a.json: is not valid JSON (a number has too many digits, line 1, column 7); write"
     )
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "password",
-        "Password",
-        "db_password",
-        "DB_PASSWORD",
-        "dbPassword",
-        "passphrase",
-        "secret",
-        "client_secret",
-        "clientSecret",
-        "token",
-        "oauthToken",
-        "api_key",
-        "apiKey",
-        "api-key",
-        "aws_secret_access_key",
-        "connection_string",
-        "spark.authenticate.secret",
-        "spark.hadoop.fs.azure.account.key.lake.dfs.core.windows.net",
-        "spark.hadoop.fs.s3a.access.key",
-        "spark.hadoop.fs.s3a.secret.key",
-        "spark.hadoop.fs.s3a.session.token",
-        "spark.kubernetes.authenticate.submission.oauthToken",
-        "spark.kubernetes.driverEnv.DB_PASSWORD",
-        "spark.ssl.rpc.keyStorePassword",
-    ],
-)
-def test_secret_by_the_name_of_its_key_is_reported_and_never_printed(key: str) -> None:
-    for value in ("hunter2", ["hunter2"]):
-        reported = message(json.dumps({"a": [{"b": {key: value}}]}))
-        assert reported.startswith(f"a.json: {json_path(('a', 0, 'b', key))}")
-        assert "looks like a secret; remove it, revoke it" in reported
-        assert "hunter2" not in reported
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "AKIA" + "A1B2" * 4,
-        "ghp_" + "aB3d" * 9,
-        "github_pat_" + "aB3d" * 6,
-        "glpat-" + "aB3d" * 5,
-        "AIza" + "aB3d5" * 7,
-        "xoxb-" + "12345" * 3,
-        "DefaultEndpointsProtocol=https;AccountKey=abc==",
-        "-----BEGIN RSA PRIVATE KEY-----",
-        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc",
-        "postgresql://shop:hunter2@db/shop",
-        "redis://:hunter2@cache:6379",
-        "jdbc:postgresql://db/shop?user=shop&password=hunter2",
-        "https://lake.blob.core.windows.net/a?sv=2024&sig=hunter2",
-        "-Djavax.net.ssl.trustStorePassword=hunter2",
-    ],
-)
-def test_secret_by_its_looks_is_reported_and_never_printed(value: str) -> None:
-    reported = message(json.dumps({"a": {"b": ["x", f"--at={value}"]}}))
-    assert reported.startswith("a.json: $.a.b[1] looks like a secret")
-    assert value[-8:] not in reported
-
-
-def test_secret_in_a_list_of_environment_variables_is_reported() -> None:
-    data = {"env_vars": [{"name": "DB_PASSWORD", "value": "hunter2"}]}
-    reported = message(json.dumps(data))
-    assert reported.startswith("a.json: $.env_vars[0].value looks like a secret")
-    assert "hunter2" not in reported
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("password", "{{ conn.shop.password }}"),
-        ("password", "{{ conn\n.shop.password }}"),
-        ("password", ""),
-        ("token", None),
-        ("max_token", 512),
-        ("address", "postgresql://{{ conn.shop.login }}:{{ conn.shop.password }}@db"),
-        ("address", "s3://bucket/a:b@c"),
-        ("clock", "https://host:443/a@b"),
-        ("key", "customer_id"),
-        ("keys", ["customer_id"]),
-        ("primary_key", "customer_id"),
-        ("token_count", "12"),
-        ("tokens", "12"),
-        ("tokenizer", "words"),
-        ("broken", "AKIA is how ids of AWS begin"),
-        ("image_pull_secrets", "registry"),
-        ("env_from", [{"secretRef": {"name": "shop"}}]),
-        ("env_vars", [{"name": "STAGE", "value": "dev"}]),
-        ("env_vars", [{"name": "DB_PASSWORD", "value": "{{ conn.shop.password }}"}]),
-        (
-            "env_vars",
-            [
-                {
-                    "name": "DB_PASSWORD",
-                    "valueFrom": {"secretKeyRef": {"name": "shop", "key": "password"}},
-                }
-            ],
-        ),
-        ("volumes", [{"name": "v", "secret": {"secretName": "shop"}}]),
-        ("automount_service_account_token", False),
-        ("spark.authenticate", True),
-        ("spark.hadoop.fs.s3a.aws.credentials.provider", "org.example.Provider"),
-        ("spark.kerberos.keytab", "/etc/keytab"),
-        ("spark.kubernetes.authenticate.driver.serviceAccountName", "spark"),
-        ("spark.kubernetes.authenticate.oauthTokenFile", "/var/run/token"),
-        ("spark.kubernetes.container.image.pullSecrets", "registry"),
-        ("spark.kubernetes.driver.secretKeyRef.DB_PASSWORD", "shop:password"),
-        ("spark.kubernetes.executor.secrets.token", "/mnt/secrets"),
-        ("spark.kubernetes.kerberos.dt-secret-key", "item"),
-        ("spark.redaction.regex", "(?i)secret|password|token"),
-        ("spark.sql.timeTravelTimestampKey", "timestampAsOf"),
-    ],
-)
-def test_what_only_names_a_secret_or_resembles_one_passes(key: str, value: Any) -> None:
-    data = {"a": [{key: value}]}
-    assert parse(json.dumps(data)) == data
 
 
 class Inner(ConfigModel):

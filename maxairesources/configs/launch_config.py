@@ -2,13 +2,15 @@
 
 import difflib
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from maxairesources.configs.document import ConfigModel, Wrong
+from maxairesources.configs.document import Config, ConfigModel, Wrong
 from maxairesources.configs.spark_keys import mistake_in
 from maxairesources.tree import nearest
+
+Path = tuple[Any, ...]
 
 
 class _LaunchTask(ConfigModel):
@@ -51,41 +53,45 @@ class KubepodTask(_LaunchTask):
     """The launch of one task by KubernetesPodOperator.
 
     Attributes:
-        conf: the operator's arguments; the first of its `arguments` is the handler's
-            module.
+        conf: the operator's arguments, which override the common ones; the first of its
+            `arguments` is the handler's module.
     """
 
     conf: dict[str, Any]
 
-    @field_validator("conf")
-    @classmethod
-    def _check(cls, value: dict[str, Any]) -> dict[str, Any]:
-        _check_given(value, "arguments", "use a list; the first item is the module")
-        arguments = value["arguments"]
-        if (
-            not isinstance(arguments, list)
-            or not arguments
-            or not all(argument and isinstance(argument, str) for argument in arguments)
-        ):
-            remedy = "use a list of strings; the first is the module"
-            raise Wrong(f"is {_shown(arguments)}", remedy, ("arguments",))
-        _check_text(value, "image", "set it to the domain's image, maxai/<domain>")
-        return value
+
+def _check_pod(conf: dict[str, Any], path: Path) -> None:
+    """Raise a Wrong if the merged arguments of a pod lack the handler or the image."""
+    _check_given(conf, "arguments", "use a list; the first item is the module", path)
+    arguments = conf["arguments"]
+    if (
+        not isinstance(arguments, list)
+        or not arguments
+        or not all(argument and isinstance(argument, str) for argument in arguments)
+    ):
+        remedy = "use a list of strings; the first is the module"
+        raise Wrong(f"is {_shown(arguments)}", remedy, (*path, "arguments"))
+    _check_text(conf, "image", "set it to the domain's image, maxai/<domain>", path)
 
 
-def _check_text(arguments: dict[str, Any], name: str, remedy: str) -> None:
-    _check_given(arguments, name, remedy)
+def _check_text(
+    arguments: dict[str, Any], name: str, remedy: str, path: Path = ()
+) -> None:
+    _check_given(arguments, name, remedy, path)
     value = arguments[name]
     if not value or not isinstance(value, str):
-        raise Wrong(f"is {_shown(value)}", remedy, (name,))
+        raise Wrong(f"is {_shown(value)}", remedy, (*path, name))
 
 
-def _check_given(arguments: dict[str, Any], name: str, remedy: str) -> None:
+def _check_given(
+    arguments: dict[str, Any], name: str, remedy: str, path: Path = ()
+) -> None:
     if name in arguments:
         return
     if close := difflib.get_close_matches(name, arguments, 1):
-        raise Wrong(f"has {close[0]!r}, but not {name!r}", nearest(close[0], [name]))
-    raise Wrong("is missing", remedy, (name,))
+        problem = f"has {close[0]!r}, but not {name!r}"
+        raise Wrong(problem, nearest(close[0], [name]), path)
+    raise Wrong("is missing", remedy, (*path, name))
 
 
 def _shown(value: object) -> str:
@@ -111,18 +117,14 @@ def _check_tasks(tasks: Sequence[_LaunchTask]) -> None:
             seen.add(value)
 
 
-_Schema = Annotated[str | None, Field(alias="$schema")]
-
-
-class SparkConfig(ConfigModel):
+class SparkConfig(Config):
     """How SparkSubmitOperator launches a usecase's tasks.
 
     Attributes:
-        conf: Spark's configuration for all tasks, with the keys that Spark documents.
+        conf: Spark's configuration for all tasks.
         tasks: the launch of each task.
     """
 
-    schema_: _Schema = None
     conf: dict[str, Any]
     tasks: list[SparkTask] = Field(min_length=1)
 
@@ -137,17 +139,20 @@ class SparkConfig(ConfigModel):
         return self
 
 
-class KubepodConfig(ConfigModel):
+class KubepodConfig(Config):
     """How KubernetesPodOperator launches a usecase's tasks.
 
     Attributes:
+        conf: the operator's arguments for all tasks.
         tasks: the launch of each task.
     """
 
-    schema_: _Schema = None
+    conf: dict[str, Any] = {}
     tasks: list[KubepodTask] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _check(self) -> "KubepodConfig":
+        for index, task in enumerate(self.tasks):
+            _check_pod({**self.conf, **task.conf}, ("tasks", index, "conf"))
         _check_tasks(self.tasks)
         return self

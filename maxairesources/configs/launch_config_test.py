@@ -77,7 +77,7 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
         ("cnof", {}, "$ has an unknown key 'cnof'; did you mean conf?"),
         ("task", [], "$ has an unknown key 'task'; did you mean tasks?"),
         ("$scema", "x", "$ has an unknown key '$scema'; did you mean $schema?"),
-        ("name", "x", "$ has an unknown key 'name'; use one of: $schema, conf, tasks"),
+        ("name", "x", "$ has an unknown key 'name'; use one of: $allow_secret"),
         ("tasks", GONE, "$.tasks is missing; add it"),
         ("tasks", [], "$.tasks is []; it should have at least 1 item"),
         ("tasks", None, "$.tasks is null; it should be a valid array"),
@@ -90,7 +90,7 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
         (
             "conf spark.executor.memroy",
             "1g",
-            "$.conf: Spark 4.3.0 has no public key 'sp",
+            "$.conf: Spark 4.3.0 has no key 'sp",
         ),
         ("conf spark.executor.memroy", "1g", "did you mean spark.executor.memory?"),
         ("conf spark.Executor.memory", "1g", "did you mean spark.executor.memory?"),
@@ -224,8 +224,8 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
         ),
         (
             f"{ARGUMENTS} conf",
-            {"spark.foo": 1},
-            "conf: Spark 4.3.0 has no public key 'sp",
+            {"spark.executor.core": 1},
+            "conf: Spark 4.3.0 has no key 'sp",
         ),
         (
             f"{ARGUMENTS} conf",
@@ -248,7 +248,7 @@ CONF = "tasks 0 conf"
         ("tasks", [], "$.tasks is []; it should have at least 1 item"),
         ("tasks", KUBEPOD["tasks"][0], "$.tasks is {'id': 1"),
         ("tsks", [], "$ has an unknown key 'tsks'; did you mean tasks?"),
-        ("conf", {}, "$ has an unknown key 'conf'; use one of: $schema, tasks"),
+        ("conf", [], "$.conf is []; it should be an object"),
         (f"{TASK} id", GONE, "$.tasks[0].id is missing; add it"),
         (f"{TASK} id", "one", "$.tasks[0].id is 'one'; it should be a valid integer"),
         (f"{TASK} name", GONE, "$.tasks[0].name is missing; add it"),

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import json_merge_patch
 
-from maxairesources.configs.document import ConfigModel, parse, validate
+from maxairesources.configs.document import ConfigModel, Wrong, parse, validate
 from maxairesources.configs.launch_config import KubepodConfig, SparkConfig
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.errors import InputError
-from maxairesources.tree import json_path, nearest
+from maxairesources.tree import PY_CONFIG, json_path, nearest
 
 Model = TypeVar("Model", bound=ConfigModel)
 
@@ -24,8 +24,8 @@ _OVERLAY = re.compile(rf"(?:kubepod|py|spark)_config{_DEPLOYMENT}\.json")
 
 SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
 
-# A template expression. A minus or plus sign in its braces trims the text around it.
-_EXPRESSION = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
+# The beginning of a Jinja expression, block or comment.
+_JINJA = re.compile(r"\{[{%#]")
 
 # The largest argument of a Linux process, in bytes: 32 pages of 4 KiB.
 _LARGEST_ARGUMENT = 128 * 1024
@@ -66,11 +66,51 @@ class ObjectiveConfigs:
 
 
 def merge(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of a config with a JSON Merge Patch (RFC 7386) applied."""
-    merged: dict[str, Any] = json_merge_patch.merge(
-        copy.deepcopy(base), copy.deepcopy(patch)
-    )
+    """Return a copy of a config with an overlay applied.
+
+    An overlay is a JSON Merge Patch (RFC 7386), with one deviation: it merges the tasks of a
+    launch config by their names, where RFC 7386 would replace the whole list.
+    """
+    patch = copy.deepcopy(patch)
+    if named := _named_tasks(base, patch):
+        for task in patch["tasks"]:
+            named[task["name"]] = merge(named[task["name"]], task)
+        patch["tasks"] = [*named.values()]
+    merged: dict[str, Any] = json_merge_patch.merge(copy.deepcopy(base), patch)
     return merged
+
+
+def _named_tasks(base: Any, patch: Any) -> dict[str, Any]:
+    """Return the tasks of a launch config by name, if the overlay names some of them."""
+    names: list[list[Any]] = []
+    for config in (base, patch):
+        tasks = config.get("tasks")
+        tasks = tasks if isinstance(tasks, list) else []
+        names.append([t.get("name") if isinstance(t, dict) else None for t in tasks])
+    known = {name for name in names[0] if isinstance(name, str)}
+    if not names[1] or not all(isinstance(n, str) and n in known for n in names[1]):
+        return {}
+    return dict(zip(names[0], base["tasks"]))
+
+
+def _check_overlay(base: dict[str, Any], patch: dict[str, Any]) -> None:
+    """Raise a Wrong if an overlay removes a missing key or changes a missing task."""
+    parts: list[tuple[Any, Any, tuple[Any, ...]]] = [(base, patch, ())]
+    if isinstance(patch.get("tasks"), list) and "tasks" in base:
+        tasks = _named_tasks(base, base)
+        for index, task in enumerate(patch["tasks"]):
+            name = task.get("name") if isinstance(task, dict) else task
+            if not isinstance(name, str) or not isinstance(task, dict):
+                problem, remedy = "is missing", "add the name of a task"
+                raise Wrong(problem, remedy, ("tasks", index, "name"))
+            if name not in tasks:
+                problem = f"is {name!r}, which is not the name of a task"
+                raise Wrong(problem, nearest(name, tasks), ("tasks", index, "name"))
+            parts.append((tasks[name], task, ("tasks", index)))
+    for part in parts:
+        for removed, siblings in _removed_in_vain(*part):
+            problem = "is null, but there is no such key to remove"
+            raise Wrong(problem, nearest(removed[-1], siblings), removed)
 
 
 def find_deployments(folder: Path) -> Iterator[str]:
@@ -107,16 +147,16 @@ def read_config(
     if deployment and overlay.exists():
         patch_name = str(overlay.relative_to(root))
         patch = parse(_read(overlay, patch_name), patch_name)
-        for path_, siblings in _removed_in_vain(data, patch):
-            raise InputError(
-                f"{json_path(path_)} is null, but {path.name} has no such key to remove",
-                nearest(path_[-1], siblings),
-                patch_name,
-            )
+        try:
+            _check_overlay(data, patch)
+        except Wrong as wrong:
+            problem = f"{json_path(wrong.path)} {wrong.problem} in {path.name}"
+            raise InputError(problem, wrong.remedy, patch_name) from None
         data = merge(data, patch)
         name += f" with {overlay.name}"
-    data.pop("$schema", None)
-    return data, validate(model, data, name), name
+    checked = validate(model, data, name)
+    data = {key: value for key, value in data.items() if not key.startswith("$")}
+    return data, checked, name
 
 
 def read_objective(
@@ -145,9 +185,12 @@ def read_objective(
     folder = configs / domain / usecase
     _check_names(root, folder, "spark_config", "kubepod_config")
     _check_names(root, folder / objective, "py_config")
-    data, _, py_name = read_config(
-        PyConfig, root, folder / objective / "py_config.json", deployment
-    )
+    path = folder / objective / PY_CONFIG
+    data: dict[str, Any] = {}
+    py_name = str(path.relative_to(root))
+    # An objective whose tasks run no handler needs none.
+    if path.exists() or any(path.parent.glob("*.json")):
+        data, _, py_name = read_config(PyConfig, root, path, deployment)
     if len(to_argument(data).encode()) >= _LARGEST_ARGUMENT:
         raise InputError(
             f"has more than {_LARGEST_ARGUMENT // 1024} KiB, too large for an argument",
@@ -161,10 +204,12 @@ def read_objective(
 def to_argument(py_config: dict[str, Any]) -> str:
     """Return a py_config as the --config argument of a handler.
 
-    Templates stay templates, each with the filter `in_json`, so that a rendered value
-    cannot change the JSON around it.
+    Each string with a template becomes a Jinja block. The filter `in_json` escapes its
+    result, so that a rendered value cannot change the JSON around it. If a DAG renders native
+    objects, Jinja evaluates text that is a Python literal; the space at the beginning of the
+    argument, and the bar at the beginning of each block, prevent that.
     """
-    expressions: list[str] = []
+    templates: list[str] = []
 
     def hold(value: Any) -> Any:
         """Replace each template with a mark, because JSON would escape it."""
@@ -172,23 +217,24 @@ def to_argument(py_config: dict[str, Any]) -> str:
             return {hold(key): hold(item) for key, item in value.items()}
         if isinstance(value, list):
             return [hold(item) for item in value]
-        return _EXPRESSION.sub(mark, value) if isinstance(value, str) else value
+        if isinstance(value, str) and _JINJA.search(value):
+            templates.append(value)
+            return f"\0{len(templates) - 1}\0"
+        return value
 
-    def mark(expression: "re.Match[str]") -> str:
-        expressions.append(expression[1].strip())
-        return f"\0{len(expressions) - 1}\0"
-
-    text = json.dumps(hold(py_config), separators=(",", ":"))
-    return re.sub(
+    text = _without_dollars(json.dumps(hold(py_config), separators=(",", ":")))
+    return " " + re.sub(
         r"\\u0000(\d+)\\u0000",
-        lambda found: f"{{{{ ({expressions[int(found[1])]}) | in_json }}}}",
-        _without_dollars(text),
+        lambda mark: (
+            f"{{% filter in_json %}}|{templates[int(mark[1])]}{{% endfilter %}}"
+        ),
+        text,
     )
 
 
-def in_json(value: object) -> str:
-    """Return a value as the inside of a JSON string; the filter of `to_argument`."""
-    return _without_dollars(json.dumps(str(value))[1:-1])
+def in_json(value: str) -> str:
+    """Return the text of a block of `to_argument` as the inside of a JSON string."""
+    return _without_dollars(json.dumps(value[1:])[1:-1])
 
 
 def _without_dollars(text: str) -> str:
@@ -230,8 +276,9 @@ def _read_launches(
     if kubepod_path.exists():
         _, kubepod, name = read_config(KubepodConfig, root, kubepod_path, deployment)
         for index, pod in enumerate(kubepod.tasks):
+            arguments = {**kubepod.conf, **pod.conf}
             place = f"$.tasks[{index}].conf"
-            found.append((pod.name, Launch(pod.id, KUBEPOD, pod.conf, name, place)))
+            found.append((pod.name, Launch(pod.id, KUBEPOD, arguments, name, place)))
     for task_name, launch in found:
         if task_name in launches:
             raise InputError(
@@ -244,8 +291,8 @@ def _read_launches(
 
 
 def _removed_in_vain(
-    base: Any, patch: dict[str, Any], path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+    base: Any, patch: dict[str, Any], path: tuple[Any, ...]
+) -> Iterator[tuple[tuple[Any, ...], set[str]]]:
     """Yield the places where a patch removes a missing key, with the keys beside it.
 
     RFC 7386 allows it, but here the key is misspelt or the overlay is out of date.

@@ -254,7 +254,7 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
         ),
         (
             SPARK,
-            {"conf": {"spark.x": 1}},
+            {"conf": {"spark.executor.core": 1}},
             "with spark_config.dev.json: $.conf: Spark 4",
         ),
         (
@@ -276,8 +276,8 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
         (
             SPARK,
             {"conf": {"spark.executor.instance": None}},
-            f"{SPARK}.dev.json: $.conf['spark.executor.instance'] is null, but spark_con"
-            "fig.json has no such key to remove; did you mean spark.executor.instances?",
+            f"{SPARK}.dev.json: $.conf['spark.executor.instance'] is null, but there "
+            "is no such key to remove in spark_config.json; did you mean spark.executor.ins",
         ),
         (
             SPARK,
@@ -286,7 +286,6 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
         ),
         (SPARK, b"{", f"{SPARK}.dev.json: is not valid JSON (Expecting"),
         (SPARK, b'{"\xe9": 1}', f"{SPARK}.dev.json: is not UTF-8"),
-        (SPARK, {"password": "x"}, f"{SPARK}.dev.json: $.password looks like a secret"),
         (
             KUBEPOD,
             {"tasks": None},
@@ -310,7 +309,7 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
         (
             PY,
             {"socre": None},
-            f"{PY}.dev.json: $.socre is null, but py_config.json has n",
+            f"{PY}.dev.json: $.socre is null, but there is no such",
         ),
     ],
 )
@@ -407,7 +406,6 @@ def test_py_config_that_is_too_large_for_an_argument(tree: Tree) -> None:
         (b"[]", "is not a JSON object; put the content in braces"),
         (b'{"caf\xe9": 1}', "is not UTF-8 (invalid continuation byte); save it as"),
         (b'{"a": 1, "a": 2}', "key 'a' is defined twice; remove one"),
-        (b'{"a": {"api_key": "x"}}', "$.a.api_key looks like a secret"),
     ],
 )
 def test_unusable_file_is_named(
@@ -419,6 +417,9 @@ def test_unusable_file_is_named(
 
 def test_missing_py_config(tree: Tree) -> None:
     (tree.root / f"{PY}.json").unlink()
+    assert tree.read().py_config == {}
+    # An overlay needs a base.
+    tree.write(f"{PY}.dev.json", {})
     start = f"{PY}.json: cannot be read (No such file or directory); add the file"
     assert tree.message() == start
 

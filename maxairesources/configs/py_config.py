@@ -1,10 +1,10 @@
 """The model of py_config.json, with the ports and arguments of an objective's tasks."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from maxairesources.configs.document import ConfigModel, Wrong
+from maxairesources.configs.document import Config, ConfigModel, Wrong
 
 
 class SourceDetails(ConfigModel):
@@ -87,10 +87,8 @@ class Task(ConfigModel):
     _output = field_validator("output")(_unique)
 
 
-class PyConfig(ConfigModel, extra="allow"):
+class PyConfig(Config, extra="allow"):
     """A py_config: the tasks of an objective, by name."""
-
-    schema_: Annotated[str | None, Field(alias="$schema")] = None
 
     __pydantic_extra__: dict[str, Task]
 
@@ -98,9 +96,3 @@ class PyConfig(ConfigModel, extra="allow"):
     def tasks(self) -> dict[str, Task]:
         """The tasks by name."""
         return self.__pydantic_extra__
-
-    @model_validator(mode="after")
-    def _check_tasks(self) -> "PyConfig":
-        if not self.tasks:
-            raise Wrong("has no task", "add a key with the name of a task")
-        return self

@@ -61,7 +61,6 @@ AT = "score input 0"
     ("path", "value", "expected"),
     [
         # What stands at the top.
-        ("score", GONE, "$: has no task; add a key with the name of a task"),
         ("score", None, "$.score is null; it should be an object"),
         ("score", [], "$.score is []; it should be an object"),
         ("scores", "x", "$.scores is 'x'; it should be an object"),

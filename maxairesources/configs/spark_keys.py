@@ -1,6 +1,8 @@
 """Validates a Spark configuration without Spark and Java.
 
-The table of valid keys is `spark_keys.json`; build-support/tools generates it.
+The table of Spark's keys is `spark_keys.json`; build-support/tools generates it. Other
+libraries, such as Delta Lake, have keys of their own, so a key that resembles none of Spark's
+is valid.
 """
 
 import difflib
@@ -26,7 +28,7 @@ _KINDS = {
 }
 _TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)
 # The least similarity, from 0 to 1, of a misspelt name to the right one.
-_ALIKE_KEY, _ALIKE_PREFIX = 0.8, 0.9
+_ALIKE_KEY, _ALIKE_PREFIX = 0.91, 0.9
 
 
 def mistake_in(key: str, value: object) -> tuple[str, str] | None:
@@ -43,8 +45,14 @@ def mistake_in(key: str, value: object) -> tuple[str, str] | None:
     table = _table()
     kind = table["keys"].get(key)
     if kind is None:
-        if not any(key.startswith(p) and key != p for p in table["prefixes"]):
-            return _unknown(key), _similar(key)
+        if not key.startswith("spark."):
+            problem = f"{key!r} does not begin with spark., so Spark would ignore it"
+            remedy = "prefix a key of Hadoop with spark.hadoop."
+            meant = "spark." + re.sub("^spark[.]", "", key, flags=re.I)
+            return problem, _similar(meant) or remedy
+        remedy = "add the rest of the key" if key.endswith(".") else _similar(key)
+        if remedy:
+            return f"Spark {table['version']} has no key {key!r}", remedy
         kind = "text"
     pattern, wanted = _KINDS.get(kind) or (kind, _one_of(kind))
     if value is None or isinstance(value, (list, dict)):
@@ -64,16 +72,12 @@ def json_schema() -> dict[str, Any]:
     table = _table()
     return {
         "type": "object",
-        "description": f"Spark's configuration, with the keys of Spark {table['version']}.",
+        "description": f"Spark's configuration; the keys of Spark {table['version']}.",
         "properties": {
             key: {"$ref": f"#spark-{kind}"} if kind in _KINDS else _value_schema(kind)
             for key, kind in table["keys"].items()
         },
-        "patternProperties": {
-            f"^{re.escape(prefix)}.": {"$ref": "#spark-text"}
-            for prefix in table["prefixes"]
-        },
-        "additionalProperties": False,
+        "additionalProperties": {"$ref": "#spark-text"},
         "$defs": {
             kind: {"$anchor": f"spark-{kind}", **_value_schema(kind)} for kind in _KINDS
         },
@@ -112,25 +116,21 @@ def _table() -> Any:
     return json.loads(file.read_text())
 
 
-def _unknown(key: str) -> str:
-    if not key.startswith("spark."):
-        return f"{key!r} does not begin with spark., so Spark would ignore it"
-    return f"Spark {_table()['version']} has no public key {key!r}"
-
-
 def _similar(key: str) -> str:
-    """Return a remedy that names the most similar key, if there is one."""
-    names, parts = list(_table()["keys"]), key.split(".")
-    for prefix in _table()["prefixes"]:
+    """Return a remedy that names the most similar key; an empty string if there is none."""
+    table, parts = _table(), key.split(".")
+    if any(key.startswith(prefix) and key != prefix for prefix in table["prefixes"]):
+        return ""
+    names = [*table["keys"]]
+    for prefix in table["prefixes"]:
         size = prefix.count(".")
         head = ".".join(parts[:size]) + "."
         # The prefix of a known key is right: spark.executor. is not spark.executorEnv.
-        right = any(name.startswith(head) for name in _table()["keys"])
+        right = any(name.startswith(head) for name in table["keys"])
         if not right and difflib.get_close_matches(head, [prefix], 1, _ALIKE_PREFIX):
             names.append(prefix + ".".join(parts[size:]))
-    if close := difflib.get_close_matches(key, names, 1, _ALIKE_KEY):
-        return nearest(key, close)
-    return "use a key that Spark documents; prefix a key of Hadoop with spark.hadoop."
+    close = difflib.get_close_matches(key, names, 1, _ALIKE_KEY)
+    return nearest(key, close) if close else ""
 
 
 def _one_of(pattern: str) -> str:

@@ -108,7 +108,6 @@ def test_neither_text_nor_number(key: str, value: object, wanted: str) -> None:
         ("spark.dynamicallocation.enabled", "spark.dynamicAllocation.enabled"),
         ("spark.sql.shuffle.partition", "spark.sql.shuffle.partitions"),
         ("spark.sql.shufle.partitions", "spark.sql.shuffle.partitions"),
-        ("spark.executor.numInstances", "spark.executor.instances"),
         ("spark.hadop.fs.s3a.endpoint", "spark.hadoop.fs.s3a.endpoint"),
         ("spark.executorEnvs.STAGE", "spark.executorEnv.STAGE"),
         (
@@ -123,20 +122,59 @@ def test_neither_text_nor_number(key: str, value: object, wanted: str) -> None:
 )
 def test_misspelt_key(key: str, meant: str) -> None:
     problem, remedy = mistake_in(key, "{{ x }}") or ("", "")
-    assert re.fullmatch(rf"Spark 4\.\S+ has no public key '{key}'", problem)
+    assert re.fullmatch(rf"Spark 4\.\S+ has no key '{key}'", problem)
     assert remedy == f"did you mean {meant}?"
 
 
-@pytest.mark.parametrize("key", ["spark.foo", "fs.s3a.endpoint"])
-def test_nothing_is_near(key: str) -> None:
-    _, remedy = mistake_in(key, "x") or ("", "")
-    assert remedy.startswith("use a key that Spark documents; prefix a key of Hadoop")
+# Keys of other libraries, and internal ones of Spark.
+@pytest.mark.parametrize(
+    "key",
+    [
+        "spark.bigquery.project",
+        "spark.cassandra.connection.host",
+        "spark.celeborn.master.endpoints",
+        "spark.comet.enabled",
+        "spark.databricks.delta.schema.autoMerge.enabled",
+        "spark.databricks.io.cache.enabled",
+        "spark.gluten.enabled",
+        "spark.lineage.enabled",
+        "spark.mycompany.team",
+        "spark.mongodb.read.connection.uri",
+        "spark.openlineage.transport.type",
+        "spark.rapids.sql.enabled",
+        "spark.shuffle.rss.enabled",
+        "spark.sql.hudi.enable",
+        "spark.sql.iceberg.handle-timestamp-without-timezone",
+        "spark.sql.legacy.timeParserPolicy",
+        "spark.sql.parquet.datetimeRebaseModeInRead",
+        "spark.sql.sources.commitProtocolClass",
+    ],
+)
+def test_a_key_that_resembles_no_key_of_spark_is_valid(key: str) -> None:
+    assert mistake_in(key, "{{ x }}") is None
+    problem, _ = mistake_in(key, None) or ("", "")
+    assert problem == f"{key} is not a string, number or boolean"
 
 
-@pytest.mark.parametrize("key", ["executor.memory", "Spark.executor.memory"])
-def test_key_that_spark_ignores(key: str) -> None:
+def test_internal_keys_have_a_type() -> None:
+    key = "spark.sql.legacy.timeParserPolicy"
+    assert mistake_in(key, "LEGACI") == (
+        f"{key} is 'LEGACI'",
+        "use one of: CORRECTED, EXCEPTION, LEGACY",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [
+        ("fs.s3a.endpoint", "prefix a key of Hadoop with spark.hadoop."),
+        ("executor.memory", "did you mean spark.executor.memory?"),
+        ("Spark.executor.memory", "did you mean spark.executor.memory?"),
+    ],
+)
+def test_key_that_spark_ignores(key: str, remedy: str) -> None:
     problem = f"{key!r} does not begin with spark., so Spark would ignore it"
-    assert mistake_in(key, "2g") == (problem, "did you mean spark.executor.memory?")
+    assert mistake_in(key, "2g") == (problem, remedy)
 
 
 @pytest.mark.parametrize("key", ["", "spark", "spark.", "spark.sql.", "spark.hadoop."])

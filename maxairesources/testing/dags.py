@@ -4,42 +4,24 @@ Airflow reads its settings when it is first imported, so this module must be the
 import it.
 """
 
-import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="airflow-", ignore_cleanup_errors=True)
 _HOME = _FOLDER.name
-# Nothing connects to this cluster, but the client requires one.
-_KUBECONFIG = {
-    "apiVersion": "v1",
-    "kind": "Config",
-    "clusters": [{"name": "none", "cluster": {"server": "https://127.0.0.1:1"}}],
-    "users": [{"name": "none", "user": {}}],
-    "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
-    "current-context": "none",
-}
-Path(_HOME, "kubeconfig").write_text(json.dumps(_KUBECONFIG))
 os.environ.update(
     AIRFLOW_HOME=_HOME,
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__UNIT_TEST_MODE="True",
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME}/airflow.db",
-    KUBECONFIG=f"{_HOME}/kubeconfig",
 )
 
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
-from airflow.sdk import DAG  # noqa: E402
 from airflow.serialization.serialized_objects import DagSerialization  # noqa: E402
-from kubernetes.client import ApiClient  # noqa: E402
 
 from maxairesources.configs import objective  # noqa: E402
-from maxairesources.dags.operators import unmapped  # noqa: E402
-from maxairesources.dags.pods import mistakes_in_pod  # noqa: E402
-from maxairesources.launches import lacks_spark_image  # noqa: E402
+from maxairesources.dags.check import mistakes_in  # noqa: E402
 
 
 def load_dags(file: Path, deployment: str | None = None) -> DagBag:
@@ -83,21 +65,3 @@ def check_dag(test_file: str) -> None:
         assert {*names} <= dag.tags
         mistakes = [*mistakes_in(dag)]
         assert not mistakes, "\n".join(mistakes)
-
-
-def mistakes_in(dag: DAG) -> Iterator[str]:
-    """Yield a line for each mistake in a DAG's tasks that would fail in a cluster."""
-    tasks: Iterable[Any] = dag.tasks
-    for task in (each for mapped in tasks for each in unmapped(mapped)):
-        if task.task_type == objective.KUBEPOD:
-            try:
-                built = task.build_pod_request_obj()
-            except Exception as error:
-                yield f"task {task.task_id}: Airflow cannot build its pod ({error})"
-                continue
-            pod = ApiClient().sanitize_for_serialization(built)
-            for mistake in mistakes_in_pod(pod):
-                yield f"task {task.task_id}: {mistake}"
-        elif task.task_type == objective.SPARK:
-            if lacks_spark_image(task.conf or {}):
-                yield f"task {task.task_id}: spark.kubernetes.container.image is missing"

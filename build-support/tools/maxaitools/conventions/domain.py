@@ -135,7 +135,7 @@ class Domain:
         if config is None:
             return None
         if path.endswith(f"/{PY_CONFIG}"):
-            return {key for key in config if key != "$schema"}
+            return {key for key in config if not key.startswith("$")}
         return {each.task for each in self.launches.get(path, []) if each.path} or None
 
 

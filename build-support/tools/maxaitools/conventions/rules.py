@@ -35,6 +35,7 @@ from maxairesources.tree import (
     repository_of,
 )
 from maxaitools.conventions.domain import DAG_NAMES, Dag, Domain, Names, imports_in
+from maxaitools.conventions.secret_values import find_secrets
 
 # The files of a folder, by its depth in a tree: the required ones, and the optional ones.
 # An optional config may also have overlays.
@@ -348,6 +349,27 @@ def config(domain: Domain) -> Iterator[Finding]:
         yield Finding(str(error.subject), error.problem, error.remedy)
 
 
+def secret(domain: Domain) -> Iterator[Finding]:
+    """A config holds no password, key or token.
+    Everybody who can read the repository or an image of it could use the secret.
+    Remove it, revoke it, and pass it in the environment; or list its path in $allow_secret.
+    """
+    for path, config in domain.configs.items():
+        given = config.get("$allow_secret")
+        allowed = {*map(str, given)} if isinstance(given, list) else set()
+        values = {key: config[key] for key in config if not key.startswith("$")}
+        found = {json_path(place) for place in find_secrets(values)}
+        for place in sorted(found - allowed):
+            fix = (
+                "remove it, revoke it, and pass it in the environment; or, if it is no "
+            )
+            fix += f'secret, add "$allow_secret": ["{place}"]'
+            yield Finding(path, f"{place} looks like a secret", fix)
+        for place in sorted(allowed - found):
+            problem = f"$allow_secret names {place}, which does not look like a secret"
+            yield Finding(path, problem, nearest(place, found, "remove it"))
+
+
 def overlay(domain: Domain) -> Iterator[Finding]:
     """An overlay changes only keys that its base has; null removes a key.
     A misspelt key would add a value that nothing reads, and change nothing.
@@ -362,10 +384,12 @@ def overlay(domain: Domain) -> Iterator[Finding]:
         # Not recursive: JSON may be nested as deeply as Python's stack.
         places: list[Any] = [((), domain.configs.get(base, {}), patch)]
         for keys, old, new in places if base != path and base in domain.configs else ():
-            # Spark's own keys are checked against Spark's table. A key that only one
-            # deployment needs, such as a Secret's, is in no base.
-            is_spark = keys == ("conf",) and "/spark_config." in path
-            for key, value in () if is_spark else new.items():
+            # DAGFactory checks the keys of a launch config. A key that only one deployment
+            # needs, such as a Secret's, is in no base.
+            is_conf = keys == ("conf",) and path.count("/") == 3
+            for key, value in () if is_conf else new.items():
+                if key.startswith("$"):
+                    continue
                 if not isinstance(old, dict) or key not in old:
                     problem = f"{json_path([*keys, key])} is not in the base"
                     fix = nearest(key, old if isinstance(old, dict) else ())
@@ -377,7 +401,7 @@ def overlay(domain: Domain) -> Iterator[Finding]:
 RULES: tuple[Callable[[Domain], Iterator[Finding]], ...] = (
     *(name, unexpected_file, missing_file, domain_not_registered, orphan, dag),
     *(task_name, unknown_handler, unused_handler, foreign_image, foreign_import),
-    *(nested_requirements, config, overlay),
+    *(nested_requirements, config, secret, overlay),
 )
 
 

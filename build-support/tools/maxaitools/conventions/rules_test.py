@@ -97,6 +97,19 @@ def test_a_good_tree_has_no_finding() -> None:
     assert findings(GOOD) == []
 
 
+def test_a_secret_is_never_printed_and_can_be_allowed() -> None:
+    task = {**TASK, "function": {"args": {"api_key": "hunter2"}}}
+    config = {"score": task, "features": TASK}
+    (line,) = findings({**GOOD, P: config})
+    place = "$.score.function.args.api_key"
+    assert line.startswith(f"{P}: secret: {place} looks like a secret; remove it, revo")
+    assert line.endswith(f'add "$allow_secret": ["{place}"]') and "hunter2" not in line
+    assert findings({**GOOD, P: {"$allow_secret": [place], **config}}) == []
+    good = {"$allow_secret": [place], "score": TASK, "features": TASK}
+    (line,) = findings({**GOOD, P: good})
+    assert f"$allow_secret names {place}, which does not look like a secret" in line
+
+
 def test_an_overlay_may_add_a_key_of_spark_itself() -> None:
     overlay = {"conf": {"spark.kubernetes.driver.secretKeyRef.A": "name:key"}}
     assert findings({**GOOD, f"{S[:-5]}.prod.json": overlay}) == []
@@ -104,6 +117,12 @@ def test_an_overlay_may_add_a_key_of_spark_itself() -> None:
 
 # The broken rule, the changes that break it, and parts of the line of one finding.
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
+    (
+        "secret",
+        {K: {**kubepod(), "conf": {"env_vars": {"DB_PASSWORD": "hunter2"}}}},
+        {},
+        (f"{K}: secret: $.conf.env_vars.DB_PASSWORD looks like a secret; remove it",),
+    ),
     (
         "name",
         moved(f"{H}/features.py", f"{H}/RfmFeatures.py"),

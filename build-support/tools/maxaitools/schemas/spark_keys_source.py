@@ -3,8 +3,8 @@
     ./pants run build-support/tools/maxaitools/schemas/spark_keys_source.py \\
         > maxairesources/configs/spark_keys.json
 
-Spark's own registry names the public keys, and the error that Spark raises for a wrong
-value contains the type. Spark's class files name the keys that it reads but does not register.
+Spark's own registry names the keys, internal ones too, and the error that Spark raises for a
+wrong value contains the type. Spark's class files name the keys that it reads but does not register.
 """
 
 import json
@@ -54,21 +54,16 @@ def spark_keys(jvm: Any) -> str:
         # Loading an object registers the entries that it defines.
         jvm.java.lang.Class.forName(name)
     keys: dict[str, str] = {}
-    internal: set[str] = set()
     entries = jvm.org.apache.spark.internal.config.ConfigEntry.listAllEntries()
     for entry in entries.toArray():
         own = {entry.key(), *_java(jvm, entry.alternatives())}
-        if entry.isPublic():
-            own |= set(_java(jvm, entry.prependedKey().toList()))
-            keys |= dict.fromkeys(own, _kind(entry.valueConverter()))
-        else:
-            internal |= own
-    registered = keys.keys() | internal
+        own |= set(_java(jvm, entry.prependedKey().toList()))
+        keys |= dict.fromkeys(own, _kind(entry.valueConverter()))
     names |= _old_names(jvm) | _kubernetes_credentials(jvm)
-    # Where Spark registers keys, as below spark.sql., an unknown one is a mistake.
-    closed = {name for name in names for key in registered if key.startswith(name)}
+    # Where Spark registers keys, as below spark.sql., a similar name is a mistake.
+    closed = {name for name in names for key in keys if key.startswith(name)}
     prefixes = {name for name in names - closed if name.endswith(".")}
-    unregistered = {name for name in names - registered if not name.endswith(".")}
+    unregistered = {name for name in names - keys.keys() if not name.endswith(".")}
     table = {
         "version": __version__,
         "prefixes": sorted(prefixes.union(_JOINED)),
