@@ -276,8 +276,8 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
         (
             SPARK,
             {"conf": {"spark.executor.instance": None}},
-            f"{SPARK}.dev.json: $.conf['spark.executor.instance'] is null, but there "
-            "is no such key to remove in spark_config.json; did you mean spark.executor.ins",
+            f"{SPARK}.dev.json: $.conf['spark.executor.instance'] is null, but "
+            "there is no such key to remove in spark_config.json; did you mean spark.exec",
         ),
         (
             SPARK,

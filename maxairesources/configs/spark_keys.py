@@ -78,6 +78,7 @@ def json_schema() -> dict[str, Any]:
             for key, kind in table["keys"].items()
         },
         "additionalProperties": {"$ref": "#spark-text"},
+        "propertyNames": {"pattern": r"^spark\..*[^.]$"},
         "$defs": {
             kind: {"$anchor": f"spark-{kind}", **_value_schema(kind)} for kind in _KINDS
         },

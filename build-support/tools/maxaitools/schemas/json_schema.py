@@ -34,11 +34,15 @@ def schemas() -> dict[str, dict[str, Any]]:
     spark["$defs"]["SparkTask"]["properties"]["spark_submit_conf"] = _arguments(
         SPARK, application={"type": "string"}, conf={"$ref": "#/$defs/conf"}
     )
-    kubepod["$defs"]["KubepodTask"]["properties"]["conf"] = _arguments(
+    # The image and the arguments may be in the common conf.
+    kubepod["$defs"]["conf"] = _arguments(
         KUBEPOD,
         arguments={"type": "array", "items": {"type": "string"}, "minItems": 1},
         image={"type": "string"},
     )
+    kubepod["$defs"]["conf"].pop("required")
+    for part in (kubepod, kubepod["$defs"]["KubepodTask"]):
+        part["properties"]["conf"] = {"$ref": "#/$defs/conf"}
     return {
         "kubepod_config.json": kubepod,
         "py_config.json": _schema(PyConfig),

@@ -101,7 +101,6 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
     [
         ("spark", "cnof", {}),
         ("spark", "tasks", []),
-        ("spark", "conf spark.executor.memroy", "1g"),
         ("spark", "conf spark.hadoop.", "x"),
         ("spark", "conf executor.memory", "1g"),
         ("spark", "conf spark.executor.memory", "1gg"),
@@ -117,9 +116,8 @@ ARGUMENTS = "tasks 0 spark_submit_conf"
         ("spark", f"{ARGUMENTS} aplication", "x"),
         ("spark", f"{ARGUMENTS} application", 1),
         ("spark", f"{ARGUMENTS} verbose", "ture"),
-        ("spark", f"{ARGUMENTS} conf spark.executor.memroy", "1g"),
         ("spark", f"{ARGUMENTS} conf spark.executor.memory", "1x"),
-        ("kubepod", "conf", {}),
+        ("kubepod", "conf", {"imge": "x"}),
         ("kubepod", "tasks 0 idd", 1),
         ("kubepod", "tasks 0 conf imge", "x"),
         ("kubepod", "tasks 0 conf arguments", []),
