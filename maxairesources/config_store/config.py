@@ -5,6 +5,7 @@ import functools
 import inspect
 import json
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def main(
     - access_credentials: the connections by their ids, see `Credentials`.
 
     With other keyword arguments, such as `execute(argument=3)`, it adds these three, returns
-    what `execute` returns, and does not exit; it prints an InputError and raises it again.
+    what `execute` returns, and does not exit; it prints an error and raises it again.
     With the argument `config`, it is the original function.
 
     `execute` may return a JSON value for the DAG, such as metrics to branch on. The
@@ -58,7 +59,13 @@ def main(
             if "config" in kwargs:
                 return execute(**kwargs)
             if kwargs:
-                return _call(execute, _parser(execute).parse_args(), **kwargs)
+                try:
+                    return _call(execute, _parser(execute).parse_args(), **kwargs)
+                except Exception as error:
+                    # The documented handler exits in `finally`, which hides the error.
+                    if not isinstance(error, InputError):
+                        traceback.print_exc()
+                    raise
             sys.exit(run_command(execute))
 
         return wrapper

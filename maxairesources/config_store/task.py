@@ -1,6 +1,9 @@
 """The part of a py_config for one task: its ports and arguments, validated."""
 
+import ast
+import copy
 import datetime
+import json
 import zoneinfo
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
@@ -8,7 +11,15 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from maxairesources.configs import py_config
-from maxairesources.configs.document import ConfigModel, Wrong, validate
+from maxairesources.configs.document import (
+    ConfigModel,
+    Wrong,
+    explain,
+    find_errors,
+    has_template,
+    place_of,
+    validate,
+)
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
@@ -71,6 +82,9 @@ class Task(Generic[A]):
 def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Task[A]:
     """Return the part of a py_config for one task.
 
+    Airflow renders a template to a string. Therefore, where an argument has another type, a
+    string such as "7", "True" or "[1, 2]" becomes a value of that type.
+
     Args:
         config: the whole py_config.
         name: the task's name.
@@ -79,9 +93,55 @@ def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Task[A]:
     Raises:
         InputError: there is no such task, or a value does not match the model.
     """
+    part, path = _part(config, name)
+    values = copy.deepcopy(part.function.args)
+    for error in find_errors(arguments, values):
+        parent, key = place_of(error, values)
+        if isinstance(parent, (dict, list)) and isinstance(parent[key], str):
+            parent[key] = _from_text(parent[key])
+    args = validate(arguments, values, path=path)
+    return Task(name, part.input, part.output, args)
+
+
+def check_task(config: dict[str, Any], name: str, arguments: type[A]) -> None:
+    """Check a task in a committed py_config, in which a string does not become a number.
+
+    It skips the templates of Airflow, since their values are not known yet.
+
+    Args:
+        config: the whole py_config.
+        name: the task's name.
+        arguments: the model of the arguments of the task's handler.
+
+    Raises:
+        InputError: there is no such task, or a value does not match the model.
+    """
+    part, path = _part(config, name)
+    values = part.function.args
+    errors = []
+    for error in find_errors(arguments, values):
+        parent, key = place_of(error, values)
+        is_value = isinstance(parent, (dict, list)) and has_template(parent[key])
+        if not is_value or error["type"] == "extra_forbidden":
+            errors.append(error)
+    if errors:
+        raise explain(errors, arguments, values, path=path)
+
+
+def _part(config: dict[str, Any], name: str) -> tuple[py_config.Task, tuple[Any, ...]]:
+    """Return a task of a config, and the path of its arguments."""
     names = [key for key in config if not key.startswith("$")]
     if name not in names:
-        raise InputError(f"has no task {name!r}", nearest(name, names))
+        raise InputError(f"has no task {name!r}", nearest(name, names, "add it"))
     part = validate(py_config.Task, config[name], path=(name,))
-    args = validate(arguments, part.function.args, path=(name, "function", "args"))
-    return Task(name, part.input, part.output, args)
+    return part, (name, "function", "args")
+
+
+def _from_text(text: str) -> Any:
+    """Return the value that a string of JSON or of a Python literal stands for."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return text

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from maxairesources.config_store import task
-from maxairesources.config_store.task import Arguments, read_task
+from maxairesources.config_store.task import Arguments, check_task, read_task
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port, py_config
@@ -87,6 +87,20 @@ def test_no_such_task(name: str, expected: str) -> None:
         (task.Date, "2018-01-01", datetime.date(2018, 1, 1)),
         (task.TimeZone, "America/New_York", "America/New_York"),
         (list[str], [], []),
+        # What Airflow renders is a string.
+        (task.Seed, "7", 7),
+        (task.Seed, " 7 ", 7),
+        (task.Share, "0.5", 0.5),
+        (bool, "True", True),
+        (bool, "false", False),
+        (float | None, "None", None),
+        (list[int], "[1, 2]", [1, 2]),
+        (list[str], "['a', 'b']", ["a", "b"]),
+        (list[int], ["1", 2], [1, 2]),
+        (dict[str, float], {"a": "1.5"}, {"a": 1.5}),
+        (datetime.date, "2018-01-01", datetime.date(2018, 1, 1)),
+        (str, "7", "7"),
+        (str | int, "7", "7"),
     ],
 )
 def test_values(kind: Any, given: Any, expected: Any) -> None:
@@ -107,14 +121,18 @@ DATE, ZONE = (
         (task.Seed, 2**32, "should be less than or equal to 4294967295"),
         (task.Seed, 2.0, r"is 2\.0; it should be a valid integer"),
         (task.Seed, True, "is True; it should be a valid integer"),
-        (task.Seed, "2", "is '2'; it should be a valid integer"),
+        (task.Seed, "2.5", r"is 2\.5; it should be a valid integer"),
+        (task.Seed, "two", "is 'two'; it should be a valid integer"),
+        (task.Seed, "None", "is null; it should be a valid integer"),
+        (task.Seed, "-1", "is -1; it should be greater than or equal to 0"),
         (task.Seed, None, "is null; it should be a valid integer"),
         (task.Share, 0, "is 0; it should be greater than 0"),
         (task.Share, 0.0, r"is 0\.0; it should be greater than 0"),
         (task.Share, 1, "is 1; it should be less than 1"),
         (task.Share, 1.5, r"is 1\.5; it should be less than 1"),
         (task.Share, math.nan, "is nan; it should be less than 1"),
-        (task.Share, "0.5", r"is '0\.5'; it should be a valid number"),
+        (task.Share, "nan", "is 'nan'; it should be a valid number"),
+        (bool, "1", "is 1; it should be a valid boolean"),
         (list[str], "x", "is 'x'; it should be a valid array"),
         (list[str], [1], r"\[0\] is 1; it should be a valid string"),
         (list[str], None, "is null; it should be a valid array"),
@@ -136,3 +154,34 @@ def test_wrong_values(kind: Any, given: Any, expected: str) -> None:
         InputError, match=rf"^config: \$\.t\.function\.args\.a.*{expected}"
     ):
         value(kind, given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (task.Seed, "{{ params.seed }}"),
+        (task.Date, "{{ ds }}"),
+        (list[int], "{{ params.shops }}"),
+        (list[int], [1, "{% if a %}1{% endif %}"]),
+        (bool, "{{ params.full }}"),
+        (str, "{{ ds }}"),
+        (task.Seed, 7),
+    ],
+)
+def test_a_template_is_checked_when_its_value_is_known(kind: Any, given: Any) -> None:
+    model = type("Model", (Arguments,), {"__annotations__": {"a": kind}})
+    check_task(py_config("t", [], [], a=given), "t", model)
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ({"seed": "7"}, r"\.seed is '7'; it should be a valid integer"),
+        ({"sed": "{{ x }}"}, r"unknown key 'sed' \(and 1 more\); did you mean seed"),
+        ({}, r"\.seed is missing; add it"),
+        ({"seed": ["{{ x }}"]}, r"\.seed is \['{{ x }}'\]; it should be a valid int"),
+    ],
+)
+def test_a_committed_argument_has_its_type(args: Any, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        check_task(py_config("t", [], [], **args), "t", Seeded)

@@ -16,6 +16,8 @@ Model = TypeVar("Model", bound=BaseModel)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:Infinity|NaN|[0-9][-+.0-9eE]*)', re.S)
 # A half of a character that needs two escapes, such as an emoji.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# The beginning of a Jinja expression, block or comment.
+TEMPLATE = re.compile(r"\{[{%#]")
 # More levels than any config needs, and few enough for recursive functions.
 _DEEPEST = 50
 # The most digits that Python reads.
@@ -135,19 +137,58 @@ def validate(
         InputError: the data does not match the model. The message has the first place,
             the nearest valid name, and the number of further mistakes.
     """
+    if errors := find_errors(model, data):
+        raise explain(errors, model, data, subject, path)
+    return model.model_validate_json(json.dumps(data), strict=True)
+
+
+def find_errors(model: type[BaseModel], data: Any) -> list[Any]:
+    """Return the errors of pydantic for JSON data; an empty list if the data is valid."""
     try:
         # As JSON, because strict validation then accepts a string for a date.
-        return model.model_validate_json(json.dumps(data), strict=True)
+        model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as errors:
-        # A misspelt key first: it explains the missing key.
-        first, *others = sorted(
-            errors.errors(include_url=False),
-            key=lambda error: error["type"] != "extra_forbidden",
-        )
-        problem, remedy = _explain(first, model, data, path)
-        if others:
-            problem += f" (and {len(others)} more)"
-        raise InputError(problem, remedy, subject) from None
+        return list(errors.errors(include_url=False))
+    return []
+
+
+def place_of(error: Any, data: Any) -> tuple[Any, Any]:
+    """Return the object or list that holds the value of an error, and its key or index.
+
+    The object is None if the error is about the whole data, or about a missing key.
+    """
+    parent, key, value = None, None, data
+    for part in error["loc"]:
+        # A union of types adds their names to the place; the data has no such keys.
+        try:
+            parent, key, value = value, part, value[part]
+        except (KeyError, IndexError, TypeError):
+            if error["type"] == "missing":
+                return None, None
+    return parent, key
+
+
+def has_template(value: Any) -> bool:
+    """Return if a value is a string with a template of Airflow."""
+    return isinstance(value, str) and bool(TEMPLATE.search(value))
+
+
+def explain(
+    errors: list[Any],
+    model: type[BaseModel],
+    data: Any,
+    subject: object = None,
+    path: tuple[Any, ...] = (),
+) -> InputError:
+    """Return the error for the first of pydantic's errors; see `validate`."""
+    # A misspelt key first: it explains the missing key.
+    first, *others = sorted(
+        errors, key=lambda error: error["type"] != "extra_forbidden"
+    )
+    problem, remedy = _explain(first, model, data, path)
+    if others:
+        problem += f" (and {len(others)} more)"
+    return InputError(problem, remedy, subject)
 
 
 def _explain(

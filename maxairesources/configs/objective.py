@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 
 import json_merge_patch
 
-from maxairesources.configs.document import ConfigModel, Wrong, parse, validate
+from maxairesources.configs.document import (
+    ConfigModel,
+    Wrong,
+    has_template,
+    parse,
+    validate,
+)
 from maxairesources.configs.launch_config import KubepodConfig, SparkConfig
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.errors import InputError
@@ -24,8 +30,6 @@ _OVERLAY = re.compile(rf"(?:kubepod|py|spark)_config{_DEPLOYMENT}\.json")
 
 SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
 
-# The beginning of a Jinja expression, block or comment.
-_JINJA = re.compile(r"\{[{%#]")
 
 # The largest argument of a Linux process, in bytes: 32 pages of 4 KiB.
 _LARGEST_ARGUMENT = 128 * 1024
@@ -217,7 +221,7 @@ def to_argument(py_config: dict[str, Any]) -> str:
             return {hold(key): hold(item) for key, item in value.items()}
         if isinstance(value, list):
             return [hold(item) for item in value]
-        if isinstance(value, str) and _JINJA.search(value):
+        if has_template(value):
             templates.append(value)
             return f"\0{len(templates) - 1}\0"
         return value
