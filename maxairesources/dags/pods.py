@@ -105,7 +105,7 @@ def _mistakes_in_toleration(toleration: dict[str, Any]) -> Iterator[str]:
 def _mistakes_in_mounts(
     mounts: Sequence[dict[str, Any]], volumes: list[str]
 ) -> Iterator[str]:
-    paths = [mount["mountPath"] for mount in mounts]
+    paths = [mount["mountPath"].rstrip("/") for mount in mounts]
     for path in dict.fromkeys(paths):
         if paths.count(path) > 1:
             yield f"the pod mounts {paths.count(path)} volumes at {path}"

@@ -12,6 +12,7 @@ from pants.engine.target import Target
 from marketplace.graph import (
     build_files,
     dag_dependencies,
+    data_files,
     deployments,
     dynamic_imports,
     launch_configs,
@@ -52,6 +53,7 @@ def rules() -> Iterable[Any]:
         *config_schemas.rules(),
         *conventions.rules(),
         *dag_dependencies.rules(),
+        *data_files.rules(),
         *dependents.rules(),
         *deploy.rules(),
         *deployments.rules(),
@@ -73,6 +75,7 @@ def rules() -> Iterable[Any]:
 
 def target_types() -> Iterable[type[Target]]:
     return [
+        data_files.DataFilesTarget,
         deployments.MarketplaceDeployment,
         image_sources.ImageSources,
         launch_configs.LaunchConfigsTarget,

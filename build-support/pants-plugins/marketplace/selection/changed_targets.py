@@ -28,6 +28,7 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import AllUnexpandedTargets, Target
 from pants.util.frozendict import FrozenDict
 
+from marketplace.graph.data_files import folders_that_read
 from marketplace.graph.release_target import MarketplaceRelease
 from marketplace.graph.sources_below import SourcesBelow, SourcesBelowFieldSet
 from marketplace.selection.changes import Changes
@@ -95,14 +96,28 @@ async def find_changed_targets(
     by_file = {path: set(found) for path, found in zip(changes.files, owners)}
     for path in changes.deleted:
         # The generator owns a deleted test, and selecting it would run all of its tests.
-        by_file[path] -= known.test_generators
+        by_file[path] -= known.no_owners
     # A changed BUILD file may have lost a target, like a deleted file.
     builds = (path for path in changes.files if PurePath(path).name == "BUILD")
     gone = tuple(sorted({*changes.deleted, *builds}))
+    python = {
+        target.address.filename.rpartition("/")[0]
+        for target in (targets if gone else ())
+        if target.has_field(PythonSourceField) and target.address.is_file_target
+    }
     for path in gone:
         by_file[path].update(
             target.address for target in targets if _depended_on(target, path)
         )
+        if not path.endswith((".py", ".pyi", "/BUILD")):
+            # The modules beside a data file may have read it.
+            folders = folders_that_read(path, python)
+            by_file[path].update(
+                target.address
+                for target in (targets if folders else ())
+                if target.has_field(PythonSourceField)
+                and target.address.spec_path in folders
+            )
     for path, found in importers.by_file.items():
         by_file[path].update(found)
     # The modules of a package and of its subpackages depend on its __init__.py, and all tests

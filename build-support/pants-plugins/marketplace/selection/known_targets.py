@@ -22,6 +22,7 @@ from pants.engine.addresses import Address
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import AllUnexpandedTargets, Target, TargetGenerator
 
+from marketplace.graph.data_files import DataFilesTarget
 from marketplace.graph.release_target import MarketplaceRelease
 from marketplace.graph.sources_below import SourcesBelow
 from maxairesources.tree import domain_of
@@ -41,7 +42,8 @@ class KnownTargets:
         generators: the target generators.
         images: the images.
         releases: the releases.
-        test_generators: the generators of tests.
+        no_owners: the generators of tests and of data files, which do not stand for a
+            deleted file.
     """
 
     by_domain: Mapping[str | None, tuple[Target, ...]]
@@ -49,7 +51,7 @@ class KnownTargets:
     generators: frozenset[Address]
     images: frozenset[Address]
     releases: frozenset[Address]
-    test_generators: frozenset[Address]
+    no_owners: frozenset[Address]
 
     def reachable(self, domains: Collection[str | None]) -> list[Target]:
         """Return the targets that a change in some domains can reach.
@@ -85,7 +87,7 @@ async def sort_targets(
         generators=of(TargetGenerator),
         images=of(DockerImageTarget),
         releases=of(MarketplaceRelease),
-        test_generators=of(PythonTestsGeneratorTarget),
+        no_owners=of(PythonTestsGeneratorTarget, DataFilesTarget),
     )
 
 
@@ -98,7 +100,8 @@ def domain_of_address(
         address: the address of a target.
         known: the domains whose resolves count.
     """
-    if domain := domain_of(f"{address.spec_path}/"):
+    path = address.filename if address.is_file_target else f"{address.spec_path}/"
+    if domain := domain_of(path):
         return domain
     resolve = address.parameters.get("resolve")
     return resolve if resolve in known else None

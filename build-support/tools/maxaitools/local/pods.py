@@ -133,7 +133,7 @@ def check(pod: dict[str, Any], to: Settings) -> None:
     """Raise an InputError for a pod that Kubernetes rejects, or that cannot run here."""
     for mistake in mistakes_in_pod(pod):
         raise InputError(
-            f"Kubernetes would reject {mistake}", "correct it in the config"
+            f"Kubernetes would reject the task: {mistake}", "correct it in the config"
         )
     docker_containers(pod, to, Path())
 

@@ -116,11 +116,6 @@ def _mounts(
     mounts: dict[str, str] = {}
     for mount in container.get("volumeMounts") or ():
         name, target = mount["name"], _target(mount)
-        if target in mounts:
-            raise InputError(f"{target} is mounted twice", "use another mountPath")
-        if name not in volumes:
-            problem = f"the volume of {target}, {name!r}, is missing"
-            raise InputError(problem, nearest(name, volumes))
         volume, files = volumes[name], contents[name]
         if files is not None and mount.get("subPath"):
             _check_file(mount["subPath"], files, volume, to)
@@ -153,7 +148,7 @@ def _place(volume: Mapping[str, Any], to: Settings, folder: Path) -> Path:
     """Return the folder that a volume is."""
     if claim := volume.get("persistentVolumeClaim"):
         return Path(to.data, "volumes", _valid(claim["claimName"]))
-    return folder / "volumes" / _valid(volume["name"])
+    return folder / "volumes" / str(volume["name"])
 
 
 def _files(

@@ -294,8 +294,8 @@ DB = {"secret": {"secretName": "db"}}
         ({}, {"mountPath": "a"}, "the mountPath 'a' is not valid"),
         ({}, {"mountPath": "/"}, "the mountPath '/' is not valid"),
         ({}, {"mountPath": "/a:b"}, "the mountPath '/a:b' is not valid"),
-        ({}, {"name": "w"}, "the volume of /v, 'w', is missing; use one of: v"),
-        ({"name": "../v"}, {"name": "../v"}, "'../v' is not a valid name"),
+        ({}, {"name": "w"}, "the pod mounts a volume 'w' that it lacks"),
+        ({"name": "../v"}, {"name": "../v"}, "the volume's name '../v' is not valid"),
     ],
 )
 def test_mistake(to: Settings, volume: Any, mount: Any, message: str) -> None:
@@ -319,7 +319,7 @@ def test_binary_file_is_not_a_variable(to: Settings) -> None:
 
 
 def test_place_is_mounted_once(to: Settings) -> None:
-    with pytest.raises(InputError, match="/v is mounted twice"):
+    with pytest.raises(InputError, match="mounts 2 volumes at /v"):
         mounted(to, {"mountPath": "/v"}, {"mountPath": "/v/"}, emptyDir={})
 
 
