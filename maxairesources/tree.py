@@ -31,7 +31,9 @@ LAUNCHED_FROM = {
 
 # The groups are the domain, the usecase and the objective.
 DAG_FILE = re.compile(f"{DAGS}/([^/]+)/([^/]+)/([^/]+)/dag[.]py")
-HANDLER_FILE = re.compile(rf"{USECASES}/\w+/\w+/handlers/\w+[.]py")
+HANDLER_FILE = re.compile(rf"{USECASES}/\w+/\w+/handlers/(\w+/)*\w+[.]py")
+# The folder of the code that the usecases of a domain share.
+COMMON = "common"
 
 # An image keeps the sources in this folder; `application` in a spark_config names it so.
 IN_IMAGE = "local:///opt/maxai/"

@@ -16,6 +16,8 @@ setup(
     packages=find_namespace_packages(
         "../..", include=["maxairesources*", f"maxaiusecases.{HERE.name}.*"]
     ),
+    # The data files beside the modules.
+    package_data={"": ["*"]},
     install_requires=[
         line for line in REQUIREMENTS.splitlines() if line and not line.startswith("#")
     ],

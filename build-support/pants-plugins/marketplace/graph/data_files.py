@@ -38,11 +38,11 @@ _PYTHON = (".py", ".pyi")
 
 class DataFilesSourcesField(ResourcesGeneratingSourcesField):
     required = False
-    # One target has the data files of all domains, so that no other BUILD file lists them.
+    # The target of a tree has the data files of all domains, so that no other BUILD file has
+    # to list them.
     default = (
-        f"{USECASES}/*/*/handlers/**",
-        f"{USECASES}/*/common/**",
-        f"{DAGS}/*/*/**",
+        "*/*/**",
+        "!*/*/notebooks/**",
         *(f"!**/{name}" for name in ("*.py", "*.pyi", "BUILD", "README*", ".*")),
     )
     default_glob_match_error_behavior = GlobMatchErrorBehavior.ignore

@@ -16,7 +16,8 @@ from marketplace.graph.data_files import folders_that_read
 HANDLERS = "maxaiusecases/shop/churn/handlers"
 DAG = "maxaidags/shop/churn/weekly"
 FILES = {
-    "BUILD": "data_files(name='data')",
+    "maxaidags/BUILD": "data_files(name='data')",
+    "maxaiusecases/BUILD": "data_files(name='data')",
     f"{HANDLERS}/BUILD": "python_sources()",
     f"{HANDLERS}/__init__.py": "",
     f"{HANDLERS}/score.py": "",

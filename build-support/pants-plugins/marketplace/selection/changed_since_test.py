@@ -10,6 +10,7 @@ from marketplace.selection.small_marketplace import (
     CODE,
     CONFIGS,
     DAG,
+    DATA_FILES,
     DOMAINS,
     FRAUD_DAG,
     FRAUD_RUN,
@@ -127,6 +128,40 @@ TABLE = {
     ),
     "workflow": (".github/workflows/main.yml", set(), set()),
 }
+
+
+BESIDE_HANDLERS = (
+    {"bank"},
+    image_tests("bank") | handler_tests("bank", "fit", "rank"),
+)
+OF_DATA = (
+    BESIDE_HANDLERS,
+    BESIDE_HANDLERS,
+    (set(), {READ[1]} | dag_tests("bank", "weekly")),
+    (set(), {READ[1]} | dag_tests("bank", *OBJECTIVES)),
+)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize(("path", "expected"), zip(DATA_FILES, OF_DATA))
+def test_a_data_file_affects_the_modules_beside_it(
+    path: str,
+    expected: tuple[set[str], set[str]],
+    deleted: bool,
+    repository: Repository,
+) -> None:
+    if deleted:
+        repository.git("rm", "-q", path)
+    else:
+        repository.append(path)
+    repository.commit()
+    assert affected(repository) == expected
+
+
+def test_a_new_data_file_affects_the_modules_beside_it(repository: Repository) -> None:
+    repository.write(f"{HANDLERS}/new/words.txt", "")
+    repository.commit()
+    assert affected(repository) == BESIDE_HANDLERS
 
 
 @pytest.mark.parametrize("row", TABLE)

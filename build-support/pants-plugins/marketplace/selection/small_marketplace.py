@@ -84,6 +84,13 @@ FRAUD = "maxaiusecases/bank/fraud"
 HANDLERS = "maxaiusecases/bank/risk/handlers"
 CONFIGS = "maxaiconfigs/bank/risk"
 DAG = "maxaidags/bank/risk/weekly"
+# Beside handlers, in a folder below them, beside a DAG, and beside all DAGs of a usecase.
+DATA_FILES = (
+    f"{HANDLERS}/query.sql",
+    f"{HANDLERS}/sql/deep.sql",
+    f"{DAG}/load.sql",
+    "maxaidags/bank/risk/shared.sql",
+)
 FRAUD_DAG, FRAUD_RUN = (
     f"maxaidags/bank/fraud/daily/{name}_test.py:tests" for name in ("dag", "run")
 )
@@ -98,7 +105,7 @@ marketplace_deployment(name="prod", registry="127.0.0.1:1", after="dev")
 """
 ROOT_TARGETS = ["//:dev", "//:prod", "//:release"]
 DAGS = '__defaults__({(python_sources, python_tests): dict(resolve="airflow")})\n'
-DAGS += 'sources_below(name="all")\n'
+DAGS += 'sources_below(name="all")\ndata_files(name="data")\n'
 
 
 def dag_tests(domain: str, *objectives: str) -> set[str]:
@@ -132,6 +139,7 @@ def files() -> dict[str, str]:
         result |= _domain_files(domain, usecase)
     # Only one domain imports this module.
     result["maxaiusecases/shop/churn/handlers/rank.py"] = "import maxairesources.some\n"
+    result |= dict.fromkeys(DATA_FILES, "select 1\n")
     return result
 
 
@@ -154,6 +162,7 @@ def _shared_files() -> dict[str, str]:
             r"(?m)^DOMAINS = .*$", 'DOMAINS = ("bank", "shop")', macros
         ),
         "maxaidags/BUILD": DAGS,
+        "maxaiusecases/BUILD": 'data_files(name="data")\n',
         "maxairesources/BUILD": SHARED,
         **{
             f"maxairesources/{name}.py": ""

@@ -9,13 +9,20 @@ import ast
 import json
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Iterator, Mapping, NamedTuple
+from typing import Any, Container, Iterator, Mapping, NamedTuple
 
 from maxairesources.errors import InputError
 from maxairesources.launches import Launch, read_launches
-from maxairesources.tree import CONFIGS, DAGS, PY_CONFIG, USECASES, path_of
+from maxairesources.tree import (
+    CONFIGS,
+    DAGS,
+    LAUNCHED_FROM,
+    PY_CONFIG,
+    USECASES,
+    path_of,
+)
 
 Names = tuple[str, ...]
 
@@ -31,14 +38,26 @@ class Import(NamedTuple):
 
 
 class Dag(NamedTuple):
-    """The arguments for DAG_NAMES in a dag.py, and the operators of its tasks.
+    """What a dag.py shows without running it.
 
-    `complete` is False if it may have tasks that only running it would show.
+    Attributes:
+        names: the arguments for DAG_NAMES of each DAGFactory.
+        operators: the operators of the tasks of DAGFactory; None if it is not a string.
+        complete: if false, it may have tasks that only running it would show.
+        ids: the ids of the DAGs without DAGFactory; None if it is not a literal.
     """
 
     names: list[list[str | None]]
     operators: dict[str, str | None]
     complete: bool
+    ids: list[str | None] = []
+
+    @property
+    def launches(self) -> bool:
+        """If a launch config may launch one of its tasks."""
+        found = self.operators.values()
+        hidden = None in found or (self.operators and not self.complete)
+        return bool(hidden or {*found} & LAUNCHED_FROM.keys())
 
 
 @dataclass(frozen=True)
@@ -52,6 +71,8 @@ class Domain:
     registered: Names
     # The deployments that overlays may be for.
     deployments: Names = ()
+    # The files whose content is not in `files`, because it is too large, with their sizes.
+    large: Mapping[str, int] = field(default_factory=dict)
     config_errors: tuple[InputError, ...] = ()
 
     @cached_property
@@ -94,7 +115,7 @@ class Domain:
     @cached_property
     def handlers(self) -> set[str]:
         """The files of the handlers."""
-        pattern = re.compile(f"{USECASES}/[^/]+/[^/]+/handlers/[^/]+[.]py")
+        pattern = re.compile(f"{USECASES}/[^/]+/[^/]+/handlers/.+[.]py")
         special = ("/__init__.py", "_test.py", "/conftest.py")
         found = {path for path in self.files if pattern.fullmatch(path)}
         return {path for path in found if not path.endswith(special)}
@@ -106,6 +127,17 @@ class Domain:
             names: path_of(DAGS, names, "dag.py") for names in self.folders(DAGS, 3)
         }
         return {n: _dag(self.modules[p]) for n, p in files.items() if p in self.modules}
+
+    def may_launch(self, names: Names) -> bool:
+        """Return if a launch config may launch a task of these DAGs.
+
+        Args:
+            names: the names of a domain, a usecase or an objective.
+        """
+        below = [each for each in self.folders(DAGS, 3) if each[: len(names)] == names]
+        return any(
+            names not in self.dags or self.dags[names].launches for names in below
+        )
 
     @cached_property
     def launches(self) -> dict[str, list[Launch]]:
@@ -172,7 +204,22 @@ def _dag(module: ast.Module) -> Dag:
         [[_text(call, *each) for each in enumerate(DAG_NAMES)] for call in factories],
         {task: operator for task, operator in tasks if task is not None},
         bool(tasks) and all(task is not None for task, _ in tasks),
+        [*_plain_ids(module)],
     )
+
+
+def _plain_ids(module: ast.Module) -> Iterator[str | None]:
+    """Yield the ids of the DAGs that `DAG` and `@dag` create."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and _last(node.func) == "DAG":
+            yield _text(node, 0, "dag_id")
+        if isinstance(node, ast.FunctionDef):
+            for each in node.decorator_list:
+                if isinstance(each, ast.Call) and _last(each.func) == "dag":
+                    ids = {k.arg for k in each.keywords} & {"dag_id", None}
+                    yield _text(each, 0, "dag_id") if each.args or ids else node.name
+                elif _last(each) == "dag":
+                    yield node.name
 
 
 def _last(node: ast.expr) -> str | None:
@@ -188,18 +235,37 @@ def _text(call: ast.Call, position: int, name: str) -> str | None:
     return texts[0] if texts and isinstance(texts[0], str) else None
 
 
-def imports_in(path: str, module: ast.Module) -> Iterator[Import]:
+def imports_in(
+    path: str, module: ast.Module, files: Container[str]
+) -> Iterator[Import]:
+    """Yield the imports from the trees in a module.
+
+    Args:
+        path: the path of the module.
+        module: its syntax tree.
+        files: the paths of the known files; a name may stand for a module, or in one.
+    """
     for node in ast.walk(module):
         if not isinstance(node, (ast.Import, ast.ImportFrom)):
             continue
         parts: list[str] = []
-        aliases, line = node.names, node.lineno
         if isinstance(node, ast.ImportFrom):
             here = path.split("/")[: -node.level] if node.level else []
-            parts = [*here, *filter(None, [node.module])]
-        for alias in aliases:
-            tree, *names = ".".join([*parts, alias.name]).split(".")
-            if tree in (DAGS, USECASES) and names:
-                # A module is below three folders; a name after it is defined in the module.
-                file = path_of(tree, names[:4]) + (".py" if len(names) > 3 else "")
-                yield Import(line, file)
+            parts = [*here, *(node.module or "").split(".")]
+        for alias in node.names:
+            names = [*filter(None, parts), *alias.name.split(".")]
+            if names[0] in (DAGS, USECASES) and len(names) > 1:
+                yield Import(node.lineno, _file_of(names, files))
+
+
+def _file_of(names: list[str], files: Container[str]) -> str:
+    """Return the file that an import runs last; a star stands for all modules of a folder."""
+    if names[-1] == "*":
+        return "/".join(names) + ".py"
+    for size in range(len(names), 1, -1):
+        stem = "/".join(names[:size])
+        for file in (f"{stem}.py", f"{stem}/__init__.py"):
+            if file in files:
+                return file
+    # The file of another domain, or a folder.
+    return "/".join(names[:5]) + (".py" if len(names) > 4 else "")

@@ -23,7 +23,7 @@ from maxairesources.tree import (
     read_macros,
 )
 from maxaitools.conventions.domain import Domain
-from maxaitools.conventions.rules import RULES, check, rule_id
+from maxaitools.conventions.rules import LARGEST, RULES, check, rule_id
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,12 +78,18 @@ def read_domain(root: Path, name: str, deployments: Iterable[str]) -> Domain:
         name: the name of the domain; empty for the files that belong to none.
         deployments: the names of all deployments.
     """
-    files = {
-        path.relative_to(root).as_posix(): path.read_text(errors="replace")
-        for tree in (*TREES, "3rdparty")
-        for path in (root / tree).rglob("*")
-        if path.is_file()
-    }
+    files: dict[str, str] = {}
+    large: dict[str, int] = {}
+    for tree in (*TREES, "3rdparty"):
+        for path in (root / tree).rglob("*"):
+            if path.is_file():
+                name_of_file = path.relative_to(root).as_posix()
+                size = path.stat().st_size
+                is_large = size > LARGEST and tree != "3rdparty"
+                files[name_of_file] = (
+                    "" if is_large else path.read_text(errors="replace")
+                )
+                large |= {name_of_file: size} if is_large else {}
     _, lists = read_macros((root / MACROS).read_text())
     pants_toml = tomllib.loads((root / PANTS_TOML).read_text())
     return Domain(
@@ -92,6 +98,7 @@ def read_domain(root: Path, name: str, deployments: Iterable[str]) -> Domain:
         pants_toml["python"]["resolves"],
         tuple(sorted(lists.get("DOMAINS", ()))),
         tuple(deployments),
+        large,
         tuple(find_config_errors(root, name) if name else ()),
     )
 

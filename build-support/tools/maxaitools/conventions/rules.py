@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from maxairesources.dynamic_imports import find_dynamic_import
 from maxairesources.launches import handler_name, lacks_spark_image
 from maxairesources.tree import (
+    COMMON,
     CONFIGS,
     DAGS,
     LAUNCHED_FROM,
@@ -44,15 +45,21 @@ FILES: dict[tuple[str, int], tuple[Names, Names]] = {
     (CONFIGS, 2): (("BUILD",), tuple(LAUNCHED_FROM.values())),
     (CONFIGS, 3): (("BUILD", PY_CONFIG), (PY_CONFIG,)),
     (DAGS, 0): ((), (".airflowignore", "BUILD")),
-    (DAGS, 3): (("BUILD", "dag.py", "dag_test.py", "run_test.py"), ()),
+    (DAGS, 3): (("BUILD", "dag.py", "dag_test.py"), ()),
+    (USECASES, 0): ((), ("BUILD",)),
     (USECASES, 1): (
         ("BUILD", "Dockerfile", "README.md", "image_test.py")
         + ("requirements.lock", "requirements.txt", "setup.py"),
         ("sample_data.py", "sample_data_test.py"),
     ),
-    (USECASES, 2): (("handlers/BUILD",), ()),
-    (USECASES, 3): ((), ("BUILD", "*.py")),
 }
+# The folders that may hold any file: the modules, data files and subpackages of handlers and DAGs.
+_OPEN = re.compile(
+    rf"{USECASES}/[^/]+/([^/]+/(handlers|notebooks)|{COMMON})/.+"
+    rf"|{DAGS}/[^/]+/([^/]+/(?!dag\.py$)[^/]+|[^/]+/[^/]+/.+)"
+)
+# The largest file, in bytes.
+LARGEST = 5 * 1000**2
 
 
 class Finding(NamedTuple):
@@ -74,14 +81,25 @@ def name(domain: Domain) -> Iterator[Finding]:
         for depth in (1, 2, 3)
         for names in domain.folders(tree, depth)
     }
-    for path in folders | domain.handlers:
+    modules = {*domain.handlers}
+    for path in domain.handlers:
+        _, _, below = path.partition("/handlers/")
+        parents = path.split("/")[: -below.count("/") - 1]
+        for folder in below.split("/")[:-1]:
+            parents.append(folder)
+            modules.add("/".join(parents))
+    for names in domain.folders(CONFIGS, 2) | domain.folders(DAGS, 2):
+        if names[1] == COMMON:
+            problem = f"{COMMON!r} is the folder of the code that usecases share"
+            yield Finding(path_of(DAGS, names), problem, "rename the usecase")
+    for path in folders | modules:
         stem = path.rpartition("/")[2].removesuffix(".py")
         if path in domain.handlers and re.fullmatch("test_.*|tests", stem):
             problem = f"Pants takes {stem!r} for a test and leaves it out of the image"
             yield Finding(path, problem, "rename it; the test of x.py is x_test.py")
         elif keyword.iskeyword(stem):
             yield Finding(path, f"{stem!r} is a Python keyword", "rename it")
-        elif not NAME.fullmatch(stem):
+        elif not NAME.fullmatch(stem.lstrip("_") if path in modules else stem):
             words = re.sub("(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", stem).lower()
             better = re.sub("^[^a-z]+|_+$", "", re.sub("__+", "_", words))
             fix = f"rename it to {better}" if NAME.fullmatch(better) else "rename it"
@@ -93,19 +111,24 @@ def name(domain: Domain) -> Iterator[Finding]:
 
 
 def unexpected_file(domain: Domain) -> Iterator[Finding]:
-    """Each folder holds only the files that the layout defines.
+    """Each folder holds only the files that the layout defines; handlers/ and DAGs, any.
     Nothing reads any other file: it is a misspelt name, or it has no effect.
     Rename it, or move it to the folder where it belongs.
     """
     for path in domain.files:
         tree, *folders, file = path.split("/")
+        if _OPEN.fullmatch(path):
+            if file.endswith(".ipynb") and "notebooks" not in folders:
+                problem = "a notebook is not part of an image or a release"
+                yield Finding(
+                    path, problem, "move it to the usecase's folder notebooks/"
+                )
+            continue
         required, optional = FILES.get((tree, len(folders)), ((), ()))
         expected = [each for each in (*required, *optional) if "/" not in each]
         if tree == CONFIGS:
             configs = [each for each in optional if each.endswith(".json")]
             expected += domain.with_overlays(*configs)
-        if tree == USECASES and folders[2:] not in ([], ["handlers"]):
-            expected = []
         if tree in TREES and not any(fnmatch.fnmatchcase(file, e) for e in expected):
             problem = "the layout has no file here"
             if expected:
@@ -122,11 +145,23 @@ def missing_file(domain: Domain) -> Iterator[Finding]:
     for (tree, depth), (required, _) in FILES.items():
         for names in domain.folders(tree, depth):
             for path in (path_of(tree, names, file) for file in required):
+                is_config = path.endswith(f"/{PY_CONFIG}")
+                if is_config and not domain.may_launch(names):
+                    continue
                 if path not in domain.files:
                     is_build = path.endswith("/BUILD")
                     fix = "run `pants tailor ::`" if is_build else "add it"
                     yield Finding(path, "missing", fix)
-    for names in domain.folders(CONFIGS, 2):
+    for names in domain.folders(USECASES, 3):
+        path = path_of(USECASES, names, "BUILD")
+        if names[2] == "handlers" and path not in domain.files:
+            yield Finding(path, "missing", "run `pants tailor ::`")
+    for names in domain.folders(DAGS, 3):
+        path = path_of(DAGS, names, "run_test.py")
+        # Without an image, there is nothing that a laptop could run.
+        if path not in domain.files and domain.may_launch(names):
+            yield Finding(path, "missing", "add it")
+    for names in filter(domain.may_launch, domain.folders(CONFIGS, 2)):
         first, second = (path_of(CONFIGS, names, f) for f in LAUNCHED_FROM.values())
         if not {first, second} & domain.files.keys():
             yield Finding(first, f"missing, and so is {second}", "add one of them")
@@ -157,7 +192,7 @@ def domain_not_registered(domain: Domain) -> Iterator[Finding]:
 
 
 def orphan(domain: Domain) -> Iterator[Finding]:
-    """The three trees have the same domains and usecases; configs and DAGs, the same objectives.
+    """The trees have the same domains, usecases and objectives, where a DAG launches handlers.
     A folder that exists in one tree alone never runs, or fails when it runs.
     Add the missing folder, rename a misspelt one, or delete the rest.
     """
@@ -167,10 +202,18 @@ def orphan(domain: Domain) -> Iterator[Finding]:
     for depth, kind in ((1, "domain"), (2, "usecase"), (3, "objective")):
         trees = TREES if depth < 3 else (CONFIGS, DAGS)
         folders = {tree: domain.folders(tree, depth) for tree in trees}
+        folders = {
+            tree: {names for names in found if names[1:] != (COMMON,)}
+            for tree, found in folders.items()
+        }
         mirrored = set.intersection(*folders.values())
         for names in set.union(*folders.values()) - mirrored:
             first = next(tree for tree in trees if names in folders[tree])
             for tree in trees:
+                if names in folders[DAGS] and not domain.may_launch(names):
+                    # Only its image is needed, for the domain's next usecase.
+                    if tree != USECASES or depth > 1:
+                        continue
                 # If the parent folder is missing too, only that is reported.
                 parents = domain.folders(tree, depth - 1) | {()}
                 if names not in folders[tree] and names[:-1] in parents:
@@ -182,9 +225,9 @@ def orphan(domain: Domain) -> Iterator[Finding]:
 
 
 def dag(domain: Domain) -> Iterator[Finding]:
-    """Each dag.py is valid Python and passes the names of its own folders to DAGFactory.
-    DAGFactory finds the configs by these names.
-    Pass the names that the message gives.
+    """Each dag.py is valid Python, and its DAG has the names of its own folders.
+    DAGFactory finds the configs by these names, and people find the dag.py by the id of its DAG.
+    Use the names that the message gives.
     """
     for names in domain.folders(DAGS, 3):
         path = path_of(DAGS, names, "dag.py")
@@ -192,11 +235,10 @@ def dag(domain: Domain) -> Iterator[Finding]:
         if path in domain.files and names not in domain.dags:
             fix = f"run `python -m py_compile {path}`, which shows the line"
             yield Finding(path, "is not valid Python", fix)
-        elif "DAGFactory" not in domain.files.get(path, "DAGFactory"):
-            problem = "does not create its DAG with DAGFactory"
-            yield Finding(
-                path, problem, "use it as the dag.py of another objective does"
-            )
+        for value in () if found.names else found.ids:
+            if value not in (dag_id(*names), None):
+                problem = f"the id of its DAG is {value!r}"
+                yield Finding(path, problem, f"use {dag_id(*names)!r} as dag_id")
         given = [each for values in found.names for each in zip(DAG_NAMES, values)]
         expected = [dag_id(*names), *names] * len(found.names)
         for (parameter, value), right in zip(given, expected):
@@ -248,8 +290,8 @@ def unknown_handler(domain: Domain) -> Iterator[Finding]:
         is_spark = file.rpartition("/")[2].startswith("spark_config.")
         known = {
             path.rpartition("/")[2][:-3]: handler_name(path, is_spark)
-            for path in domain.handlers
-            if path.rpartition("/")[0] == folder
+            for path in sorted(domain.handlers)
+            if path.startswith(f"{folder}/")
         }
         for launch in launches:
             handler = launch.handler
@@ -283,7 +325,9 @@ def unused_handler(domain: Domain) -> Iterator[Finding]:
             # A file that cannot be parsed, or that imports dynamically, may import any.
             return
         imported = {
-            each.file for path in new for each in imports_in(path, domain.modules[path])
+            each.file
+            for path in new
+            for each in imports_in(path, domain.modules[path], domain.files)
         }
         new = {
             path
@@ -321,7 +365,7 @@ def foreign_import(domain: Domain) -> Iterator[Finding]:
     Move shared code into maxairesources.
     """
     for path, module in domain.modules.items():
-        for found in dict.fromkeys(imports_in(path, module)):
+        for found in dict.fromkeys(imports_in(path, module, domain.files)):
             if domain.name not in ("", found.file.split("/")[1]):
                 problem = f"line {found.line} imports {found.file}, of another domain"
                 yield Finding(path, problem, "move shared code into maxairesources")
@@ -347,6 +391,16 @@ def config(domain: Domain) -> Iterator[Finding]:
     """
     for error in domain.config_errors:
         yield Finding(str(error.subject), error.problem, error.remedy)
+
+
+def large_file(domain: Domain) -> Iterator[Finding]:
+    """A file is at most 5 MB.
+    Everybody who clones the repository downloads its history, and images carry the file.
+    Keep it below the data root, and read it through a port.
+    """
+    for path, size in domain.large.items():
+        problem = f"has {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}"
+        yield Finding(path, problem, "move it below the data root, and read it there")
 
 
 def secret(domain: Domain) -> Iterator[Finding]:
@@ -401,7 +455,7 @@ def overlay(domain: Domain) -> Iterator[Finding]:
 RULES: tuple[Callable[[Domain], Iterator[Finding]], ...] = (
     *(name, unexpected_file, missing_file, domain_not_registered, orphan, dag),
     *(task_name, unknown_handler, unused_handler, foreign_image, foreign_import),
-    *(nested_requirements, config, secret, overlay),
+    *(nested_requirements, config, large_file, secret, overlay),
 )
 
 

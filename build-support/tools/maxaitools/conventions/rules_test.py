@@ -97,6 +97,76 @@ def test_a_good_tree_has_no_finding() -> None:
     assert findings(GOOD) == []
 
 
+OF_OTHERS: dict[str, Any] = {
+    f"{H}/score.py": "from .features_of import rfm\nfrom ...common.dates import week\n"
+    "from .model import fit",
+    f"{H}/features_of/BUILD": "",
+    f"{H}/features_of/__init__.py": "from .rfm import recency",
+    f"{H}/features_of/rfm.py": "from . import _private",
+    f"{H}/features_of/_private.py": "",
+    f"{H}/features_of/deeper/launched.py": "from maxaiusecases.shop.churn.handlers import *",
+    f"{H}/sql/query.sql": "select 1",
+    f"{H}/stub.pyi": "",
+    f"{H}/README.md": "",
+    f"{U}/common/BUILD": "",
+    f"{U}/common/dates.py": "",
+    f"{U}/common/holidays.csv": "",
+    f"{U}/churn/notebooks/look.ipynb": "",
+    f"{U}/churn/notebooks/data/table.csv": "",
+    f"{D}/churn/BUILD": "",
+    f"{D}/churn/helper.py": "",
+    f"{D}/churn/shared.sql": "",
+    f"{OBJ}/load.sql": "",
+    f"{OBJ}/sql/more.sql": "",
+    f"{OBJ}/tools.py": "",
+}
+
+
+def test_subpackages_data_shared_code_and_notebooks() -> None:
+    handler = "maxaiusecases.shop.churn.handlers.features_of.deeper.launched"
+    files = {**GOOD, **OF_OTHERS}
+    assert findings({**files, f"{H}/features_of/deeper/launched.py": None}) == []
+    # A handler may be in a subpackage.
+    both = kubepod()
+    both["tasks"] += kubepod("branch", handler)["tasks"]
+    assert findings({**files, K: both, f"{OBJ}/dag.py": DAG + LATER, P: TASKS}) == []
+
+
+LATER = "factory.add('branch', 'KubernetesPodOperator', ['root'])\n"
+TASKS = {"score": TASK, "features": TASK, "branch": TASK}
+PLAIN = '''\
+"""Airflow DAG."""
+from airflow.sdk import DAG, dag, task
+
+with DAG("shop.{}", schedule=None):
+    print()
+
+
+@dag(dag_id="shop.{}")
+def own():
+    print()
+'''
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN.format("churn.load", "churn.load"),
+        DAG.split("seen")[0].replace("monthly", "load"),
+        DAG.split("seen")[0].replace("monthly", "load")
+        + "factory.add('load', 'PostgresOperator', ['root'], sql='load.sql')\n",
+    ],
+)
+def test_a_dag_without_handlers_needs_no_config_and_no_image(text: str) -> None:
+    folder = f"{D}/churn/load"
+    files = {f"{folder}/{name}": "" for name in ("BUILD", "dag_test.py", "load.sql")}
+    assert findings({**GOOD, **files, f"{folder}/dag.py": text}) == []
+    # The same for a usecase.
+    alone = {path.replace("/churn/", "/loads/"): text for path, text in files.items()}
+    alone[f"{D}/loads/load/dag.py"] = text.replace("churn", "loads")
+    assert findings({**GOOD, **alone}) == []
+
+
 def test_a_secret_is_never_printed_and_can_be_allowed() -> None:
     task = {**TASK, "function": {"args": {"api_key": "hunter2"}}}
     config = {"score": task, "features": TASK}
@@ -168,21 +238,26 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         "unexpected-file",
-        {f"{H}/data.csv": ""},
+        {f"{H}/look.ipynb": ""},
         {},
-        (f"{H}/data.csv: unexpected-file: ", "may contain only *.py, BUILD; move it"),
+        (f"{H}/look.ipynb: unexpected-file: ", "move it to the usecase's folder note"),
     ),
     (
-        "unexpected-file",
-        {f"{H}/score.pyi": ""},
-        {},
-        (f"{H}/score.pyi: unexpected-file: ", "may contain only *.py, BUILD; move it"),
+        "large-file",
+        {f"{H}/model.bin": ""},
+        {"large": {f"{H}/model.bin": 5_300_000}},
+        (
+            f"{H}/model.bin: large-file: has 5.3 MB, more than 5; move it below the data",
+        ),
     ),
     *(
         ("unexpected-file", {path: ""}, {}, (f"{path}: unexpected-file: ", "move it"))
         for path in (
-            f"{H}/deeper/x.py",
             f"{U}/churn/handler/x.py",
+            f"{U}/churn/x.py",
+            f"{U}/x.sql",
+            f"{D}/x.sql",
+            f"{C}/churn/x.sql",
             f"{U}/churn/notes.md",
             f"{C}/notes.md",
             f"{D}/churn/dag.py",
@@ -262,7 +337,53 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] = [
         "dag",
         {f"{OBJ}/dag.py": "from airflow.sdk import DAG\ndag = DAG('x')"},
         {},
-        (f"{OBJ}/dag.py: dag: does not create its DAG with DAGFactory; ",),
+        (f"{OBJ}/dag.py: dag: the id of its DAG is 'x'; use 'shop.churn.monthly' as",),
+    ),
+    *(
+        (
+            "dag",
+            {
+                f"{OBJ}/dag.py": f"from airflow.sdk import dag\n\n{text}\ndef own(): ...\n"
+            },
+            {},
+            (f"{OBJ}/dag.py: dag: the id of its DAG is '{value}'; use 'shop.ch",),
+        )
+        for text, value in (
+            ("@dag", "own"),
+            ("@dag(schedule=None)", "own"),
+            ("@airflow.sdk.dag('x')", "x"),
+            ("@dag(dag_id='y')", "y"),
+        )
+    ),
+    (
+        "name",
+        {f"{H}/Deep/x.py": ""},
+        {},
+        (f"{H}/Deep: name: 'Deep' is not a valid name", "rename it to deep"),
+    ),
+    (
+        "name",
+        moved(f"{D}/churn/", f"{D}/common/"),
+        {},
+        (f"{D}/common: name: 'common' is the folder of the code that usecases share",),
+    ),
+    (
+        "unused-handler",
+        {f"{H}/deep/old.py": ""},
+        {},
+        (f"{H}/deep/old.py: unused-handler: no task runs this handler",),
+    ),
+    (
+        "unknown-handler",
+        {
+            K: kubepod(handler="maxaiusecases.shop.churn.handlers.score2"),
+            f"{H}/deep/score2.py": "",
+        },
+        {},
+        (
+            f"{K}: unknown-handler: ",
+            "did you mean maxaiusecases.shop.churn.handlers.de",
+        ),
     ),
     (
         "dag",
