@@ -217,6 +217,18 @@ def test_a_dag_is_checked_with_the_overlays_of_all_deployments(tree: Tree) -> No
         check_dag(test)
 
 
+def test_a_missing_provider_is_named(tree: Tree) -> None:
+    tree.bag("import airflow.providers.dbt.cloud.operators.dbt")
+    test = str(tree.root / DAG_FILE.replace("dag.py", "dag_test.py"))
+    with pytest.raises(AssertionError) as error:
+        check_dag(test)
+    assert str(error.value).endswith(
+        "Airflow's provider dbt is missing: add its package, such as "
+        "apache-airflow-providers-dbt, to 3rdparty/python/airflow.txt, and run ./pants lock "
+        "airflow"
+    )
+
+
 def test_every_operator_can_be_added(tree: Tree) -> None:
     lines = """
     f.add('bash', 'BashOperator', ['root'], bash_command='echo {{ ds }}')

@@ -116,11 +116,16 @@ def _call(
             )
         config = {key: config[key] for key in tasks}
         credentials = Credentials()
-        value = execute(
-            config=config, task=options.task, access_credentials=credentials, **kwargs
-        )
-        if value is not None:
-            hand_over(value)
+        # A value that is not valid is found before the outputs are replaced.
+        with storage.together():
+            value = execute(
+                config=config,
+                task=options.task,
+                access_credentials=credentials,
+                **kwargs,
+            )
+            if value is not None:
+                hand_over(value)
         return value
     except InputError as error:
         if error.subject is None:

@@ -10,12 +10,14 @@ from typing import Any
 
 import fsspec
 import numpy as np
+import pandas as pd
 import pytest
 
 from maxairesources.config_store import config
 from maxairesources.config_store.credentials import Credentials
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import call_handler, check_error, port, py_config
+from maxairesources.utilities.data_connectors import DataFrame
 
 TASKS = {
     **py_config("score_clients", [port(1, "a.csv")], [], a=1),
@@ -334,3 +336,19 @@ def test_usage(
     assert end.value.code == code
     output = capsys.readouterr()
     assert expected in (output.err if code else output.out)
+
+
+def test_a_wrong_result_leaves_the_outputs_alone(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("old")
+
+    results = [0.5, math.nan]
+
+    def execute(**kwargs: Any) -> float:
+        DataFrame().write(pd.DataFrame({"n": [1]}), [port(1, out)])
+        return results.pop()
+
+    for expected in ("old", "n\n1\n"):
+        config.run_command(execute, ["--config", json.dumps(TASKS), *SCORE])
+        assert out.read_text() == expected
+    assert os.listdir(tmp_path) == ["out.csv"]

@@ -5,6 +5,7 @@ import it.
 """
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def load_dags(file: Path, deployment: str | None = None) -> DagBag:
         del os.environ["MAXAI_DEPLOYMENT"]
 
 
+def advice_for(errors: str) -> str:
+    """Return what to do about an import error of a provider that Airflow lacks here."""
+    found = re.search(r"No module named 'airflow\.providers\.([\w.]+)'", errors)
+    if not found:
+        return ""
+    package = f"apache-airflow-providers-{found[1].replace('.', '-')}"
+    return (
+        f"\nAirflow's provider {found[1]} is missing: add its package, such as {package}, to "
+        "3rdparty/python/airflow.txt, and run ./pants lock airflow"
+    )
+
+
 def check_dag(test_file: str) -> None:
     """Assert that the dag.py beside a test is valid, with the overlays of each deployment.
 
@@ -52,7 +65,8 @@ def check_dag(test_file: str) -> None:
     configs = Path(*file.parts[:-5], "maxaiconfigs", *names[:2])
     for deployment in (None, *sorted({*objective.find_deployments(configs)})):
         bag = load_dags(file, deployment)
-        assert not bag.import_errors, "\n".join(bag.import_errors.values())
+        errors = "\n".join(bag.import_errors.values())
+        assert not errors, errors + advice_for(errors)
         # Airflow silently ignores a file without the words airflow and dag.
         assert list(bag.dags) == [".".join(names)], (
             f"{'/'.join(names)}/dag.py has the DAGs {list(bag.dags)}, not "

@@ -31,7 +31,8 @@ SAME = object()
         (["", "x"], [None, "x"]),
         (pd.Series([None, MOMENT]), pd.Series([None, MOMENT.round("ms")])),
         ([datetime.date(2018, 1, 2)], pd.Series([pd.Timestamp("2018-01-02")])),
-        (pd.Series([None, 1], dtype="Int64"), [None, 1.0]),
+        (pd.Series([None, 2**53 - 1], dtype="Int64"), SAME),
+        (["=1+1", "=x", "+1"], SAME),
         (pd.Series(["a"], dtype="category"), ["a"]),
         (pd.Series([], dtype="int64"), pd.Series([], dtype=object)),
     ],
@@ -54,6 +55,19 @@ def test_first_sheet_is_read(tmp_path: Path) -> None:
     book.save(tmp_path / "x.xlsx")
     found = DataFrame().get([port(1, tmp_path / "x.xlsx")])
     pd.testing.assert_frame_equal(found, pd.DataFrame({"n": [1], "t": ["a"]}))
+
+
+def test_a_sheet_by_its_name(tmp_path: Path) -> None:
+    ports = [{**port(1, tmp_path / "x.xlsx"), "options": {"sheet": "rates"}}]
+    table = pd.DataFrame({"n": [1], "t": ["=a"]})
+    DataFrame().write(table, ports)
+    assert openpyxl.load_workbook(tmp_path / "x.xlsx").sheetnames == ["rates"]
+    pd.testing.assert_frame_equal(DataFrame().get(ports), table)
+    ports[0]["options"] = {"sheet": "rate"}
+    with pytest.raises(
+        InputError, match="cannot be read as excel .*named 'rate' not f"
+    ):
+        DataFrame().get(ports)
 
 
 def test_times_with_a_zone_are_refused_and_the_old_file_stays(tmp_path: Path) -> None:

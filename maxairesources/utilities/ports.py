@@ -1,8 +1,8 @@
 """Ports: where a task's tables come from and go to, as a py_config names them."""
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from maxairesources.configs.document import validate
@@ -17,14 +17,16 @@ class Place:
 
     Attributes:
         type: the kind of data frame, `pandas` or `spark`.
-        format: the format, `csv`, `excel`, `json` or `parquet`.
+        format: the format, as in `fileFormat`.
         address: the path of the file, or of the folder that Spark reads or writes; in
             an object store the URI.
+        options: the given options of the format.
     """
 
     type: str
     format: str
     address: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> Place:
@@ -64,19 +66,14 @@ def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> P
         address = os.path.join(root, details.filePath)
     else:
         address = f"{details.source}://{details.filePath}"
-    if port.type == "spark" and storage.is_store(address):
-        raise InputError(
-            "a spark port cannot be in an object store",
-            "set MAXAI_DATA_ROOT to a folder, or use the type pandas",
-            storage.shown(address),
-        )
-    return Place(port.type, details.fileFormat, address)
+    options = port.options.model_dump(exclude_none=True)
+    return Place(port.type, details.fileFormat, address, options)
 
 
 def unreadable(place: Place, error: Exception) -> InputError:
     """Return the error for a table that is there but cannot be read."""
     return InputError(
         f"cannot be read as {place.format} ({storage.reason(error)})",
-        "use a file of that format, or change fileFormat in the config",
-        place.address,
+        "use a file of that format, or change fileFormat or options in the config",
+        storage.shown(place.address),
     )

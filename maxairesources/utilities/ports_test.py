@@ -35,12 +35,7 @@ def test_relative_path_is_below_the_data_root(
     if root:
         monkeypatch.setenv("MAXAI_DATA_ROOT", root)
     assert find_port([port(1, path)]).address == expected
-    spark = [port(1, path, "spark")]
-    if "://" not in expected:
-        assert find_port(spark).address == expected
-    else:
-        with pytest.raises(InputError, match=f"^{expected}: a spark port cannot be in"):
-            find_port(spark)
+    assert find_port([port(1, path, "spark")]).address == expected
 
 
 def test_secret_in_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,10 +73,49 @@ def details(**changes: Any) -> dict[str, Any]:
         ([details(filePath="")], r"filePath is ''; .* should have at least 1"),
         ([details(filePath=1)], "filePath is 1; it should be a valid string"),
         ([details(source="s4")], "source is 's4'; use one of: abfs, file, gs, s3"),
-        ([details(fileFormat="xls")], "fileFormat is 'xls'; use one of: csv, excel"),
+        ([details(fileFormat="xls")], "fileFormat is 'xls'; use one of: csv, delta"),
         (
-            [{**port(1, "b/a.csv", "spark", "s3")}],
-            "a spark port cannot have the source",
+            [port(1, "a.delta")],
+            r"\$\[0\]\.sourceDetails\.fileFormat: pandas cannot read or write delta; use",
+        ),
+        ([{**ONE, "options": {"seperator": ";"}}], "key 'seperator'; use one of: comp"),
+        ([{**ONE, "options": {"sep": ""}}], r"\.options\.sep is ''; .* at least 1"),
+        (
+            [{**ONE, "options": {"decimal": ";"}}],
+            r"decimal is ';'; .*',' or '\.'|use one",
+        ),
+        (
+            [{**ONE, "options": {"decimal": ","}}],
+            "a decimal comma needs another separat",
+        ),
+        (
+            [{**ONE, "options": {"encoding": "latin-99"}}],
+            r"\.options\.encoding: 'latin-99' is not an encoding; use one such as utf-8",
+        ),
+        ([{**ONE, "options": {"na_values": "-"}}], "na_values is '-'; .*a valid array"),
+        (
+            [{**ONE, "options": {"sheet": "a"}}],
+            r"\$\[0\]\.options\.sheet: parquet has no",
+        ),
+        (
+            [{**ONE, "options": {"lines": True}}],
+            "parquet has no such option in a pandas po",
+        ),
+        (
+            [{**ONE, "options": {"compression": "gz"}}],
+            r"options\.compression: 'gz' is not a compression of parquet; did you mean gzip",
+        ),
+        (
+            [{**port(1, "a.parquet"), "options": {"compression": "bz2"}}],
+            "'bz2' is not a compression of parquet; use one of: brotli",
+        ),
+        (
+            [{**port(1, "a.csv", "spark"), "options": {"na_values": ["-", "x"]}}],
+            "Spark knows one such text; use a list of one",
+        ),
+        (
+            [{**port(1, "a.csv", "spark"), "options": {"decimal": "."}}],
+            "csv has no such option in a spark port",
         ),
         (
             [port(1, "a.xlsx", "spark")],

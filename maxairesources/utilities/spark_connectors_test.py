@@ -1,3 +1,4 @@
+import gzip
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import pytest
 
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port
-from maxairesources.utilities import spark_connectors
+from maxairesources.utilities import spark_connectors, storage
 from maxairesources.utilities.data_connectors import DataFrame
 from maxairesources.utilities.ports import find_port
 from maxairesources.utilities.tables import Kind, read_table
@@ -76,6 +77,74 @@ def test_types(column: Any, csv: Any, json: Any, tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(
             found, wanted, check_dtype=False, check_exact=True
         )
+
+
+def test_options_of_csv(tmp_path: Path) -> None:
+    ports = [port(1, tmp_path / "x.csv", "spark")]
+    ports[0]["options"] = {"sep": ";", "na_values": ["-"], "compression": "gzip"}
+    table = pd.DataFrame({"n": [1, 2], "t": ["a,b", None]})
+    frame = spark_connectors.session().createDataFrame(table).coalesce(1)
+    DataFrame().write(frame, ports)
+    (part,) = (tmp_path / "x.csv").glob("part-*.csv.gz")
+    assert gzip.decompress(part.read_bytes()) == b"n;t\n1;a,b\n2;-\n"
+    found = DataFrame().get(ports).toPandas()
+    pd.testing.assert_frame_equal(found, table, check_dtype=False)
+
+
+def test_json_with_a_list_over_several_lines(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('[\n{"n": 1},\n{"n": 2}\n]')
+    ports = [{**port(1, tmp_path / "x.json", "spark"), "options": {"lines": False}}]
+    assert DataFrame().get(ports).count() == 2
+
+
+@pytest.mark.parametrize("call", ["get", "write"])
+@pytest.mark.parametrize(
+    ("source", "path", "file_format", "expected"),
+    [
+        ("file", "x", "delta", "x: Spark needs the package delta-spark; add its jars"),
+        ("file", "x", "iceberg", "x: Spark needs the package iceberg-spark-runtime"),
+        (
+            "s3",
+            "b/x",
+            "parquet",
+            "s3://b/x: Spark needs the package hadoop-aws; add it",
+        ),
+        ("abfs", "b@a/x", "csv", "abfs://b@a/x: Spark needs the package hadoop-azure"),
+        ("gs", "b/x", "json", "gs://b/x: Spark needs the package gcs-connector"),
+    ],
+)
+def test_a_package_that_spark_lacks_is_named(
+    source: str,
+    path: str,
+    file_format: str,
+    expected: str,
+    call: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAXAI_DATA_ROOT", str(tmp_path))
+    details = {"source": source, "fileFormat": file_format, "filePath": path}
+    ports = [{"port": 1, "type": "spark", "sourceDetails": details}]
+    (tmp_path / "x").mkdir()
+    with pytest.raises(InputError, match=expected):
+        if call == "get":
+            DataFrame().get(ports)
+        else:
+            table = spark_connectors.session().createDataFrame(TABLE)
+            DataFrame().write(table, ports)
+
+
+def test_spark_writes_together_with_other_files(tmp_path: Path) -> None:
+    ports = [port(1, tmp_path / "x.parquet", "spark")]
+    table = spark_connectors.session().createDataFrame(TABLE)
+    with pytest.raises(KeyError), storage.together():
+        DataFrame().write(table, ports)
+        raise KeyError
+    assert [*tmp_path.iterdir()] == []
+    with storage.together():
+        DataFrame().write(table, ports)
+        assert [path.name for path in tmp_path.iterdir()] != ["x.parquet"]
+    assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
 
 
 def test_json_of_pandas_is_read_and_parquet_of_spark_by_pandas(tmp_path: Path) -> None:
@@ -182,7 +251,9 @@ def test_executors_that_write_elsewhere_leave_the_old_folder_alone(
     """A stub stands for a cluster whose pods do not share the folder."""
     ports = [port(1, tmp_path / "x.parquet", "spark")]
     DataFrame().write(spark_connectors.session().createDataFrame(TABLE), ports)
-    elsewhere: Any = SimpleNamespace(write=SimpleNamespace(save=lambda *_, **__: None))
+    writer = SimpleNamespace(save=lambda *_, **__: None)
+    writer.options = lambda **_: writer
+    elsewhere: Any = SimpleNamespace(write=writer)
     with pytest.raises(
         InputError, match="the executors wrote nothing where the driver"
     ):

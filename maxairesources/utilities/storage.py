@@ -7,12 +7,13 @@ fsspec reads other settings from variables such as FSSPEC_S3_ENDPOINT_URL. A con
 address contains none of them.
 """
 
-import io
 import os
 import re
+import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,9 @@ from maxairesources.errors import InputError
 # Within a URI: a password, and what follows a question mark, such as a signature.
 _PASSWORD = re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]*@")
 _QUERY = re.compile(r"(://[^\s?]*\?)[^\s'\")]+")
+
+# What waits for the end of `together`, by address: how to replace it, and how to clean up.
+_waiting: dict[str, tuple[Callable[[], None], Callable[[], object]]] | None = None
 
 _CHECK = "check the path, and the permissions or credentials of this process"
 
@@ -61,6 +65,7 @@ def file_system(address: str) -> tuple[Any, str]:
 
 def check_exists(address: str) -> None:
     """Raise an InputError if nothing exists at an address, or it cannot be reached."""
+    settle(address)
     found, path = file_system(address)
     try:
         found.info(path)
@@ -86,40 +91,96 @@ def read_text(address: str) -> str:
 
 
 @contextmanager
+def together() -> Iterator[None]:
+    """Replace what is written in this context at its end, all of it, or nothing.
+
+    The end of an exception replaces nothing. What is read in this context is replaced before.
+    """
+    global _waiting
+    before, _waiting = _waiting, {}
+    try:
+        yield
+        for address in [*_waiting]:
+            settle(address)
+    finally:
+        for _, discard in _waiting.values():
+            discard()
+        _waiting = before
+
+
+def settle(address: str) -> None:
+    """Replace what waits for an address now; see `together`."""
+    if _waiting and address in _waiting:
+        commit, discard = _waiting.pop(address)
+        try:
+            commit()
+        finally:
+            discard()
+
+
+def replace(
+    address: str, commit: Callable[[], None], discard: Callable[[], object]
+) -> None:
+    """Call `commit` now, or at the end of `together`, and `discard` if that fails."""
+    if _waiting is not None:
+        settle(address)
+        _waiting[address] = (commit, discard)
+        return
+    try:
+        commit()
+    finally:
+        discard()
+
+
+def _remove(path: Path) -> None:
+    # If it could not be created, it cannot be removed either.
+    with suppress(OSError):
+        path.unlink()
+
+
+@contextmanager
 def replacing(address: str) -> Iterator[IO[bytes]]:
     """Yield a file that replaces the one at the address, and create missing folders.
 
     An exception changes nothing. On a file system, a temporary file in the same folder is
-    renamed at the end. For an object store, the content stays in memory and is put as one
-    object.
+    renamed at the end. For an object store, a temporary file is put as one object.
 
     Raises:
         InputError: it cannot be written.
     """
     found, path = file_system(address)
     if is_store(address):
-        buffer = io.BytesIO()
-        yield buffer
+        folder = tempfile.TemporaryDirectory(prefix="maxai-")
+        staged = Path(folder.name, "object")
+        discard: Callable[[], object] = folder.cleanup
+    else:
+        # Not the process id: in containers that share a volume it is the same in each.
+        target = Path(path)
+        staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+        discard = partial(_remove, staged)
+
+    def commit() -> None:
         try:
-            found.pipe_file(path, buffer.getvalue())
+            if is_store(address):
+                found.put_file(str(staged), path)
+            else:
+                os.replace(staged, path)
+        # The errors of the object stores' packages have no common base class.
         except Exception as error:
             raise unwritable(address, error) from error
-        return
-    target = Path(path)
-    # Not the process id: in containers that share a volume it is the same in each.
-    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with aside.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, target)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise unwritable(address, error) from error
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        with staged.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException as error:
+        discard()
+        if isinstance(error, OSError):
+            raise unwritable(address, error) from error
+        raise
+    replace(address, commit, discard)
 
 
 def unreadable(address: str, error: Exception) -> InputError:

@@ -67,7 +67,7 @@ def test_errors_of_a_store_are_one_line_without_a_secret(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise Exception("denied at https://a:hunter2@host/x?sig=hunter2\nhunter2")
 
-    for name in ("info", "cat_file", "pipe_file"):
+    for name in ("info", "cat_file", "put_file"):
         monkeypatch.setattr(MemoryFileSystem, name, fail)
     shown = r"denied at https://\*\*\*@host/x\?\*\*\*\); "
     for verb, call in {
@@ -114,3 +114,38 @@ def test_text_that_is_no_utf_8() -> None:
         file.write(b"\xff")
     with pytest.raises(InputError, match=r"^memory://x: is not UTF-8 \(invalid"):
         storage.read_text("memory://x")
+
+
+@pytest.mark.parametrize("folder", ["new", "memory://new"])
+def test_files_are_replaced_together_or_not_at_all(folder: str) -> None:
+    first, second = f"{folder}/a", f"{folder}/b"
+    write(first, b"old")
+    with pytest.raises(KeyError), storage.together():
+        write(first, b"new")
+        write(second, b"new")
+        assert storage.read_text(first) == "old"
+        raise KeyError
+    found, path = storage.file_system(folder)
+    assert [Path(each).name for each in found.find(path)] == ["a"]
+    with storage.together():
+        write(first, b"newer")
+        write(first, b"new")
+        write(second, b"new")
+    assert storage.read_text(first) == storage.read_text(second) == "new"
+    assert len(found.find(path)) == 2
+
+
+def test_a_file_that_is_read_is_replaced_before() -> None:
+    with storage.together():
+        write("a", b"new")
+        storage.check_exists("a")
+        assert storage.read_text("a") == "new"
+
+
+def test_an_error_at_the_end_leaves_no_file_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="folder: cannot be written"):
+        with storage.together():
+            write("folder", b"new")
+            write("other", b"new")
+    assert os.listdir() == ["folder"]

@@ -15,12 +15,17 @@ Kind = Literal["number", "text", "date"]
 
 # Tests if a pandas column is of a kind. A time with a time zone is not a date here.
 _PANDAS_KINDS: dict[Kind, Callable[[Any], bool]] = {
-    "number": types.is_any_real_numeric_dtype,
+    "number": lambda column: (
+        types.is_any_real_numeric_dtype(column)
+        or types.infer_dtype(column) == "decimal"
+    ),
     # Other values than strings also have the type object; "empty" means all missing.
     "text": lambda column: (
         types.infer_dtype(column) in ("string", "categorical", "empty")
     ),
-    "date": types.is_datetime64_dtype,
+    "date": lambda column: (
+        types.is_datetime64_dtype(column) or types.infer_dtype(column) == "date"
+    ),
 }
 
 # The names of Spark's types, without parameters. The session's time zone is UTC, so

@@ -32,11 +32,18 @@ def find_mistakes(folder: Path, expected: set[str]) -> Iterator[str]:
         sys.modules[module] = importlib.util.module_from_spec(part)
         part.loader.exec_module(sys.modules[module])
     # This module sets Airflow up, so it must be the first one that imports Airflow.
-    from maxairesources.testing.dags import DagBag, DagSerialization, mistakes_in
+    from maxairesources.testing.dags import (
+        DagBag,
+        DagSerialization,
+        advice_for,
+        mistakes_in,
+    )
 
     bag = DagBag(folder)
     for file, error in sorted(bag.import_errors.items()):
-        yield f"{Path(file).relative_to(folder)}: {error.strip().splitlines()[-1]}"
+        advice = advice_for(error).strip()
+        problem = advice or error.strip().splitlines()[-1]
+        yield f"{Path(file).relative_to(folder)}: {problem}"
     for dag_id in sorted(expected - {*bag.dags}):
         yield f"DAG {dag_id} is missing: its dag.py must define it and mention Airflow"
     for dag_id in sorted({*bag.dags} - expected):
