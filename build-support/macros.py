@@ -6,6 +6,30 @@ DOMAINS = ("finance", "healthcare", "retail")
 SPARK_DOMAINS = ("retail",)
 
 
+# The CPython of the domains whose base image has another one than 3.11, such as
+# (("logistics", "3.13"),). After a change: ./pants lock <domain>
+PYTHONS = ()
+
+
+def constraints_of(domain):
+    """Return the interpreter constraints of a domain's code."""
+    return [f"CPython=={dict(PYTHONS).get(domain, '3.11')}.*"]
+
+
+def library_sources(name=None, resolves=("library",), domains=DOMAINS, **fields):
+    """Define `python_sources` in some resolves, among them those of domains."""
+    shared = [domain for domain in domains if domain not in dict(PYTHONS)]
+    python_sources(name=name, resolve=parametrize(*resolves, *shared), **fields)
+    for domain in domains:
+        if domain in dict(PYTHONS):
+            python_sources(
+                name=f"{name or 'sources'}_{domain}",
+                resolve=domain,
+                interpreter_constraints=constraints_of(domain),
+                **fields,
+            )
+
+
 def marketplace_domain(name=None):
     """Define the targets of the folder `maxaiusecases/<domain>`: requirements, `:image` and
     `:wheel`. Its Python files and all folders below need only `python_sources()` and
@@ -15,9 +39,12 @@ def marketplace_domain(name=None):
 
     __defaults__(
         {
-            (python_source, python_sources): dict(resolve=domain),
+            (python_source, python_sources): dict(
+                resolve=domain, interpreter_constraints=constraints_of(domain)
+            ),
             (python_test, python_tests): dict(
                 resolve=domain,
+                interpreter_constraints=constraints_of(domain),
                 # Spark looks for Java in these, and image_test.py for docker.
                 extra_env_vars=["JAVA_HOME", "PATH"],
             ),

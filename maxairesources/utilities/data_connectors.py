@@ -122,7 +122,7 @@ def _with_index(df: pd.DataFrame, place: Place) -> pd.DataFrame:
         raise InputError(
             f"the table has an index of type {df.index.dtype} without a name, which would "
             "be lost",
-            "name it (df.index.name), or drop it (df.reset_index(drop=True))",
+            "name it (df.index.name), or remove it (df.reset_index(drop=True))",
             storage.shown(place.address),
         )
     return df

@@ -11,7 +11,6 @@ setup(
     name=f"maxai-{HERE.name}",
     version="0.1.0",
     description=f"The handlers of the domain {HERE.name}",
-    python_requires="==3.11.*",
     package_dir={"": "../.."},
     packages=find_namespace_packages(
         "../..", include=["maxairesources*", f"maxaiusecases.{HERE.name}.*"]

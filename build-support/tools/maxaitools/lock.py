@@ -9,6 +9,7 @@ it works with any package index. Its header contains a hash of its inputs, by wh
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import os
 import re
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import uv
 
-from maxairesources.tree import PANTS_TOML, nearest
+from maxairesources.tree import MACROS, PANTS_TOML, nearest
 
 
 class LockError(Exception):
@@ -75,13 +76,19 @@ class Resolve:
 def read_resolves(pants_toml: Path) -> dict[str, Resolve]:
     """Return the resolves in a pants.toml, by name.
 
+    The macros beside it give the CPython of a domain that has another one.
+
     Raises:
-        LockError: the file is missing, or defines no resolves or interpreters.
+        LockError: the file is missing, or defines no resolves or interpreters; or the macros
+            cannot be read.
     """
     try:
         python = tomllib.loads(pants_toml.read_text())["python"]
         constraints = python.get("resolves_to_interpreter_constraints", {})
         default = python["interpreter_constraints"]
+        macros = pants_toml.parent / MACROS
+        pythons = read_pythons(macros.read_text()) if macros.exists() else {}
+        constraints |= {name: [f"=={python}"] for name, python in pythons.items()}
         return {
             name: Resolve(
                 name,
@@ -98,8 +105,19 @@ def read_resolves(pants_toml: Path) -> dict[str, Resolve]:
         raise LockError(
             f"{pants_toml}: not found; run this in the root of the repository"
         ) from None
+    except SyntaxError as error:
+        raise LockError(f"{MACROS}: cannot be read: {error}") from None
     except KeyError as key:
         raise LockError(f"{pants_toml}: [python] has no {key}; add it") from None
+
+
+def read_pythons(macros: str) -> dict[str, str]:
+    """Return PYTHONS in the macros: the CPython of some domains, such as 3.13, by name."""
+    for statement in ast.parse(macros).body:
+        if isinstance(statement, ast.Assign):
+            if getattr(statement.targets[0], "id", "") == "PYTHONS":
+                return dict(ast.literal_eval(statement.value))
+    return {}
 
 
 def select(resolves: dict[str, Resolve], names: list[str]) -> list[Resolve]:

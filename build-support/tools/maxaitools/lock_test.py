@@ -108,6 +108,20 @@ def test_the_header_depends_on_the_interpreters(repository: Path) -> None:
     assert lock.read_resolves(Path("pants.toml"))["domain"].header() != before
 
 
+def test_the_macros_give_the_interpreter_of_a_domain(repository: Path) -> None:
+    Path("build-support").mkdir()
+    macros = Path("build-support/macros.py")
+    macros.write_text('DOMAINS = ("domain",)\nPYTHONS = (("domain", "3.13"),)\n')
+    resolves = lock.read_resolves(Path("pants.toml"))
+    assert resolves["domain"].interpreters == ("3.13",)
+    assert resolves["tools"].interpreters == ("3.9", "3.11")
+    macros.write_text("PYTHONS = (")
+    with pytest.raises(
+        lock.LockError, match="^build-support/macros.py: cannot be read"
+    ):
+        lock.read_resolves(Path("pants.toml"))
+
+
 @pytest.mark.parametrize(
     ("break_it", "arguments", "message"),
     [

@@ -414,10 +414,8 @@ def secret(domain: Domain) -> Iterator[Finding]:
         values = {key: config[key] for key in config if not key.startswith("$")}
         found = {json_path(place) for place in find_secrets(values)}
         for place in sorted(found - allowed):
-            fix = (
-                "remove it, revoke it, and pass it in the environment; or, if it is no "
-            )
-            fix += f'secret, add "$allow_secret": ["{place}"]'
+            fix = "remove it, revoke it, and pass it in the environment; or, if it is "
+            fix += f'not a secret, add "$allow_secret": ["{place}"]'
             yield Finding(path, f"{place} looks like a secret", fix)
         for place in sorted(allowed - found):
             problem = f"$allow_secret names {place}, which does not look like a secret"

@@ -15,8 +15,8 @@ from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_cla
 from detect_secrets.core.scan import scan_line
 from detect_secrets.settings import transient_settings
 
-# Entropy takes hashes and ids for secrets, an address is none, and the detector of keywords
-# takes the name of a Kubernetes Secret for one.
+# The first ones take hashes, ids and addresses for secrets, and the last one the name of a
+# Kubernetes Secret.
 _LEFT_OUT = re.compile("HighEntropyString|IPPublicDetector|KeywordDetector")
 # Names of keys whose values are secrets, in lowercase with separated words. The plurals of
 # these words, such as image_pull_secrets, name Kubernetes objects, which are allowed.
@@ -57,7 +57,7 @@ def find_secrets(config: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _find(value: Any, path: tuple[Any, ...], key: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the secrets in a value; `key` is the name that tells what it is."""
+    """Yield the secrets in a value; `key` names it."""
     if isinstance(value, dict):
         name = value.get("name")
         for each, item in value.items():

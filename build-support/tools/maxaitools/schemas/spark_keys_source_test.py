@@ -32,16 +32,11 @@ def test_file_is_up_to_date(fresh: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key",
-    [
-        "spark.app.attempt.id",
-        "spark.sql.codegen.wholeStage",
-        "spark.sql.hive.verifyPartitionPath",
-        "spark.shuffle.spill",
-    ],
+    "key", ["spark.sql.codegen.wholeStage", "spark.sql.legacy.charVarcharAsString"]
 )
-def test_internal_and_removed_keys_are_left_out(key: str) -> None:
-    assert mistake_in(key, "true")
+def test_internal_keys_have_their_types(key: str) -> None:
+    assert mistake_in(key, "true") is None
+    assert mistake_in(key, "maybe") == (f"{key} is 'maybe'", "use true or false")
 
 
 @pytest.mark.parametrize(

@@ -123,8 +123,8 @@ def test_backtest_does_not_use_the_weeks_that_it_forecasts() -> None:
         (lambda t: t, {"season": 0}, "args.season is 0; it should be greater than"),
         (
             lambda t: t,
-            {"origins": "9"},
-            "args.origins is '9'; it should be a valid int",
+            {"origins": "nine"},
+            "args.origins is 'nine'; it should be a valid int",
         ),
         (lambda t: t, {"horizons": 1}, "unknown key 'horizons'; did you mean hori"),
         (lambda t: t, {"horizon": 2.5}, "args.horizon is 2.5; it should be a valid"),
