@@ -134,7 +134,7 @@ BESIDE_HANDLERS = (
     {"bank"},
     image_tests("bank") | handler_tests("bank", "fit", "rank"),
 )
-OF_DATA = (
+OF_DATA: tuple[tuple[set[str], set[str]], ...] = (
     BESIDE_HANDLERS,
     BESIDE_HANDLERS,
     (set(), {READ[1]} | dag_tests("bank", "weekly")),
