@@ -3,7 +3,9 @@
 import ast
 import copy
 import datetime
+import functools
 import json
+import operator
 import zoneinfo
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
@@ -91,14 +93,15 @@ def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Task[A]:
         arguments: the model of the arguments of the task's handler.
 
     Raises:
-        InputError: there is no such task, or a value does not match the model.
+        InputError: the task is missing, or a value does not match the model.
     """
     part, path = _part(config, name)
     values = copy.deepcopy(part.function.args)
     for error in find_errors(arguments, values):
-        parent, key = place_of(error, values)
-        if isinstance(parent, (dict, list)) and isinstance(parent[key], str):
-            parent[key] = _from_text(parent[key])
+        place, value = place_of(error, values)
+        if isinstance(value, str):
+            parent: Any = functools.reduce(operator.getitem, place[:-1], values)
+            parent[place[-1]] = _from_text(value)
     args = validate(arguments, values, path=path)
     return Task(name, part.input, part.output, args)
 
@@ -114,16 +117,16 @@ def check_task(config: dict[str, Any], name: str, arguments: type[A]) -> None:
         arguments: the model of the arguments of the task's handler.
 
     Raises:
-        InputError: there is no such task, or a value does not match the model.
+        InputError: the task is missing, or a value does not match the model.
     """
     part, path = _part(config, name)
     values = part.function.args
-    errors = []
-    for error in find_errors(arguments, values):
-        parent, key = place_of(error, values)
-        is_value = isinstance(parent, (dict, list)) and has_template(parent[key])
-        if not is_value or error["type"] == "extra_forbidden":
-            errors.append(error)
+    errors = [
+        error
+        for error in find_errors(arguments, values)
+        if error["type"] == "extra_forbidden"
+        or not has_template(place_of(error, values)[1])
+    ]
     if errors:
         raise explain(errors, arguments, values, path=path)
 

@@ -17,7 +17,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:Infinity|NaN|[0-9][-+.0-9eE]*)', re
 # A half of a character that needs two escapes, such as an emoji.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # The beginning of a Jinja expression, block or comment.
-TEMPLATE = re.compile(r"\{[{%#]")
+_TEMPLATE = re.compile(r"\{[{%#]")
 # More levels than any config needs, and few enough for recursive functions.
 _DEEPEST = 50
 # The most digits that Python reads.
@@ -51,7 +51,7 @@ class Config(ConfigModel):
 
     Attributes:
         schema_: the JSON Schema of the config, for editors.
-        allow_secret: JSON paths of values that look like secrets, but are none.
+        allow_secret: JSON paths of values that only look like secrets.
     """
 
     schema_: Annotated[str | None, Field(alias="$schema")] = None
@@ -137,40 +137,41 @@ def validate(
         InputError: the data does not match the model. The message has the first place,
             the nearest valid name, and the number of further mistakes.
     """
-    if errors := find_errors(model, data):
-        raise explain(errors, model, data, subject, path)
-    return model.model_validate_json(json.dumps(data), strict=True)
+    try:
+        # As JSON, because strict validation then accepts a string for a date.
+        return model.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError as errors:
+        raise explain(errors.errors(), model, data, subject, path) from None
 
 
 def find_errors(model: type[BaseModel], data: Any) -> list[Any]:
     """Return the errors of pydantic for JSON data; an empty list if the data is valid."""
     try:
-        # As JSON, because strict validation then accepts a string for a date.
         model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as errors:
-        return list(errors.errors(include_url=False))
+        return list(errors.errors())
     return []
 
 
-def place_of(error: Any, data: Any) -> tuple[Any, Any]:
-    """Return the object or list that holds the value of an error, and its key or index.
+def place_of(error: Any, data: Any) -> tuple[tuple[Any, ...], Any]:
+    """Return the keys and indexes that lead to the place of an error, and the value there.
 
-    The object is None if the error is about the whole data, or about a missing key.
+    The place of a missing key is the object that lacks it.
     """
-    parent, key, value = None, None, data
-    for part in error["loc"]:
+    path: tuple[Any, ...] = ()
+    for key in error["loc"]:
         # A union of types adds their names to the place; the data has no such keys.
         try:
-            parent, key, value = value, part, value[part]
+            data = data[key]
         except (KeyError, IndexError, TypeError):
-            if error["type"] == "missing":
-                return None, None
-    return parent, key
+            continue
+        path += (key,)
+    return path, data
 
 
 def has_template(value: Any) -> bool:
     """Return if a value is a string with a template of Airflow."""
-    return isinstance(value, str) and bool(TEMPLATE.search(value))
+    return isinstance(value, str) and bool(_TEMPLATE.search(value))
 
 
 def explain(
@@ -195,14 +196,8 @@ def _explain(
     error: Any, model: type[BaseModel], data: Any, path: tuple[Any, ...]
 ) -> tuple[str, str]:
     """Return the problem and the remedy of one error of pydantic."""
-    where, value = path, data
-    for key in error["loc"]:
-        # A union of types adds their names to the place; the data has no such keys.
-        try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
-            continue
-        where += (key,)
+    found, value = place_of(error, data)
+    where = path + found
     place = json_path(where)
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":

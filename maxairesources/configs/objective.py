@@ -75,33 +75,29 @@ def merge(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     An overlay is a JSON Merge Patch (RFC 7386), with one deviation: it merges the tasks of a
     launch config by their names, where RFC 7386 would replace the whole list.
     """
-    patch = copy.deepcopy(patch)
-    if named := _named_tasks(base, patch):
-        for task in patch["tasks"]:
-            named[task["name"]] = merge(named[task["name"]], task)
-        patch["tasks"] = [*named.values()]
-    merged: dict[str, Any] = json_merge_patch.merge(copy.deepcopy(base), patch)
+    base, patch = copy.deepcopy((base, patch))
+    known, changed = _tasks(base), _tasks(patch)
+    names = [name for name, _ in known if isinstance(name, str)]
+    if changed and all(name in names for name, _ in changed):
+        for name, change in changed:
+            known = [(n, merge(t, change) if n == name else t) for n, t in known]
+        patch["tasks"] = [task for _, task in known]
+    merged: dict[str, Any] = json_merge_patch.merge(base, patch)
     return merged
 
 
-def _named_tasks(base: Any, patch: Any) -> dict[str, Any]:
-    """Return the tasks of a launch config by name, if the overlay names some of them."""
-    names: list[list[Any]] = []
-    for config in (base, patch):
-        tasks = config.get("tasks")
-        tasks = tasks if isinstance(tasks, list) else []
-        names.append([t.get("name") if isinstance(t, dict) else None for t in tasks])
-    known = {name for name in names[0] if isinstance(name, str)}
-    if not names[1] or not all(isinstance(n, str) and n in known for n in names[1]):
-        return {}
-    return dict(zip(names[0], base["tasks"]))
+def _tasks(config: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """Return the tasks of a launch config, each after its name, or None if it has no name."""
+    tasks = config.get("tasks")
+    tasks = tasks if isinstance(tasks, list) else []
+    return [(t.get("name") if isinstance(t, dict) else None, t) for t in tasks]
 
 
 def _check_overlay(base: dict[str, Any], patch: dict[str, Any]) -> None:
     """Raise a Wrong if an overlay removes a missing key or changes a missing task."""
     parts: list[tuple[Any, Any, tuple[Any, ...]]] = [(base, patch, ())]
     if isinstance(patch.get("tasks"), list) and "tasks" in base:
-        tasks = _named_tasks(base, base)
+        tasks = {name: task for name, task in _tasks(base) if isinstance(name, str)}
         for index, task in enumerate(patch["tasks"]):
             name = task.get("name") if isinstance(task, dict) else task
             if not isinstance(name, str) or not isinstance(task, dict):
@@ -113,7 +109,7 @@ def _check_overlay(base: dict[str, Any], patch: dict[str, Any]) -> None:
             parts.append((tasks[name], task, ("tasks", index)))
     for part in parts:
         for removed, siblings in _removed_in_vain(*part):
-            problem = "is null, but there is no such key to remove"
+            problem = "is null, but the key to remove is missing"
             raise Wrong(problem, nearest(removed[-1], siblings), removed)
 
 

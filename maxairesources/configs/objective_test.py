@@ -277,7 +277,7 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
             SPARK,
             {"conf": {"spark.executor.instance": None}},
             f"{SPARK}.dev.json: $.conf['spark.executor.instance'] is null, but "
-            "there is no such key to remove in spark_config.json; did you mean spark.exec",
+            "the key to remove is missing in spark_config.json; did you mean spark.execut",
         ),
         (
             SPARK,
@@ -309,7 +309,7 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
         (
             PY,
             {"socre": None},
-            f"{PY}.dev.json: $.socre is null, but there is no such",
+            f"{PY}.dev.json: $.socre is null, but the key to remove is mis",
         ),
     ],
 )

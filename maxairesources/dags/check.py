@@ -1,5 +1,6 @@
 """Finds mistakes in the tasks of a DAG that would appear only when they run in a cluster."""
 
+import copy
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -48,12 +49,11 @@ def unmapped(task: Any) -> Iterator[Any]:
 
 
 def with_known_values(task: Any) -> Any:
-    """Return a copy of a pod's operator in which nothing depends on a run or a cluster.
+    """Change a copy of a pod's operator, so that nothing depends on a run or a cluster.
 
     A value that is known only at run time, such as the result of another task, becomes a
     placeholder; an argument that is one altogether becomes None.
     """
-    task = task.prepare_for_execution()
     for name in task.template_fields:
         value = getattr(task, name, None)
         known = None if isinstance(value, ResolveMixin) else _known(value)
@@ -72,7 +72,8 @@ def _known(value: Any) -> Any:
         return {key: _known(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_known(item) for item in value]
-    # An object of the Kubernetes client.
+    # An object of the Kubernetes client, which the DAG itself still uses.
+    value = copy.copy(value)
     for name in getattr(value, "openapi_types", ()):
         setattr(value, name, _known(getattr(value, name)))
     return value

@@ -80,12 +80,12 @@ def _mistakes_in_metadata(metadata: dict[str, Any]) -> Iterator[str]:
 
 
 def _mistakes_in_labels(kind: str, labels: dict[str, str] | None) -> Iterator[str]:
-    rule = "use at most 63 letters, digits, '-', '_' and '.', and begin and end with a letter"
+    rule = "use at most 63 letters, digits, '-', '_' and '.'; a letter or digit at each end"
     for key, value in (labels or {}).items():
         if not _fits(_KEY, key):
             yield f"the pod's {kind} have the invalid key {key!r}; {rule}"
         if not _fits(_VALUE, value):
-            yield f"the pod's {kind}.{key} is {value!r}; {rule} or digit"
+            yield f"the pod's {kind}.{key} is {value!r}; {rule}"
 
 
 def _mistakes_in_toleration(toleration: dict[str, Any]) -> Iterator[str]:

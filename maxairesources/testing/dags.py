@@ -46,7 +46,7 @@ def advice_for(errors: str) -> str:
         return ""
     package = f"apache-airflow-providers-{found[1].replace('.', '-')}"
     return (
-        f"\nAirflow's provider {found[1]} is missing: add its package, such as {package}, to "
+        f"Airflow's provider {found[1]} is missing: add its package, such as {package}, to "
         "3rdparty/python/airflow.txt, and run ./pants lock airflow"
     )
 
@@ -66,7 +66,7 @@ def check_dag(test_file: str) -> None:
     for deployment in (None, *sorted({*objective.find_deployments(configs)})):
         bag = load_dags(file, deployment)
         errors = "\n".join(bag.import_errors.values())
-        assert not errors, errors + advice_for(errors)
+        assert not errors, f"{errors}\n{advice_for(errors)}"
         # Airflow silently ignores a file without the words airflow and dag.
         assert list(bag.dags) == [".".join(names)], (
             f"{'/'.join(names)}/dag.py has the DAGs {list(bag.dags)}, not "

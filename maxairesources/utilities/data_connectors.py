@@ -20,7 +20,7 @@ and json, a categorical column comes back as strings. A named index is written a
 import importlib
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 
@@ -38,8 +38,6 @@ from maxairesources.utilities.ports import Place, find_port, unreadable
 
 # Domains without Spark hold this module but not that one, so it is loaded by name.
 _SPARK_CONNECTORS = "maxairesources.utilities.spark_connectors"
-
-Options = Mapping[str, Any]
 
 
 class DataFrame:
@@ -206,7 +204,7 @@ def _nullable_types(table: pa.Table) -> dict[pa.DataType, Any]:
     found: dict[pa.DataType, Any] = {}
     for column, each in zip(table.columns, table.schema):
         if column.null_count and pa.types.is_integer(each.type):
-            name = str(each.type).replace("int", "Int").replace("uInt", "UInt")
+            name = str(each.type).replace("uint", "UInt").replace("int", "Int")
             found[each.type] = pd.api.types.pandas_dtype(name)
         elif column.null_count and pa.types.is_boolean(each.type):
             found[each.type] = pd.BooleanDtype()
@@ -239,14 +237,10 @@ def _read_csv(file: IO[bytes], place: Place) -> pd.DataFrame:
 def _without_nullable(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Return a column with a type of NumPy where that type can hold it."""
     dtype, missing = column.dtype, column.isna()
-    if isinstance(dtype, pd.Float64Dtype) or missing.all():
-        return (
-            column.astype("float64")
-            if not isinstance(dtype, pd.StringDtype)
-            else column.astype(object)
-        )
     if isinstance(dtype, pd.StringDtype):
         return column.astype(object).where(~missing, np.nan)
+    if isinstance(dtype, pd.Float64Dtype) or missing.all():
+        return column.astype("float64")
     if not missing.any() and hasattr(dtype, "numpy_dtype"):
         return column.astype(dtype.numpy_dtype)
     return column

@@ -37,8 +37,8 @@ _READ_OPTIONS: dict[str, dict[str, Any]] = {
     # Otherwise Spark reads invalid JSON as a row of missing values.
     "json": {"mode": "FAILFAST"},
 }
-# Spark's names of the options of a port.
-_OPTIONS = {"sep": "sep", "encoding": "encoding", "compression": "compression"}
+# The options of a port that Spark has under the same name.
+_OPTIONS = ("sep", "encoding", "compression")
 # Spark's names of the sources of a port, and what an error of Spark says that lacks a package.
 _SCHEMES = {"s3": "s3a", "abfs": "abfss"}
 _LACKS = {
@@ -163,7 +163,7 @@ def _save(df: DataFrame, place: Place, uri: str) -> None:
 
 def _options(place: Place) -> dict[str, Any]:
     """Return the options of a port under the names that Spark has for them."""
-    given = {_OPTIONS[k]: v for k, v in place.options.items() if k in _OPTIONS}
+    given = {k: v for k, v in place.options.items() if k in _OPTIONS}
     if texts := place.options.get("na_values"):
         given["nullValue"] = texts[0]
     return given

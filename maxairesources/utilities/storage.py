@@ -92,9 +92,9 @@ def read_text(address: str) -> str:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Replace what is written in this context at its end, all of it, or nothing.
+    """Replace what is written in this context at its end, or nothing after an exception.
 
-    The end of an exception replaces nothing. What is read in this context is replaced before.
+    What `check_exists` finds in this context is replaced first.
     """
     global _waiting
     before, _waiting = _waiting, {}
@@ -111,25 +111,25 @@ def together() -> Iterator[None]:
 def settle(address: str) -> None:
     """Replace what waits for an address now; see `together`."""
     if _waiting and address in _waiting:
-        commit, discard = _waiting.pop(address)
-        try:
-            commit()
-        finally:
-            discard()
+        _finish(*_waiting.pop(address))
+
+
+def _finish(commit: Callable[[], None], discard: Callable[[], object]) -> None:
+    try:
+        commit()
+    finally:
+        discard()
 
 
 def replace(
     address: str, commit: Callable[[], None], discard: Callable[[], object]
 ) -> None:
-    """Call `commit` now, or at the end of `together`, and `discard` if that fails."""
-    if _waiting is not None:
-        settle(address)
-        _waiting[address] = (commit, discard)
+    """Call `commit` now, or at the end of `together`; then, or if it fails, `discard`."""
+    if _waiting is None:
+        _finish(commit, discard)
         return
-    try:
-        commit()
-    finally:
-        discard()
+    settle(address)
+    _waiting[address] = (commit, discard)
 
 
 def _remove(path: Path) -> None:

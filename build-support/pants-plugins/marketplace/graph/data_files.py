@@ -31,7 +31,7 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
-from maxairesources.tree import DAGS, USECASES
+from maxairesources.tree import COMMON, DAGS, USECASES
 
 _PYTHON = (".py", ".pyi")
 
@@ -107,7 +107,7 @@ def is_with_data(folder: str) -> bool:
     """Return if modules in a folder may have data files beside them."""
     tree, *names = folder.split("/")
     return (tree == DAGS and len(names) > 1) or (
-        tree == USECASES and ("handlers" in names[2:3] or "common" in names[1:2])
+        tree == USECASES and ("handlers" in names[2:3] or COMMON in names[1:2])
     )
 
 

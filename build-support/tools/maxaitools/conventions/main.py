@@ -83,13 +83,12 @@ def read_domain(root: Path, name: str, deployments: Iterable[str]) -> Domain:
     for tree in (*TREES, "3rdparty"):
         for path in (root / tree).rglob("*"):
             if path.is_file():
-                name_of_file = path.relative_to(root).as_posix()
-                size = path.stat().st_size
-                is_large = size > LARGEST and tree != "3rdparty"
-                files[name_of_file] = (
-                    "" if is_large else path.read_text(errors="replace")
+                relative, size = path.relative_to(root).as_posix(), path.stat().st_size
+                if size > LARGEST and tree in TREES:
+                    large[relative] = size
+                files[relative] = (
+                    "" if relative in large else path.read_text(errors="replace")
                 )
-                large |= {name_of_file: size} if is_large else {}
     _, lists = read_macros((root / MACROS).read_text())
     pants_toml = tomllib.loads((root / PANTS_TOML).read_text())
     return Domain(

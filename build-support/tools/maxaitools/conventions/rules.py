@@ -12,6 +12,7 @@ import fnmatch
 import keyword
 import re
 from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from maxairesources.dynamic_imports import find_dynamic_import
@@ -81,13 +82,12 @@ def name(domain: Domain) -> Iterator[Finding]:
         for depth in (1, 2, 3)
         for names in domain.folders(tree, depth)
     }
-    modules = {*domain.handlers}
-    for path in domain.handlers:
-        _, _, below = path.partition("/handlers/")
-        parents = path.split("/")[: -below.count("/") - 1]
-        for folder in below.split("/")[:-1]:
-            parents.append(folder)
-            modules.add("/".join(parents))
+    modules = domain.handlers | {
+        str(parent)
+        for path in domain.handlers
+        for parent in PurePosixPath(path).parents
+        if "handlers" in parent.parts[3:-1]
+    }
     for names in domain.folders(CONFIGS, 2) | domain.folders(DAGS, 2):
         if names[1] == COMMON:
             problem = f"{COMMON!r} is the folder of the code that usecases share"

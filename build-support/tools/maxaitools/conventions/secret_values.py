@@ -31,7 +31,7 @@ _SECRET_KEY = re.compile(
 _SECRET_NAME = re.compile(
     r"^spark\.kubernetes\.((driver|executor)\.secret(s|KeyRef)|kerberos)\."
 )
-# Values of such keys that are none: a path, a mark such as [PAD] or </s>, a reference such as
+# Values of such keys that are not secrets: a path, a mark such as [PAD] or </s>, a reference such as
 # $HOME, or a part of a template.
 _NO_SECRET = re.compile(r"\.{0,2}/.*|[\[<(].*[\])>]|\$.*|.*\{[{%].*|", re.DOTALL)
 # Secrets that the detectors lack: keys of GitHub, Google, Slack and Azure, and addresses with

@@ -41,8 +41,7 @@ def find_mistakes(folder: Path, expected: set[str]) -> Iterator[str]:
 
     bag = DagBag(folder)
     for file, error in sorted(bag.import_errors.items()):
-        advice = advice_for(error).strip()
-        problem = advice or error.strip().splitlines()[-1]
+        problem = advice_for(error) or error.strip().splitlines()[-1]
         yield f"{Path(file).relative_to(folder)}: {problem}"
     for dag_id in sorted(expected - {*bag.dags}):
         yield f"DAG {dag_id} is missing: its dag.py must define it and mention Airflow"
