@@ -262,7 +262,8 @@ def _read_excel(file: IO[bytes], place: Place) -> pd.DataFrame:
 def _read_json(file: IO[bytes], place: Place) -> pd.DataFrame:
     text = file.read().decode(place.options.get("encoding", "utf-8"))
     if place.options.get("lines"):
-        records = [json.loads(line) for line in text.splitlines() if line.strip()]
+        # Not splitlines(): a string may contain other characters that separate lines.
+        records = [json.loads(line) for line in text.split("\n") if line.strip()]
     else:
         records = json.loads(text)
     if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):

@@ -199,6 +199,17 @@ def test_options_of_json(lines: bool, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(DataFrame().get(ports), TABLE)
 
 
+@pytest.mark.parametrize("text", ["a\u2028b", "a\x85b", "a\x0bb", "a\r\nb"])
+def test_a_string_in_lines_of_json_may_contain_any_character(
+    text: str, tmp_path: Path
+) -> None:
+    ports = with_options(tmp_path / "x.json", lines=True)
+    (tmp_path / "x.json").write_text(
+        json.dumps({"t": text}, ensure_ascii=False) + "\n", newline=""
+    )
+    assert DataFrame().get(ports)["t"].tolist() == [text]
+
+
 @pytest.mark.parametrize("name", ["x.csv.gz", "x.csv.bz2", "x.json.xz", "x.csv.zip"])
 def test_compression_follows_the_name(name: str, tmp_path: Path) -> None:
     ports = with_options(tmp_path / name)

@@ -306,6 +306,7 @@ def test_a_handler_with_the_name_of_a_test_is_refused(
     ("arguments", "expected"),
     [
         (["domain", "black"], "[python.resolves] already has 'black'"),
+        (["usecase", "shipping", "common", *USECASE[3:]], "the folder common holds"),
         (["domain", "spark"], "maxai/spark is the name of a base image"),
         ([*USECASE, "--handler", "a", "--handler", "a"], "--handler a is given twice"),
         ([*USECASE, "--handler", "signal"], "it would hide the module signal; rename"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import black
 
 from maxairesources.tree import (
+    COMMON,
     LAUNCHED_FROM,
     MACROS,
     NAME,
@@ -67,6 +68,10 @@ def check_name(kind: str, name: str) -> None:
             f"{name!r} is not a valid {kind} name: use lowercase letters, digits and "
             "single underscores, start with a letter, use at most 40 characters, and "
             "avoid Python keywords"
+        )
+    if kind == "usecase" and name == COMMON:
+        raise Refused(
+            f"usecase {name!r}: the folder {name} holds what usecases share; rename it"
         )
     if kind == "handler" and _TEST.fullmatch(name):
         raise Refused(f"handler {name!r}: Pants treats {name}.py as a test; rename it")
