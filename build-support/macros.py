@@ -36,15 +36,16 @@ def marketplace_domain(name=None):
     `python_tests(name="tests")`. `tailor` passes a name, which is not used.
     """
     domain = build_file_dir().name
+    constraints = constraints_of(domain)
 
     __defaults__(
         {
             (python_source, python_sources): dict(
-                resolve=domain, interpreter_constraints=constraints_of(domain)
+                resolve=domain, interpreter_constraints=constraints
             ),
             (python_test, python_tests): dict(
                 resolve=domain,
-                interpreter_constraints=constraints_of(domain),
+                interpreter_constraints=constraints,
                 # Spark looks for Java in these, and image_test.py for docker.
                 extra_env_vars=["JAVA_HOME", "PATH"],
             ),
@@ -76,6 +77,7 @@ def marketplace_domain(name=None):
     pex_binary(
         name="deps",
         resolve=domain,
+        interpreter_constraints=constraints,
         dependencies=[":handlers"],
         include_sources=False,
         include_tools=True,
@@ -94,6 +96,7 @@ def marketplace_domain(name=None):
 
     python_distribution(
         name="wheel",
+        interpreter_constraints=constraints,
         dependencies=["./setup.py", ":resolve", ":handlers"],
         provides=python_artifact(name=f"maxai-{domain}"),
         generate_setup=False,

@@ -351,6 +351,25 @@ def test_a_new_domain_affects_only_itself(repository: Repository) -> None:
     assert {path.split("/")[1] for path in tests - {*READ}} == {"zoo"}
 
 
+def test_the_image_wheel_and_tests_of_a_domain_have_its_python(
+    repository: Repository,
+) -> None:
+    macros = (repository.root / "build-support/macros.py").read_text()
+    versions = 'PYTHONS = (("bank", "3.12"),)'
+    repository.write(
+        "build-support/macros.py", macros.replace("PYTHONS = ()", versions)
+    )
+    peeked = repository.pants("peek", "maxaiusecases/bank::", "maxaiusecases/shop::")
+    assert peeked.returncode == 0, peeked.stderr
+    found: dict[str, set[str]] = {"bank": set(), "shop": set()}
+    for target in json.loads(peeked.stdout):
+        if "interpreter_constraints" in target:
+            found[target["address"].split("/")[1].split(":")[0]].update(
+                target["interpreter_constraints"] or ["the default"]
+            )
+    assert found == {"bank": {"CPython==3.12.*"}, "shop": {"CPython==3.11.*"}}
+
+
 def test_a_handler_that_no_task_launches_affects_the_release(
     repository: Repository,
 ) -> None:

@@ -69,7 +69,7 @@ lint = "3rdparty/python/lint.lock"
 # `tailor` writes this BUILD file for a folder of code.
 CODE = 'python_sources()\n\npython_tests(\n    name="tests",\n)\n'
 SHARED = """\
-python_sources(sources=["__init__.py", "all.py"], resolve=parametrize("airflow", *DOMAINS))
+library_sources(sources=["__init__.py", "all.py"], resolves=("airflow",))
 python_sources(name="some", sources=["some.py", "none.py"], resolve="shop")
 python_sources(name="dags", sources=["dagfactory.py"], resolve="airflow")
 """
