@@ -26,7 +26,8 @@ FILES = (
 )
 # A stub: makes the smallest file system with one package in it.
 MMDEBSTRAP = """
-for last; do sources=$tar; tar=$target; target=$last; done
+echo "$*" >> "$MACHINE/calls"
+for last; do case $last in */python | */spark) tar=$last ;; esac; done
 [ ! -e "$MACHINE/mmdebstrap-fails" ] || { echo E: mirror is gone >&2; exit 25; }
 cp "$MACHINE/layer.tar" "$tar" """
 # A stub: knows the images whose labels are in a file, and notes what it loads.
@@ -340,6 +341,40 @@ def test_only_debian_bookworm_is_taken_from_apt(checkout: Checkout) -> None:
     assert sorted(checkout.module().debian_sources().splitlines()) == sorted(
         line.split(" ", 1)[1] for line in TARGETS.splitlines()
     )
+
+
+def test_without_debian_in_apt_the_archives_are_those_of_mmdebstrap(
+    checkout: Checkout,
+) -> None:
+    (checkout.folder / "targets").write_text("")
+    assert checkout.run("build", "python")[0] == 0
+    (checkout.folder / "targets").write_text(TARGETS)
+    assert checkout.run("build", "python")[0] == 0
+    calls = (checkout.folder / "calls").read_text().splitlines()
+    assert [call.endswith("/sources") for call in calls] == [False, True]
+
+
+def test_the_version_of_mmdebstrap_does_not_change_the_archive(
+    checkout: Checkout,
+) -> None:
+    module, layers = checkout.module(), []
+    for name, form, extra in (
+        ("old", tarfile.PAX_FORMAT, ()),
+        ("new", tarfile.USTAR_FORMAT, ("./dev",)),
+    ):
+        layer = checkout.folder / name
+        with tarfile.open(layer, "w", format=form) as archive:
+            for path in ("./bin", *extra):
+                folder = tarfile.TarInfo(path)
+                folder.type = tarfile.DIRTYPE
+                archive.addfile(folder)
+            file = tarfile.TarInfo("./bin/" + "a" * 90)
+            file.size = 3
+            archive.addfile(file, io.BytesIO(b"abc"))
+        layers.append(module.with_fixed_format(layer).read_bytes())
+    assert layers[0] == layers[1]
+    with tarfile.open(checkout.folder / "old.tar") as archive:
+        assert archive.getnames() == ["./bin", "./bin/" + "a" * 90]
 
 
 def test_security_updates_must_be_among_the_sources(checkout: Checkout) -> None:

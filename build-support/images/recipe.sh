@@ -1,10 +1,11 @@
 #!/bin/bash
-# Makes the file system of a base image. The same package versions give the same bytes.
+# Makes the file system of a base image. The same package versions give the same files.
 # `base-image` calls it; people do not.
 #
 #   recipe.sh SOURCES APT_CONFIG TAR PACKAGES [COMMAND]
 #
-# SOURCES     file of "deb ..." lines, one for each of Debian's archives
+# SOURCES     file of "deb ..." lines, one for each of Debian's archives; if it is empty,
+#             mmdebstrap uses those that it knows itself
 # APT_CONFIG  file of apt settings (a proxy, say) to download with
 # TAR         the file system is written here
 # PACKAGES    what to install beside Debian's minimal system, separated by commas
@@ -55,6 +56,8 @@ if [ "$1" = --customize ]; then
 fi
 
 umask 022
+sources=
+[ ! -s "$1" ] || sources=$1
 RECIPE=$(realpath "$0")
 export RECIPE COMMAND=${5:-}
 export DEBIAN_FRONTEND=noninteractive SOURCE_DATE_EPOCH=1704067200
@@ -65,4 +68,4 @@ exec mmdebstrap --format=tar --variant=minbase --architectures=amd64 \
     --keyring=/usr/share/keyrings/debian-archive-keyring.gpg --aptopt="$2" \
     --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include="$4" \
     --customize-hook='"$RECIPE" --customize "$1"' \
-    --skip=output/dev bookworm "$3" "$1"
+    --skip=output/dev bookworm "$3" ${sources:+"$sources"}
