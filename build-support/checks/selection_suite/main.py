@@ -211,8 +211,9 @@ def run_all(
 ) -> list[Outcome]:
     start = time.monotonic()
     make_domains(clone)
+    # A copy has the files that Git knows.
+    clone.git("add", "--all")
     if options.domains:
-        clone.git("add", "--all")
         generate(clone, options.domains, options.usecases)
     prepare(clone)
     clone.begin()

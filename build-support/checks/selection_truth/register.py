@@ -52,14 +52,21 @@ class Digests(Goal):
 
 
 async def _processes_of(tests: Iterable[Target]) -> dict[Address, Process]:
-    """Return the process that runs each test, by the test's address."""
-    partitions = await Get(
-        Partitions,
-        TestRequest.PartitionRequest,
-        pytest_runner.PyTestRequest.PartitionRequest(
-            tuple(map(PythonTestFieldSet.create, tests))
-        ),
+    """Return the process that would run each test alone, by the test's address.
+
+    The tests of a batch share a process, which has the inputs of all of them.
+    """
+    partitions = await MultiGet(
+        Get(
+            Partitions,
+            TestRequest.PartitionRequest,
+            pytest_runner.PyTestRequest.PartitionRequest(
+                (PythonTestFieldSet.create(test),)
+            ),
+        )
+        for test in tests
     )
+    alone = [partition for (partition,) in partitions]
     setups = await MultiGet(
         Get(
             pytest_runner.TestSetup,
@@ -67,12 +74,11 @@ async def _processes_of(tests: Iterable[Target]) -> dict[Address, Process]:
                 partition.elements, partition.metadata, is_debug=False
             ),
         )
-        for partition in partitions
+        for partition in alone
     )
     return {
-        field_set.address: setup.process
-        for partition, setup in zip(partitions, setups)
-        for field_set in partition.elements
+        partition.elements[0].address: setup.process
+        for partition, setup in zip(alone, setups)
     }
 
 
