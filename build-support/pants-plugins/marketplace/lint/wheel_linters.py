@@ -67,6 +67,16 @@ LINTERS = (
         (".github/workflows/*.y*ml",),
         ("--builtin-schema", "vendor.github-workflows"),
     ),
+    WheelLinter(
+        "check-jsonschema",
+        (".github/dependabot.yml",),
+        ("--builtin-schema", "vendor.dependabot"),
+    ),
+    WheelLinter(
+        "check-jsonschema",
+        ("gitlab-ci.yml",),
+        ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
+    ),
     # Words and phrases that docs, messages and comments avoid, with better ones.
     WheelLinter(
         "codespell",
@@ -78,7 +88,7 @@ LINTERS = (
     WheelLinter("hadolint", ("Dockerfile",)),
     WheelLinter(
         "ruff",
-        ("*.py", "build-support/images/base-image"),
+        ("*.py", "build-support/checks/workflows", "build-support/images/base-image"),
         (
             *(
                 "check",
@@ -88,7 +98,7 @@ LINTERS = (
                 "--output-format=concise",
             ),
             "--target-version=py311",
-            "--select=B,E4,E7,E9,F",
+            "--select=AIR3,B,E4,E7,E9,F",
             # zip() of CPython 3.9, which the plugin runs on, has no `strict`.
             "--ignore=B905",
             # Pants defines the names in there.
@@ -99,7 +109,13 @@ LINTERS = (
     WheelLinter(
         "zizmor",
         (".github/workflows/*.y*ml", ".github/actions/*/action.y*ml"),
-        ("--offline", "--no-progress", "--quiet", "--strict-collection"),
+        (
+            "--offline",
+            "--persona=auditor",
+            "--no-progress",
+            "--quiet",
+            "--strict-collection",
+        ),
     ),
 )
 # The linter of a file whose first line names a shell.

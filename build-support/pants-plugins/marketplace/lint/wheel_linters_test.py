@@ -14,6 +14,8 @@ from marketplace.lint.wheel_linters import WheelLintersRequest
     [
         (".github/workflows/main.yml", "", "check-jsonschema codespell zizmor"),
         (".github/actions/pants/action.yml", "", "codespell zizmor"),
+        (".github/dependabot.yml", "", "check-jsonschema codespell"),
+        ("build-support/docs/gitlab-ci.yml", "", "check-jsonschema codespell"),
         ("docs/workflows/main.yml", "", "codespell"),
         ("maxaiusecases/shop/Dockerfile", "FROM x", "hadolint"),
         ("pants", "#!/usr/bin/env bash", "shellcheck"),
