@@ -1,4 +1,4 @@
-"""Reads which images and handlers a launch config names.
+"""Merges overlays into configs, and reads which images and handlers a launch config names.
 
 The plugin, the library and the tools use it, so it imports only the standard library and
 runs on CPython 3.9 and 3.11.
@@ -6,6 +6,7 @@ runs on CPython 3.9 and 3.11.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Iterator, Mapping
 
@@ -52,6 +53,41 @@ def lacks_spark_image(conf: Iterable[Any]) -> bool:
     return not {both} & {*conf} and not {*each} <= {*conf}
 
 
+def merge(base: Any, patch: Any) -> Any:
+    """Return a copy of a config with an overlay applied.
+
+    An overlay is a JSON Merge Patch (RFC 7386), with one deviation: it merges the tasks of a
+    launch config by their names, where RFC 7386 would replace the whole list.
+    """
+    known, changed = named_tasks(base), named_tasks(patch)
+    names = [name for name, _ in known if isinstance(name, str)]
+    if changed and all(name in names for name, _ in changed):
+        for name, change in changed:
+            known = [(n, merge(t, change) if n == name else t) for n, t in known]
+        patch = {**patch, "tasks": [task for _, task in known]}
+    return _apply(*copy.deepcopy((patch, base)))
+
+
+def _apply(patch: Any, base: Any) -> Any:
+    """Return the result of a JSON Merge Patch; it may change the base."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = base if isinstance(base, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _apply(value, merged.get(key))
+    return merged
+
+
+def named_tasks(config: Any) -> list[tuple[Any, Any]]:
+    """Return the tasks of a launch config, each after its name, or None if it has no name."""
+    tasks = config.get("tasks") if isinstance(config, dict) else None
+    tasks = tasks if isinstance(tasks, list) else []
+    return [(t.get("name") if isinstance(t, dict) else None, t) for t in tasks]
+
+
 def read_launches(config: Any) -> Iterator[Launch]:
     """Yield what a launch config or an overlay names: the config itself, then each task.
 
@@ -59,8 +95,7 @@ def read_launches(config: Any) -> Iterator[Launch]:
         config: the JSON value. Anything that does not fit is ignored; `lint` reports it.
     """
     yield _launch((), config)
-    tasks = config.get("tasks") if isinstance(config, dict) else None
-    for index, task in enumerate(tasks if isinstance(tasks, list) else []):
+    for index, (_, task) in enumerate(named_tasks(config)):
         yield _launch(("tasks", index), task)
 
 

@@ -1,14 +1,11 @@
 """Reads the configs of one objective, with the overlays of a deployment."""
 
-import copy
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-
-import json_merge_patch
 
 from maxairesources.configs.document import (
     ConfigModel,
@@ -20,6 +17,7 @@ from maxairesources.configs.document import (
 from maxairesources.configs.launch_config import KubepodConfig, SparkConfig
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.errors import InputError
+from maxairesources.launches import merge, named_tasks
 from maxairesources.tree import PY_CONFIG, json_path, nearest
 
 Model = TypeVar("Model", bound=ConfigModel)
@@ -69,35 +67,13 @@ class ObjectiveConfigs:
     launches: dict[str, Launch]
 
 
-def merge(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of a config with an overlay applied.
-
-    An overlay is a JSON Merge Patch (RFC 7386), with one deviation: it merges the tasks of a
-    launch config by their names, where RFC 7386 would replace the whole list.
-    """
-    base, patch = copy.deepcopy((base, patch))
-    known, changed = _tasks(base), _tasks(patch)
-    names = [name for name, _ in known if isinstance(name, str)]
-    if changed and all(name in names for name, _ in changed):
-        for name, change in changed:
-            known = [(n, merge(t, change) if n == name else t) for n, t in known]
-        patch["tasks"] = [task for _, task in known]
-    merged: dict[str, Any] = json_merge_patch.merge(base, patch)
-    return merged
-
-
-def _tasks(config: dict[str, Any]) -> list[tuple[Any, Any]]:
-    """Return the tasks of a launch config, each after its name, or None if it has no name."""
-    tasks = config.get("tasks")
-    tasks = tasks if isinstance(tasks, list) else []
-    return [(t.get("name") if isinstance(t, dict) else None, t) for t in tasks]
-
-
 def _check_overlay(base: dict[str, Any], patch: dict[str, Any]) -> None:
     """Raise a Wrong if an overlay removes a missing key or changes a missing task."""
     parts: list[tuple[Any, Any, tuple[Any, ...]]] = [(base, patch, ())]
     if isinstance(patch.get("tasks"), list) and "tasks" in base:
-        tasks = {name: task for name, task in _tasks(base) if isinstance(name, str)}
+        tasks = {
+            name: task for name, task in named_tasks(base) if isinstance(name, str)
+        }
         for index, task in enumerate(patch["tasks"]):
             name = task.get("name") if isinstance(task, dict) else task
             if not isinstance(name, str) or not isinstance(task, dict):

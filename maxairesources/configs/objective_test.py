@@ -3,7 +3,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import json_merge_patch
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,11 +10,11 @@ from hypothesis import strategies as st
 from maxairesources.configs.objective import (
     Launch,
     find_deployments,
-    merge,
     read_objective,
     to_argument,
 )
 from maxairesources.errors import InputError
+from maxairesources.launches import merge
 
 # How long an example takes is a matter of the machine.
 _SLOW = HealthCheck.too_slow
@@ -94,11 +93,6 @@ def test_merge_of_an_empty_patch_changes_nothing(base: Json) -> None:
 def test_merge_twice_is_merge_once(base: Json, patch: Json) -> None:
     merged = merge(base, patch)
     assert merge(merged, patch) == merged
-
-
-@given(FULL, FULL)
-def test_merge_of_a_difference_gives_what_it_leads_to(old: Json, new: Json) -> None:
-    assert merge(old, json_merge_patch.create_patch(old, new)) == new
 
 
 @given(FULL, PATCHES)

@@ -6,8 +6,9 @@ import jsonschema
 import pytest
 
 from maxairesources.configs import spark_keys
-from maxairesources.configs.objective import find_deployments, merge
+from maxairesources.configs.objective import find_deployments
 from maxairesources.configs.spark_keys import mistake_in
+from maxairesources.launches import merge
 from maxaitools.schemas import json_schema
 
 SCHEMAS = json_schema.schemas()
