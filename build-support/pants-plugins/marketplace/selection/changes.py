@@ -99,7 +99,7 @@ def read_changes(since: str) -> Changes:
     lists = []
     for path, compare in ((PANTS_TOML, _compare_toml), (MACROS, _compare_macros)):
         if path in files:
-            found = compare(_before(base, path), _after(root, path))
+            found = compare(read_before(base, path) or "", read_after(path) or "")
             if found is None:
                 everything.add(path)
             else:
@@ -116,7 +116,10 @@ def read_changes(since: str) -> Changes:
             path
             for path in files
             if path.rpartition("/")[2] == "BUILD"
-            and _INHERITED.search(_before(base, path) + _after(root, path))
+            and any(
+                _INHERITED.search(text or "")
+                for text in (read_before(base, path), read_after(path))
+            )
         ),
     )
 
@@ -164,17 +167,20 @@ def _git(*arguments: str) -> str:
     return result.stdout
 
 
-def _before(base: str, path: str) -> str:
-    return _run("show", f"{base}:./{path}").stdout
+def read_before(base: str, path: str) -> str | None:
+    """Return the content of a file at a commit; None if it is missing there."""
+    shown = _run("show", f"{base}:./{path}")
+    return None if shown.returncode else shown.stdout
 
 
-def _after(root: str, path: str) -> str:
+def read_after(path: str) -> str | None:
+    """Return the content of a file now; None if it is missing or not a file."""
     try:
-        path = os.path.join(root, path)
+        path = os.path.join(get_buildroot(), path)
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
-        return ""
+        return None
 
 
 def _compare_toml(before: str, after: str) -> set[str] | None:
