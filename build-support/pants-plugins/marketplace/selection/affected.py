@@ -7,6 +7,7 @@ and the images that `package` builds.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Iterable
@@ -26,10 +27,10 @@ from pants.vcs.changed import Changed
 from marketplace.graph.deployments import Deployment, Deployments, MarketplaceDeployment
 from marketplace.release.image_tags import TaggedImage
 from marketplace.selection.affected_report import (
+    AffectedDeployment,
     AffectedImage,
     Report,
     as_json,
-    markdown,
     table,
 )
 from marketplace.selection.changed_targets import (
@@ -38,7 +39,9 @@ from marketplace.selection.changed_targets import (
     ChangedTargetsRequest,
 )
 from marketplace.selection.changes import Changes, read_changes
+from marketplace.selection.comment import markdown
 from marketplace.selection.dependents import ChangedDependents, Reached, reach
+from marketplace.selection.differences import find_differences
 from marketplace.selection.image_lookup import FoundImages, ImageLookup
 from maxairesources.tree import CONFIGS, DAG_FILE, dag_id, domain_of
 
@@ -59,7 +62,13 @@ class AffectedSubsystem(GoalSubsystem):
         "environment variable MAXAI_REGISTRY (host[:port][/prefix]) for the images."
     )
 
-    format = EnumOption(default=Format.TABLE, help="The format of the output.")
+    format = EnumOption(
+        default=Format.TABLE,
+        help=(
+            "The format of the output. `markdown` is a comment on a pull request; it also "
+            "has the config values and packages that change, and the owners."
+        ),
+    )
 
 
 class Affected(Goal):
@@ -100,21 +109,32 @@ async def affected(
         return Affected(exit_code=1)
     env = await Get(EnvironmentVars, EnvironmentVarsRequest(("MAXAI_REGISTRY",)))
     registry = env.get("MAXAI_REGISTRY", "")
-    report = await Get(
-        Report, ReportRequest(since, read_changes(since), tuple(targets), registry)
+    changes = read_changes(since)
+    report, deployments = await MultiGet(
+        Get(Report, ReportRequest(since, changes, tuple(targets), registry)),
+        Get(Deployments),
     )
     if options.format == Format.JSON:
         console.print_stdout(as_json(report))
         for note in report.notes:
             console.print_stderr(f"note: {note}")
+    elif options.format == Format.MARKDOWN:
+        places = (*changes.files, *(image.address for image in report.images))
+        domains = {dag.partition(".")[0] for dag in report.dags}
+        domains |= {*filter(None, (domain_of(p.replace(":", "/")) for p in places))}
+        differences = find_differences(changes, deployments, domains)
+        console.print_stdout(markdown(report, differences))
     else:
-        write = markdown if options.format == Format.MARKDOWN else table
-        console.print_stdout(write(report, registry))
+        console.print_stdout(table(report, registry))
     return Affected(exit_code=0)
 
 
 async def _describe_images(
-    targets: Iterable[Target], registry: str, reached: Reached
+    targets: Iterable[Target],
+    registry: str,
+    reached: Reached,
+    by_file: ByFile,
+    dependents: ChangedDependents,
 ) -> tuple[tuple[AffectedImage, ...], tuple[str, ...]]:
     """Return the images among the targets, and notes about failed lookups."""
     tagged = await MultiGet(
@@ -124,6 +144,9 @@ async def _describe_images(
     )
     names = tuple(each.name for each in tagged)
     found = await Get(FoundImages, ImageLookup(names, registry))
+    files_of = find_causes(
+        [each.field_set.address for each in tagged], by_file, dependents
+    )
     images = tuple(
         AffectedImage(
             address=each.field_set.address.spec,
@@ -133,6 +156,7 @@ async def _describe_images(
             engine=in_engine,
             registry=in_registry,
             why=shortest_path(each.field_set.address, reached),
+            files=files_of[each.field_set.address],
         )
         for each, in_engine, in_registry in zip(tagged, found.engine, found.registry)
     )
@@ -147,13 +171,16 @@ async def make_report(request: ReportRequest) -> Report:
     )
     dependents = await Get(ChangedDependents, ChangedTargets, changed)
     reached = reach(changed.by_file, dependents)
-    images, notes = await _describe_images(targets, request.registry, reached)
+    images, notes = await _describe_images(
+        targets, request.registry, reached, changed.by_file, dependents
+    )
     dags = {
         target.address: dag_id(*names.groups())
         for target in targets
         if target.address in reached
         and (names := DAG_FILE.fullmatch(target.address.spec))
     }
+    repositories = {image.address: image.repository for image in images}
     deployed = {
         *dags,
         *(
@@ -173,10 +200,18 @@ async def make_report(request: ReportRequest) -> Report:
         tests=tuple(sorted(test.address.spec for test in tests)),
         dags=tuple(sorted(dags.values())),
         deployments=tuple(
-            each.name
+            AffectedDeployment(
+                each,
+                tuple(
+                    sorted(
+                        repositories[a.spec] for a in found if a.spec in repositories
+                    )
+                ),
+                tuple(sorted(dags[a] for a in found if a in dags)),
+            )
             for each in deployments
-            if any(map(each.carries, gone))
-            or is_affected(each, changed.by_file, dependents, deployed)
+            if (found := find_carried(each, changed.by_file, dependents, deployed))
+            or any(map(each.carries, gone))
         ),
         notes=notes,
     )
@@ -199,13 +234,30 @@ def shortest_path(address: Address, reached: Reached) -> tuple[str, ...]:
     return (step, *reversed(path)) if step else ()
 
 
-def is_affected(
+def find_causes(
+    addresses: Iterable[Address], by_file: ByFile, dependents: ChangedDependents
+) -> dict[Address, tuple[str, ...]]:
+    """Return the files that affect each of some images."""
+    dependencies: dict[Address, list[Address]] = defaultdict(list)
+    for address, found in dependents.mapping.items():
+        for dependent in found:
+            dependencies[dependent].append(address)
+    causes = {}
+    for address in addresses:
+        below = reach({"": [address]}, ChangedDependents(dependencies)).keys()
+        causes[address] = tuple(
+            path for path in sorted(by_file) if not below.isdisjoint(by_file[path])
+        )
+    return causes
+
+
+def find_carried(
     deployment: Deployment,
     by_file: ByFile,
     dependents: ChangedDependents,
     deployed: Iterable[Address],
-) -> bool:
-    """Return if the files change a deployment itself, or something that it carries.
+) -> set[Address]:
+    """Return what the files change of a deployment: itself, and the images and DAGs in it.
 
     An overlay affects only its own deployment.
 
@@ -227,7 +279,7 @@ def is_affected(
         for path, addresses in by_file.items()
         if not (overlay := _OVERLAY.fullmatch(path)) or overlay[1] == deployment.name
     }
-    return not reach(files, dependents).keys().isdisjoint(filter(is_carried, deployed))
+    return reach(files, dependents).keys() & set(filter(is_carried, deployed))
 
 
 def rules() -> Iterable[Any]:

@@ -1,11 +1,12 @@
-"""The report of the goal `affected`, and its formats: a table, JSON and Markdown."""
+"""The report of the goal `affected`, as a table or JSON; `comment` writes it in Markdown."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass
-from typing import Any, Iterable
+from typing import Callable, Sequence
+
+from marketplace.graph.deployments import Deployment
 
 _ANSWERS = {True: "yes", False: "no", None: "unknown"}
 
@@ -23,6 +24,7 @@ class AffectedImage:
         engine: whether the engine has it; None if unknown.
         registry: whether the registry has it; None if unknown or not asked.
         why: a shortest path from a changed file to the image: the file, then addresses.
+        files: the changed files that affect it.
     """
 
     address: str
@@ -32,6 +34,22 @@ class AffectedImage:
     engine: bool | None
     registry: bool | None
     why: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AffectedDeployment:
+    """An affected deployment.
+
+    Attributes:
+        deployment: the deployment.
+        images: the repositories of the affected images that it gets.
+        dags: the ids of the affected DAGs that it gets.
+    """
+
+    deployment: Deployment
+    images: tuple[str, ...] = ()
+    dags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,7 @@ class Report:
         images: the affected images.
         tests: the addresses of the affected tests.
         dags: the ids of the affected DAGs.
-        deployments: the names of the affected deployments.
+        deployments: the affected deployments.
         notes: lookups that failed, and why.
     """
 
@@ -55,14 +73,14 @@ class Report:
     images: tuple[AffectedImage, ...]
     tests: tuple[str, ...]
     dags: tuple[str, ...]
-    deployments: tuple[str, ...]
+    deployments: tuple[AffectedDeployment, ...]
     notes: tuple[str, ...] = ()
 
 
 def table(report: Report, registry: str) -> str:
     """Return the report for a terminal: a table of images, then lists."""
-    lines = [_headline(report)]
-    if _is_empty(report):
+    lines = [headline(report)]
+    if is_empty(report):
         return lines[0]
     if report.images:
         rows: list[tuple[str, ...]] = [("IMAGE", "TAG", "STATE", "ENGINE", "REGISTRY")]
@@ -78,72 +96,43 @@ def table(report: Report, registry: str) -> str:
     for title, names in (("tests", report.tests), ("DAGs", report.dags)):
         if names:
             lines += ["", f"{title} ({len(names)})", *(f"  {name}" for name in names)]
-    lines += ["", f"deployments: {', '.join(report.deployments) or 'none'}"]
+    lines += ["", f"deployments: {', '.join(_names(report)) or 'none'}"]
     return "\n".join([*lines, *(f"note: {note}" for note in report.notes)])
-
-
-def markdown(report: Report, registry: str) -> str:
-    """Return the report in Markdown, for $GITHUB_STEP_SUMMARY.
-
-    Names are code spans, so that nothing in a name is read as Markdown.
-    """
-    parts = ["### What this change affects", _headline(report, code=_code)]
-    if _is_empty(report):
-        return "\n\n".join(parts)
-    if report.images:
-        rows: list[tuple[str, ...]] = [
-            ("image", "tag", "state", "engine", "registry"),
-            ("---",) * 5,
-        ]
-        for image in report.images:
-            name, tag, *rest = _cells(image, registry, image.tag)
-            rows.append((_code(name), _code(tag), *rest))
-        parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
-        paths = [" → ".join(map(_code, dict.fromkeys(i.why))) for i in report.images]
-        parts.append(_folded("Why", paths))
-    parts.append(f"**Deployments**: {', '.join(report.deployments) or 'none'}")
-    if report.dags:
-        parts.append(f"**DAGs**: {', '.join(map(_code, report.dags))}")
-    if report.tests:
-        parts.append(_folded(f"Tests ({len(report.tests)})", map(_code, report.tests)))
-    return "\n\n".join([*parts, *(f"Note: {_code(note)}" for note in report.notes)])
 
 
 def as_json(report: Report) -> str:
     """Return the report as JSON, without the notes."""
     fields = asdict(report)
     del fields["notes"]
+    fields["deployments"] = _names(report)
     return json.dumps(fields, indent=2)
 
 
-def _is_empty(report: Report) -> bool:
+def is_empty(report: Report) -> bool:
+    """Return if the changes affect nothing."""
     return not (report.images or report.tests or report.dags or report.deployments)
 
 
-def _headline(report: Report, code: Any = str) -> str:
+def headline(
+    report: Report,
+    code: Callable[[str], str] = str,
+    names: Callable[[Sequence[str]], str] = ", ".join,
+) -> str:
+    """Return the first line of the report, with functions that format names."""
     since = f"since {code(report.since)} (merge base {code(report.base[:12])})"
-    if _is_empty(report):
+    if is_empty(report):
         return f"Nothing that is built, tested or deployed is affected {since}."
-    files = ", ".join(map(code, report.everything))
     return (
-        f"Everything is affected {since}, because of {files}."
-        if files
+        f"Everything is affected {since}, because of {names(report.everything)}."
+        if report.everything
         else f"Affected {since}:"
     )
+
+
+def _names(report: Report) -> list[str]:
+    return [each.deployment.name for each in report.deployments]
 
 
 def _cells(image: AffectedImage, registry: str, tag: str) -> tuple[str, ...]:
     in_registry = _ANSWERS[image.registry] if registry else "not asked"
     return (image.repository, tag, image.state, _ANSWERS[image.engine], in_registry)
-
-
-def _code(text: str) -> str:
-    """Return a code span, whose fence is longer than any run of backticks in the text."""
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    pad = " " if len(fence) > 1 else ""
-    return f"{fence}{pad}{' '.join(text.split())}{pad}{fence}".replace("|", "\\|")
-
-
-def _folded(title: str, lines: Iterable[str]) -> str:
-    items = "\n".join(f"- {line}" for line in lines)
-    return f"<details><summary>{title}</summary>\n\n{items}\n\n</details>"

@@ -11,12 +11,17 @@ from pants.testutil.rule_runner import QueryRule, RuleRunner
 
 from marketplace.graph.deployments import Deployment
 from marketplace.selection import image_lookup
-from marketplace.selection.affected import is_affected, shortest_path, state_of
+from marketplace.selection.affected import (
+    find_carried,
+    find_causes,
+    shortest_path,
+    state_of,
+)
 from marketplace.selection.affected_report import (
+    AffectedDeployment,
     AffectedImage,
     Report,
     as_json,
-    markdown,
     table,
 )
 from marketplace.selection.dependents import ChangedDependents, reach
@@ -60,6 +65,13 @@ def test_the_shortest_path_begins_with_a_file(
     assert shortest_path(at(end), reach(by_file, EDGES)) == tuple(expected.split())
 
 
+def test_each_file_that_affects_an_image_is_a_cause_and_no_other() -> None:
+    names = {"a.py": "generator", "h.py": "handler", "o.json": "overlay", "z": "zip"}
+    by_file = {path: [at(name)] for path, name in names.items()}
+    causes = find_causes([at("image"), at("binary")], by_file, EDGES)
+    assert causes == {at("image"): ("a.py", "h.py", "z"), at("binary"): ("h.py",)}
+
+
 @pytest.mark.parametrize(
     ("engine", "registry", "asked", "expected"),
     [
@@ -93,7 +105,7 @@ def where(by_file: dict[str, list[Address]], *deployed: Address) -> tuple[str, .
     return tuple(
         each.name
         for each in DEPLOYMENTS
-        if is_affected(each, by_file, EDGES, {*deployed, ROOT_DEV, ROOT_PROD})
+        if find_carried(each, by_file, EDGES, {*deployed, ROOT_DEV, ROOT_PROD})
     )
 
 
@@ -160,7 +172,7 @@ FULL = Report(
     ),
     tests=("t/a_test.py:tests",),
     dags=("stores.churn.weekly",),
-    deployments=("dev", "prod"),
+    deployments=tuple(map(AffectedDeployment, DEPLOYMENTS)),
     notes=("the engine did not answer: no",),
 )
 
@@ -189,18 +201,9 @@ def test_a_table_has_aligned_columns_and_separate_lines_for_paths() -> None:
     assert table(FULL, "").count("not asked") == 2
 
 
-def test_markdown_escapes_names_and_folds_lists() -> None:
-    text = markdown(FULL, "registry.test")
-    assert f"| `maxai/stores` | `{'f' * 64}` | changed | unknown | no |" in text
-    assert "- `` a\\|`b.py `` → `r:i`" in text
-    assert "<details><summary>Tests (1)</summary>\n\n- `t/a_test.py:tests`" in text
-    assert "**Deployments**: dev, prod" in text
-
-
 def test_a_change_without_effect_gives_one_line_or_empty_json_lists() -> None:
     line = "Nothing that is built, tested or deployed is affected since origin/main"
     assert table(EMPTY, "") == f"{line} (merge base 0123456789ab)."
-    assert line.replace("origin/main", "`origin/main`") in markdown(EMPTY, "")
     assert json.loads(as_json(EMPTY)) == {
         "since": "origin/main",
         "base": "0123456789abcdef",
@@ -209,8 +212,10 @@ def test_a_change_without_effect_gives_one_line_or_empty_json_lists() -> None:
 
 
 def test_json_has_the_documented_fields() -> None:
-    image = json.loads(as_json(FULL))["images"][0]
-    assert list(image) == "address repository tag state engine registry why".split()
+    report = json.loads(as_json(FULL))
+    assert report["deployments"] == ["dev", "prod"]
+    image, fields = report["images"][0], "address repository tag state engine registry"
+    assert list(image) == [*fields.split(), "why", "files"]
     assert (image["engine"], image["registry"], image["why"][1]) == (None, False, "r:i")
 
 

@@ -393,3 +393,37 @@ def test_an_edit_of_the_root_build_file_affects_its_targets(
 ) -> None:
     repository.append("BUILD")
     assert repository.list("--changed-since=base", "list", "::") == ROOT_TARGETS
+
+
+def test_the_comment_shows_values_packages_owners_and_deployments(
+    repository: Repository,
+) -> None:
+    lock, overlay = (
+        "maxaiusecases/shop/requirements.lock",
+        f"{CONFIGS}/kubepod_config.prod.json",
+    )
+    repository.write(".github/CODEOWNERS", "/maxai*/bank/ @org/bank\n")
+    repository.write(lock, "pydantic==2.1\n")
+    repository.commit()
+    repository.git("tag", "--force", "owned")
+    repository.write(".github/CODEOWNERS", "* @org/other\n")
+    repository.write(lock, "pydantic==2.2\n")
+    # The second run has the same targets as the first one.
+    for size in ("big", "small"):
+        repository.write(overlay, json.dumps({"conf": {"size": size}}))
+        result = repository.pants(
+            "--changed-since=owned", "affected", "--format=markdown"
+        )
+        assert result.returncode == 0, result.stderr
+    dags = ", ".join(f"`bank.risk.{name}`" for name in OBJECTIVES)
+    shop = ", ".join(f"`shop.churn.{name}`" for name in OBJECTIVES)
+    for line in (
+        f"| `dev` | `shop` |  | `maxai/shop` | {shop} |  |",
+        f"| `prod` | all | `dev` | `maxai/shop` | {dags}, {shop} | 1 |",
+        f"| `{lock}` | `pydantic` | `2.1` | `2.2` |",
+        '| `bank/risk/kubepod_config.json` | `$.conf` | not set | `{"size": "small"}` '
+        "| `prod` |",
+        "**Owners**: `bank`: `@org/bank`",
+    ):
+        assert line in result.stdout.splitlines(), result.stdout
+    assert "@org/other" not in result.stdout
