@@ -5,6 +5,8 @@ build-support/docs/plugin.md describes the modules.
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any, Iterable
 
 from pants.engine.target import Target
@@ -42,6 +44,9 @@ changed_since.install()
 docker_engine.install()
 local_runs.install()
 parsed_build_files.install()
+# Pants starts processes with its own interpreter, whose path is a part of their cache keys. In
+# the launcher's virtual environment, that path has the user's cache folder in it.
+sys.executable = os.path.realpath(sys.executable)
 
 
 def rules() -> Iterable[Any]:
