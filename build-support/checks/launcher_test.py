@@ -274,3 +274,63 @@ def test_a_cache_that_cannot_be_written(launcher: Launcher) -> None:
         f"pants: error: cannot write to the cache folder {launcher.cache}/"
         "maxai-marketplace: make it writable, or set XDG_CACHE_HOME to a folder that is.\n"
     )
+
+
+def show_remote_cache(launcher: Launcher, **environment: str) -> list[str]:
+    """Returns the options of a remote cache that the launcher gives to Pants."""
+    home = echo_installation(launcher)
+    write_script(home / "client", "#!/bin/sh\nenv | grep ^PANTS_REMOTE_ | sort\n")
+    return launcher.run("list", cwd=None, **environment).stdout.splitlines()
+
+
+def test_without_the_variable_there_is_no_remote_cache(launcher: Launcher) -> None:
+    assert show_remote_cache(launcher, MAXAI_REMOTE_CACHE="") == []
+
+
+def test_one_variable_configures_a_remote_cache(launcher: Launcher) -> None:
+    assert show_remote_cache(launcher, MAXAI_REMOTE_CACHE="grpc://cache:9092") == [
+        "PANTS_REMOTE_CACHE_READ=true",
+        "PANTS_REMOTE_CACHE_WRITE=true",
+        "PANTS_REMOTE_STORE_ADDRESS=grpc://cache:9092",
+    ]
+
+
+def test_a_remote_cache_with_an_instance_and_a_token_that_is_only_read(
+    launcher: Launcher,
+) -> None:
+    shown = show_remote_cache(
+        launcher,
+        MAXAI_REMOTE_CACHE="grpcs://cache.example.com:443/team/main",
+        MAXAI_REMOTE_CACHE_TOKEN="a.b-c=",
+        MAXAI_REMOTE_CACHE_READ_ONLY="true",
+    )
+    assert shown == [
+        "PANTS_REMOTE_CACHE_READ=true",
+        "PANTS_REMOTE_CACHE_WRITE=false",
+        "PANTS_REMOTE_INSTANCE_NAME=team/main",
+        "PANTS_REMOTE_STORE_ADDRESS=grpcs://cache.example.com:443",
+        "PANTS_REMOTE_STORE_HEADERS=+{'authorization': 'Bearer a.b-c='}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("", "https://cache:9092", "set it to grpc://host:port[/instance]"),
+        ("", "grpc://cache", "set it to grpc://host:port[/instance]"),
+        ("_TOKEN", "secret'}", "it may contain only letters, digits and"),
+        ("_READ_ONLY", "yes", "set it to true or false"),
+    ],
+)
+def test_a_setting_of_the_remote_cache_that_is_not_valid(
+    launcher: Launcher, name: str, value: str, message: str
+) -> None:
+    echo_installation(launcher)
+    variable = f"MAXAI_REMOTE_CACHE{name}"
+    environment = {"MAXAI_REMOTE_CACHE": "grpc://cache:9092", variable: value}
+    result = launcher.run("list", cwd=None, **environment)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"pants: error: {variable}")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "secret" not in result.stderr
