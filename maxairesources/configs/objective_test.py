@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import json_merge_patch
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -93,6 +94,11 @@ def test_merge_of_an_empty_patch_changes_nothing(base: Json) -> None:
 def test_merge_twice_is_merge_once(base: Json, patch: Json) -> None:
     merged = merge(base, patch)
     assert merge(merged, patch) == merged
+
+
+@given(FULL, FULL)
+def test_merge_of_a_difference_gives_what_it_leads_to(old: Json, new: Json) -> None:
+    assert merge(old, json_merge_patch.create_patch(old, new)) == new
 
 
 @given(FULL, PATCHES)
