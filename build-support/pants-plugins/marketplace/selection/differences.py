@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import dataclass
@@ -84,14 +85,12 @@ def find_differences(
         deployments: all deployments.
         domains: the domains whose owners to find.
     """
-    cache: dict[str, str | None] = {}
 
+    @functools.lru_cache(maxsize=None)
     def before(path: str) -> str | None:
-        if path not in changes.files:
-            return read_after(path)
-        if path not in cache:
-            cache[path] = read_before(changes.base, path)
-        return cache[path]
+        if path in changes.files:
+            return read_before(changes.base, path)
+        return read_after(path)
 
     return compare(before, read_after, changes.files, deployments, domains)
 
