@@ -27,6 +27,7 @@ from marketplace.release import (
     docker_engine,
     image_sources,
     image_tags,
+    provided_images,
     release,
 )
 from marketplace.run import local_runs, tested_images
@@ -70,6 +71,7 @@ def rules() -> Iterable[Any]:
         *known_targets.rules(),
         *launch_configs.rules(),
         *local_runs.rules(),
+        *provided_images.rules(),
         *release.rules(),
         *release_target.rules(),
         *sources_below.rules(),

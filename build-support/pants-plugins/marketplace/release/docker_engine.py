@@ -18,6 +18,12 @@ from pants.engine.rules import Get, collect_rules, rule
 from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
 
+# docker and skopeo find the engine, credentials and proxies by these variables.
+ENVIRONMENT = (
+    *("HOME", "PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST"),
+    *("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+)
+
 
 class NoDockerEngine(Exception):
     """No Docker engine answers; the message contains docker's own error and a fix."""

@@ -1,6 +1,6 @@
 """The goal `run`: runs an objective, or an Airflow with all objectives, on this machine.
 
-It builds the images in the same session, and passes their names to the runner in
+It provides the images in the same session, and passes their names to the runner in
 build-support/tools/maxaitools/local.
 """
 
@@ -12,7 +12,6 @@ from typing import Any, Iterable
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
 from pants.backend.python.goals.run_python_source import PythonSourceFieldSet
 from pants.backend.python.target_types import PythonSourceField
-from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageRequest
 from pants.core.goals.run import RunFieldSet, RunInSandboxBehavior, RunRequest
 from pants.engine.addresses import Address, Addresses
 from pants.engine.fs import PathGlobs, Paths
@@ -26,7 +25,7 @@ from pants.engine.target import (
     Targets,
 )
 
-from marketplace.release.image_tags import TaggedImage
+from marketplace.release.provided_images import ProvidedImage
 from maxairesources.tree import DAG_FILE, DAGS, USECASES
 
 RUNNER = Address("build-support/tools/maxaitools/local", relative_file_path="main.py")
@@ -93,18 +92,12 @@ async def run_locally(request: LocalRun) -> RunRequest:
     )
     field_sets = [DockerPackageFieldSet.create(image) for image in images]
     (runnable,) = runners.field_sets
-    tagged = await MultiGet(
-        Get(TaggedImage, DockerPackageFieldSet, each) for each in field_sets
-    )
-    # Build all images at the same time.
-    runner, *_ = await MultiGet(
+    # All images at the same time.
+    runner, *provided = await MultiGet(
         Get(RunRequest, RunFieldSet, runnable),
-        *(
-            Get(BuiltPackage, EnvironmentAwarePackageRequest(each))
-            for each in field_sets
-        ),
+        *(Get(ProvidedImage, DockerPackageFieldSet, each) for each in field_sets),
     )
-    names = (f"--image={each.name}" for each in tagged)
+    names = (f"--image={each.name}" for each in provided)
     return RunRequest(
         digest=runner.digest,
         args=(*runner.args, request.folder, *names),

@@ -16,11 +16,8 @@ from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 
-# The two commands find the engine, credentials and proxies by these variables.
-_ENVIRONMENT = (
-    *("HOME", "PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST"),
-    *("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-)
+from marketplace.release.docker_engine import ENVIRONMENT
+
 _MISSING = re.compile(rb"manifest unknown|name unknown|artifact .* not found")
 
 
@@ -74,7 +71,7 @@ async def call_tool(
     env, binary = await MultiGet(
         Get(
             EnvironmentVars,
-            EnvironmentVarsRequest((*_ENVIRONMENT, *docker_environment.env_vars)),
+            EnvironmentVarsRequest((*ENVIRONMENT, *docker_environment.env_vars)),
         ),
         # A missing docker is an error for a `DockerBinary`, but not here.
         Get(
