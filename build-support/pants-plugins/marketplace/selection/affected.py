@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Iterable
 
@@ -41,7 +41,17 @@ from marketplace.selection.changed_targets import (
 from marketplace.selection.changes import Changes, read_changes
 from marketplace.selection.comment import markdown
 from marketplace.selection.dependents import ChangedDependents, Reached, reach
-from marketplace.selection.differences import find_differences
+from marketplace.selection.differences import (
+    compare_dags,
+    find_differences,
+    read_live_sizes,
+)
+from marketplace.selection.dag_structures import (
+    DagStructures,
+    DagStructuresRequest,
+    find_files,
+    read_structures,
+)
 from marketplace.selection.image_lookup import FoundImages, ImageLookup
 from maxairesources.tree import CONFIGS, DAG_FILE, dag_id, domain_of
 
@@ -66,7 +76,7 @@ class AffectedSubsystem(GoalSubsystem):
         default=Format.TABLE,
         help=(
             "The format of the output. `markdown` is a comment on a pull request; it also "
-            "has the config values and packages that change, and the owners."
+            "has the config values, packages, tasks and schedules that change, and the owners."
         ),
     )
 
@@ -123,6 +133,16 @@ async def affected(
         domains = {dag.partition(".")[0] for dag in report.dags}
         domains |= {*filter(None, (domain_of(p.replace(":", "/")) for p in places))}
         differences = find_differences(changes, deployments, domains)
+        files, names = find_files(changes, report.dags), deployments.names
+        structures = await Get(
+            DagStructures, DagStructuresRequest(changes.base, files, names)
+        )
+        if structures.problem:
+            note = f"the DAGs were not compared: {structures.problem}"
+            report = replace(report, notes=(*report.notes, note))
+        dags = compare_dags(*read_structures(structures), deployments)
+        live = read_live_sizes(report)
+        differences = replace(differences, dags=tuple(dags), live=live)
         console.print_stdout(markdown(report, differences))
     else:
         console.print_stdout(table(report, registry))
@@ -157,8 +177,11 @@ async def _describe_images(
             registry=in_registry,
             why=shortest_path(each.field_set.address, reached),
             files=files_of[each.field_set.address],
+            size=size,
         )
-        for each, in_engine, in_registry in zip(tagged, found.engine, found.registry)
+        for each, in_engine, in_registry, size in zip(
+            tagged, found.engine, found.registry, found.sizes
+        )
     )
     return images, found.notes
 

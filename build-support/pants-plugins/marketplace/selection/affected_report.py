@@ -25,6 +25,7 @@ class AffectedImage:
         registry: whether the registry has it; None if unknown or not asked.
         why: a shortest path from a changed file to the image: the file, then addresses.
         files: the changed files that affect it.
+        size: its size in the engine, in bytes; None if unknown.
     """
 
     address: str
@@ -35,6 +36,7 @@ class AffectedImage:
     registry: bool | None
     why: tuple[str, ...]
     files: tuple[str, ...] = ()
+    size: int | None = None
 
 
 @dataclass(frozen=True)

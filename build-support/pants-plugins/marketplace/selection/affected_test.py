@@ -215,7 +215,7 @@ def test_json_has_the_documented_fields() -> None:
     report = json.loads(as_json(FULL))
     assert report["deployments"] == ["dev", "prod"]
     image, fields = report["images"][0], "address repository tag state engine registry"
-    assert list(image) == [*fields.split(), "why", "files"]
+    assert list(image) == [*fields.split(), "why", "files", "size"]
     assert (image["engine"], image["registry"], image["why"][1]) == (None, False, "r:i")
 
 
@@ -240,6 +240,8 @@ def look_up(folder: Path, script: str | None, registry: str = "") -> FoundImages
 HAS_A = """\
 case "$*" in
   "image ls"*) echo "a:1"; echo "127.0.0.1:5/x/b:2" ;;
+  "image inspect --format={{.Size}} a:1 127.0.0.1:5/x/b:2") echo 123; echo 456 ;;
+  "image inspect --format={{.Size}} a:1") echo 123 ;;
   *a:1) ;;
   *) echo "fatal: manifest unknown: b" >&2; exit 1 ;;
 esac
@@ -247,14 +249,16 @@ esac
 
 
 def test_only_the_engine_is_asked_without_a_registry(tmp_path: Path) -> None:
-    assert look_up(tmp_path, HAS_A) == FoundImages((True, False), (None, None), ())
-    assert "inspect" not in (tmp_path / "calls").read_text()
+    assert look_up(tmp_path, HAS_A) == FoundImages(
+        (True, False), (None, None), (123, None), ()
+    )
+    assert "docker://" not in (tmp_path / "calls").read_text()
 
 
 def test_the_registry_is_asked_for_each_image(tmp_path: Path) -> None:
     found = look_up(tmp_path, HAS_A, "127.0.0.1:5/x")
     # The engine may have the image under the name for the registry.
-    assert found == FoundImages((True, True), (True, False), ())
+    assert found == FoundImages((True, True), (True, False), (123, 456), ())
     command = "inspect --raw --tls-verify=false docker://127.0.0.1:5/x/a:1"
     assert command in (tmp_path / "calls").read_text()
 

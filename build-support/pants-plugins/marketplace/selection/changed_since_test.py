@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from marketplace.selection.dag_structures import TOOL
 from marketplace.selection.small_marketplace import (
     CODE,
     CONFIGS,
@@ -395,9 +396,30 @@ def test_an_edit_of_the_root_build_file_affects_its_targets(
     assert repository.list("--changed-since=base", "list", "::") == ROOT_TARGETS
 
 
-def test_the_comment_shows_values_packages_owners_and_deployments(
+# A stub of the tool that loads DAGs: the text of a file stands for its structure.
+DESCRIBE_DAGS = """\
+import json
+import sys
+from pathlib import Path
+
+split = sys.argv.index("--")
+print(
+    json.dumps(
+        {
+            file: {name: Path(file).read_text() for name in sys.argv[1:split]}
+            for file in sys.argv[split + 1 :]
+        }
+    )
+)
+"""
+
+
+def test_the_comment_shows_values_dags_packages_owners_and_deployments(
     repository: Repository,
 ) -> None:
+    repository.write(f"{TOOL.spec_path}/BUILD", "python_sources()\n")
+    repository.write(TOOL.filename, DESCRIBE_DAGS)
+    imports = '"import maxairesources.dagfactory\\n'
     lock, overlay = (
         "maxaiusecases/shop/requirements.lock",
         f"{CONFIGS}/kubepod_config.prod.json",
@@ -408,6 +430,7 @@ def test_the_comment_shows_values_packages_owners_and_deployments(
     repository.git("tag", "--force", "owned")
     repository.write(".github/CODEOWNERS", "* @org/other\n")
     repository.write(lock, "pydantic==2.2\n")
+    repository.append(f"{DAG}/dag.py", "# Daily.\n")
     # The second run has the same targets as the first one.
     for size in ("big", "small"):
         repository.write(overlay, json.dumps({"conf": {"size": size}}))
@@ -423,6 +446,8 @@ def test_the_comment_shows_values_packages_owners_and_deployments(
         f"| `{lock}` | `pydantic` | `2.1` | `2.2` |",
         '| `bank/risk/kubepod_config.json` | `$.conf` | not set | `{"size": "small"}` '
         "| `prod` |",
+        f"| `{DAG.partition('/')[2]}/dag.py` | `$` | `{imports}\"` "
+        f'| `{imports}# Daily.\\n"` | `prod` |',
         "**Owners**: `bank`: `@org/bank`",
     ):
         assert line in result.stdout.splitlines(), result.stdout

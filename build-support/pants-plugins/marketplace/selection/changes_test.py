@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import io
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from marketplace.selection import changes
-from marketplace.selection.changes import NoChanges, read_changes
+from marketplace.selection.changes import NoChanges, read_archive, read_changes
 
 TOML = """\
 [GLOBAL]
@@ -47,6 +49,13 @@ def write(root: Path, path: str, text: str) -> None:
 def commit(root: Path) -> None:
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--allow-empty", "--message", "change")
+
+
+def test_an_archive_has_the_folders_that_a_commit_had(root: Path) -> None:
+    write(root, "a/new.txt", "")
+    write(root, "c/new.txt", "")
+    with tarfile.open(fileobj=io.BytesIO(read_archive("base", ["a", "c"]))) as archive:
+        assert archive.getnames() == ["a", "a/old name.txt"]
 
 
 def test_an_unchanged_clone_has_no_changes(root: Path) -> None:

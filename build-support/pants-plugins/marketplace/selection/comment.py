@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 # A comment on GitHub has at most 65,536 characters. With these limits, in bytes, the whole
 # text stays below 60,000.
-_TABLE, _LIST, _CELL = 9_000, 3_000, 800
+_TABLE, _LIST, _CELL = 8_000, 3_000, 800
 # The longest value, in characters.
 _VALUE = 100
 
@@ -60,12 +60,19 @@ def markdown(report: Report, differences: Differences) -> str:
     for title, dags in (("New", differences.new), ("Deleted", differences.deleted)):
         if dags:
             parts.append(f"**{title} objectives**: {_names(dags)}")
-    titles = "image | tag | state | because of"
-    parts.append(_table(titles, report.images, _show_image))
+
+    def show_image(image: AffectedImage) -> Sequence[str]:
+        name, tag = _code(image.repository), _code(image.tag[:12])
+        size = _show_size(image.size, differences.live.get(image.repository))
+        return name, tag, _STATES[image.state], size, _names(image.files)
+
+    titles = "image | tag | state | size | because of"
+    parts.append(_table(titles, report.images, show_image))
     titles = "lock | package | before | after"
     parts.append(_table(titles, differences.packages, _show_package))
-    titles = "config | value | before | after | deployments"
-    parts.append(_table(titles, differences.configs, _show_value))
+    for file, values in (("config", differences.configs), ("DAG", differences.dags)):
+        titles = f"{file} | value | before | after | deployments"
+        parts.append(_table(titles, values, _show_value))
     if differences.owners:
         owners = _fit(differences.owners, _show_owners, _LIST, "; ")
         parts.append(f"**Owners**: {owners}")
@@ -77,9 +84,15 @@ def markdown(report: Report, differences: Differences) -> str:
     return "\n\n".join(filter(None, [*parts, notes]))
 
 
-def _show_image(image: AffectedImage) -> Sequence[str]:
-    name, tag = _code(image.repository), _code(image.tag[:12])
-    return name, tag, _STATES[image.state], _names(image.files)
+def _show_size(size: int | None, live: tuple[str, int] | None) -> str:
+    """Return a size in megabytes, and its difference from that of the live image."""
+    if size is None:
+        return "not built here"
+    shown = f"{size / 1e6:,.1f} MB"
+    if live:
+        deployment, before = live
+        shown += f" ({(size - before) / 1e6:+,.1f} MB from {_code(deployment)})"
+    return shown
 
 
 def _show_package(each: Difference) -> Sequence[str]:
@@ -87,8 +100,8 @@ def _show_package(each: Difference) -> Sequence[str]:
 
 
 def _show_value(each: Difference) -> Sequence[str]:
-    config = _code(each.file.partition("/")[2])
-    return config, _code(each.place), *_show_sides(each), _names(each.deployments)
+    file = _code(each.file.partition("/")[2])
+    return file, _code(each.place), *_show_sides(each), _names(each.deployments)
 
 
 def _show_owners(owners: tuple[str, tuple[str, ...]]) -> str:

@@ -43,6 +43,15 @@ FILE = "maxaiconfigs/stores/churn/spark_config.json"
 DIFFERENCES = Differences(
     new=("stores.churn.daily",),
     configs=(Difference(FILE, "$.conf.a", "1", None, ("dev", "prod")),),
+    dags=(
+        Difference(
+            "maxaidags/stores/churn/weekly/dag.py",
+            "$.tasks.score.parents",
+            '["fit"]',
+            '["rank"]',
+            ("dev",),
+        ),
+    ),
     packages=(Difference("x.lock", "pandas", "2.0", "2.1"),),
     owners=(("stores", ("@org/stores",)),),
 )
@@ -74,19 +83,46 @@ def test_the_comment_answers_what_is_deployed_where_and_why() -> None:
         "| `dev` | all |  | `maxai/stores` | `stores.churn.weekly` | 1 |\n"
         "| `prod` | `stores` | `dev` |  |  | 1 |",
         "**New objectives**: `stores.churn.daily`",
-        "| image | tag | state | because of |\n| --- | --- | --- | --- |\n"
-        "| `maxai/stores` | `0123456789ab` | to be built | `a.py`, `b.py` |",
+        "| image | tag | state | size | because of |\n| --- | --- | --- | --- | --- |\n"
+        "| `maxai/stores` | `0123456789ab` | to be built | not built here | `a.py`, `b.py` |",
         "| lock | package | before | after |\n| --- | --- | --- | --- |\n"
         "| `x.lock` | `pandas` | `2.0` | `2.1` |",
         "| config | value | before | after | deployments |\n"
         "| --- | --- | --- | --- | --- |\n"
         "| `stores/churn/spark_config.json` | `$.conf.a` | `1` | not set | `dev`, `prod` |",
+        "| DAG | value | before | after | deployments |\n| --- | --- | --- | --- | --- |\n"
+        '| `stores/churn/weekly/dag.py` | `$.tasks.score.parents` | `["fit"]` '
+        '| `["rank"]` | `dev` |',
         "**Owners**: `stores`: `@org/stores`",
         "<details><summary>Tests (1)</summary>",
         "- `t/a_test.py:tests`",
         "</details>",
         "Note: `the engine did not answer: no`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("size", "live", "shown"),
+    [
+        (412_345_678, {}, "412.3 MB"),
+        (
+            412_345_678,
+            {"maxai/stores": ("dev", 412_300_000)},
+            "412.3 MB (+0.0 MB from `dev`)",
+        ),
+        (
+            1_412_345_678,
+            {"maxai/stores": ("dev", 2_000_000_000)},
+            "1,412.3 MB (-587.7 MB from `dev`)",
+        ),
+        (None, {"maxai/stores": ("dev", 1)}, "not built here"),
+    ],
+)
+def test_a_size_is_compared_with_that_of_the_live_image(
+    size: int | None, live: dict[str, tuple[str, int]], shown: str
+) -> None:
+    report = replace(REPORT, images=(replace(IMAGE, size=size),))
+    assert f" | {shown} | " in markdown(report, replace(DIFFERENCES, live=live))
 
 
 def test_a_change_without_effect_gives_one_line() -> None:
@@ -101,9 +137,11 @@ def test_a_change_without_effect_gives_one_line() -> None:
 def test_text_of_a_pull_request_stays_inside_its_code_span(text: str) -> None:
     value = Difference(FILE, text, text, text, ("dev",))
     report = replace(REPORT, since=text, images=(replace(IMAGE, files=(text,)),))
-    lines = markdown(report, replace(DIFFERENCES, configs=(value,))).split("\n")
+    lines = markdown(report, replace(DIFFERENCES, configs=(value,), dags=())).split(
+        "\n"
+    )
     rows = [line for line in lines if line.startswith(("| `stores/", "| `maxai/"))]
-    assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [5, 6]
+    assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [6, 6]
     for line in lines:
         # A code span ends at the next run of as many backticks, at most 80 on GitHub.
         assert "`" * 80 not in line
@@ -139,8 +177,8 @@ def test_the_longest_comment_fits_and_counts_what_is_left_out(text: str) -> None
         notes=many,
     )
     owners = tuple((each, many) for each in many)
-    written = markdown(report, Differences(many, many, values, values, owners))
+    written = markdown(report, Differences(many, many, values, values, owners, values))
     assert len(written.encode()) < 60_000
-    assert written.count(" more left out.") == 6
+    assert written.count(" more left out.") == 7
     # Each table has a row.
-    assert len(re.findall(r"--- \|\n\| ", written)) == 4
+    assert len(re.findall(r"--- \|\n\| ", written)) == 5

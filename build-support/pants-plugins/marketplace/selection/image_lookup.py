@@ -41,11 +41,13 @@ class FoundImages:
     Attributes:
         engine: the answers of the engine, in the order of the names.
         registry: the answers of the registry.
+        sizes: the size of each in the engine, in bytes; None if unknown.
         notes: the reasons for unknown answers.
     """
 
     engine: tuple[bool | None, ...]
     registry: tuple[bool | None, ...]
+    sizes: tuple[int | None, ...]
     notes: tuple[str, ...]
 
 
@@ -105,7 +107,7 @@ async def call_tool(
 async def look_up_images(lookup: ImageLookup) -> FoundImages:
     names, registry = lookup.names, lookup.registry
     if not names:
-        return FoundImages((), (), ())
+        return FoundImages((), (), (), ())
     listing = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
     # Like the engine, accept plain HTTP only from this machine.
     is_local = re.match(r"(localhost|127(\.\d+){3})(:|/|$)", registry)
@@ -121,6 +123,7 @@ async def look_up_images(lookup: ImageLookup) -> FoundImages:
     notes: list[str] = []
     engine: tuple[bool | None, ...] = (None,) * len(names)
     in_registry = engine
+    sizes: dict[str, int] = {}
     if docker.results is None:
         notes.append("docker is not on the PATH")
     else:
@@ -128,8 +131,19 @@ async def look_up_images(lookup: ImageLookup) -> FoundImages:
         if listed.exit_code:
             notes.append(_failure("the engine", listed))
         else:
-            found = {*listed.stdout.decode().split()}
-            engine = tuple(bool(found & {n, f"{registry}/{n}"}) for n in names)
+            listed_names = {*listed.stdout.decode().split()}
+            found = {
+                name: alias
+                for name in names
+                for alias in (f"{registry}/{name}", name)
+                if alias in listed_names
+            }
+            engine = tuple(name in found for name in names)
+            inspect = ("image", "inspect", "--format={{.Size}}", *found.values())
+            calls = ToolCalls("docker", (inspect,) if found else ())
+            for inspected in (await Get(ToolResults, ToolCalls, calls)).results or ():
+                if inspected.exit_code == 0:
+                    sizes = dict(zip(found, map(int, inspected.stdout.split())))
     if skopeo.results:
         in_registry = tuple(map(_exists, skopeo.results))
         notes += [
@@ -139,7 +153,12 @@ async def look_up_images(lookup: ImageLookup) -> FoundImages:
         ]
     elif registry:
         notes.append("skopeo is not on the PATH")
-    return FoundImages(engine, in_registry, tuple(dict.fromkeys(notes)))
+    return FoundImages(
+        engine,
+        in_registry,
+        tuple(sizes.get(name) for name in names),
+        tuple(dict.fromkeys(notes)),
+    )
 
 
 def _exists(inspected: FallibleProcessResult) -> bool | None:

@@ -46,7 +46,9 @@ def place(clone: Marketplace, monkeypatch: pytest.MonkeyPatch) -> Marketplace:
     """A marketplace as the current folder, with a tiny image that lists no packages."""
     clone.build_image("first")
     monkeypatch.setattr(
-        registry, "make_sbom", lambda image: registry.write_sbom([[], []], image.name)
+        registry,
+        "make_sbom",
+        lambda image: registry.write_sbom([[], []], image.name, 0),
     )
     return clone
 

@@ -45,6 +45,8 @@ def check_first_deploy(place: Marketplace, release: str) -> None:
     sbom = json.loads(live.files["maxaiusecases/lab/sbom.json"])
     packages = [component["purl"] for component in sbom["components"]]
     assert any(each.startswith("pkg:deb/debian/libc6@") for each in packages)
+    (size,) = sbom["metadata"]["component"]["properties"]
+    assert int(size["value"]) > 1_000_000
     command = ["docker", "run", "--rm", "--entrypoint=/bin/cat", image.reference]
     ran = subprocess.run([*command, "/content"], capture_output=True, text=True)
     assert ran.stdout == "first"

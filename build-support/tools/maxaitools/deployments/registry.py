@@ -144,20 +144,23 @@ def make_sbom(image: Image) -> bytes:
     command = ["docker", "run", "--rm", "--network=none", "--entrypoint=/bin/sh"]
     try:
         printed = run([*command, image.reference, "-c", script, _LIST_PACKAGES])
+        inspect = ["docker", "image", "inspect", "--format={{.Size}}"]
+        size = int(run([*inspect, image.reference]))
     except ProcessFailed as failed:
         problem = f"its packages cannot be listed ({failed.reason})"
         remedy = "check that its Python starts"
         raise InputError(problem, remedy, image.reference) from None
-    return write_sbom(json.loads(printed), image.name)
+    return write_sbom(json.loads(printed), image.name, size)
 
 
-def write_sbom(packages: Any, image: str) -> bytes:
+def write_sbom(packages: Any, image: str, size: int) -> bytes:
     """Return a CycloneDX 1.6 bill of materials, https://cyclonedx.org/docs/1.6/json/.
 
     Args:
         packages: two lists: the name and version of each Python distribution; the name,
             version and architecture of each Debian package.
         image: the image with its content tag.
+        size: its size in the engine, in bytes.
     """
     from packageurl import PackageURL
 
@@ -181,7 +184,13 @@ def write_sbom(packages: Any, image: str) -> bytes:
             "version": 1,
             # A random number would give the same image another file each time.
             "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, image)}",
-            "metadata": {"component": {"type": "container", "name": image}},
+            "metadata": {
+                "component": {
+                    "type": "container",
+                    "name": image,
+                    "properties": [{"name": "maxai:size", "value": str(size)}],
+                }
+            },
             "components": components,
         }
     )

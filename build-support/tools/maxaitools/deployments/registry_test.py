@@ -57,9 +57,9 @@ def test_only_some_answers_mean_that_an_image_is_missing(
 
 
 def test_an_sbom_lists_all_packages_and_is_reproducible() -> None:
-    written = write_sbom(PACKAGES, "maxai/lab:f00")
-    assert written == write_sbom(PACKAGES, "maxai/lab:f00")
-    assert written != write_sbom(PACKAGES, "maxai/lab:f01")
+    written = write_sbom(PACKAGES, "maxai/lab:f00", 9)
+    assert written == write_sbom(PACKAGES, "maxai/lab:f00", 9)
+    assert written != write_sbom(PACKAGES, "maxai/lab:f01", 9)
     assert {str(each["purl"]) for each in json.loads(written)["components"]} == {
         "pkg:pypi/pandas@2.3.3",
         "pkg:pypi/typing-extensions@4.1",
