@@ -276,6 +276,29 @@ def test_a_cache_that_cannot_be_written(launcher: Launcher) -> None:
     )
 
 
+def test_interpreters_are_looked_for_only_in_folders_that_have_one(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    home = echo_installation(launcher)
+    variable = "PANTS_PYTHON_BOOTSTRAP_SEARCH_PATH"
+    write_script(home / "client", f'#!/bin/sh\necho "${variable}"\n')
+    with_python, without = tmp_path / "a b", tmp_path / "c"
+    write_script(with_python / "python3.11", "#!/bin/sh\n")
+    write_script(tmp_path / 'q"' / "python3", "#!/bin/sh\n")
+    (without / "python-docs").mkdir(parents=True)
+
+    def shown(**environment: str) -> str:
+        folders = map(str, (with_python, without, tmp_path / 'q"', "relative"))
+        path = ":".join([*folders, "/usr/bin", "/bin"])
+        result = launcher.run("list", cwd=None, PATH=path, **environment)
+        return result.stdout.strip()
+
+    found = shown(**{variable: ""})
+    assert found.startswith(f'["<PYENV>", "{with_python}"')
+    assert str(without) not in found and "q" not in found
+    assert shown(**{variable: "['/opt/python']"}) == "['/opt/python']"
+
+
 def show_remote_cache(launcher: Launcher, **environment: str) -> list[str]:
     """Returns the options of a remote cache that the launcher gives to Pants."""
     home = echo_installation(launcher)

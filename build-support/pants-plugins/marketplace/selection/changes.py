@@ -22,7 +22,7 @@ from maxairesources.tree import MACROS, PANTS_TOML, read_macros
 # tools: targets are in the other resolves. Tests and READMEs of the plugin affect nothing else.
 _EVERYTHING = re.compile(
     r"(pants|pants\.ci\.toml|\.gitignore|maxairesources/(__init__|dynamic_imports|launches|tree)\.py"
-    r"|3rdparty/python/(?!(airflow|build-support|library|pants-plugins)\.)[^/]*\.lock"
+    r"|3rdparty/python/(?!(act|airflow|build-support|buildgrid|library|pants-plugins)\.)[^/]*\.lock"
     r"|build-support/(mypy\.ini|images/(?!BUILD|[^/]*_test\.py).*"
     r"|pants-plugins/(?!.*(_test\.py|README\.md|/BUILD)$).*))"
 )
