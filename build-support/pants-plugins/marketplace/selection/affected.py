@@ -6,6 +6,7 @@ and the images that `package` builds.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -40,17 +41,16 @@ from marketplace.selection.changed_targets import (
 )
 from marketplace.selection.changes import Changes, read_changes
 from marketplace.selection.comment import markdown
+from marketplace.selection.dag_structures import (
+    DagStructures,
+    DagStructuresRequest,
+    find_files,
+)
 from marketplace.selection.dependents import ChangedDependents, Reached, reach
 from marketplace.selection.differences import (
     compare_dags,
     find_differences,
     read_live_sizes,
-)
-from marketplace.selection.dag_structures import (
-    DagStructures,
-    DagStructuresRequest,
-    find_files,
-    read_structures,
 )
 from marketplace.selection.image_lookup import FoundImages, ImageLookup
 from maxairesources.tree import CONFIGS, DAG_FILE, dag_id, domain_of
@@ -140,7 +140,8 @@ async def affected(
         if structures.problem:
             note = f"the DAGs were not compared: {structures.problem}"
             report = replace(report, notes=(*report.notes, note))
-        dags = compare_dags(*read_structures(structures), deployments)
+        before, after = map(json.loads, (structures.before, structures.after))
+        dags = compare_dags(before, after, deployments)
         live = read_live_sizes(report)
         differences = replace(differences, dags=tuple(dags), live=live)
         console.print_stdout(markdown(report, differences))

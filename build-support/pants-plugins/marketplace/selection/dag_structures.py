@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import tarfile
 from dataclasses import dataclass
@@ -120,11 +119,6 @@ async def find_structures(request: DagStructuresRequest) -> DagStructures:
             return DagStructures(problem=reason[-1] if reason else "no reason given")
     # Airflow and the DAGs may print other lines before the last one.
     return DagStructures(*(r.stdout.decode().splitlines()[-1] for r in results))
-
-
-def read_structures(structures: DagStructures) -> tuple[Any, Any]:
-    """Return the structures at the commit and now, by file and deployment."""
-    return json.loads(structures.before), json.loads(structures.after)
 
 
 def rules() -> Iterable[Any]:

@@ -20,11 +20,10 @@ def describe_in_each(file: Path, deployments: Sequence[str]) -> dict[str, Any]:
     overlays = {
         *objective.find_deployments(root / "maxaiconfigs" / names[0] / names[1])
     }
-    plain = describe(file, None)
-    return {
-        name: describe(file, name) if name in overlays else plain
-        for name in deployments
-    }
+    # All deployments without an overlay have the same DAG.
+    loaded_as = {name: name if name in overlays else None for name in deployments}
+    described = {each: describe(file, each) for each in {*loaded_as.values()}}
+    return {name: described[each] for name, each in loaded_as.items()}
 
 
 def describe(file: Path, deployment: str | None) -> Any:
