@@ -1,110 +1,70 @@
-"""Runs spark-entrypoint with stubs of Java, Spark and Python that print what they got."""
+"""Runs spark-entrypoint with stubs of Java, Spark and Python that print their arguments."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 SCRIPT = Path(__file__).resolve().parent / "spark-entrypoint"
+OPTIONS = {f"SPARK_JAVA_OPT_{n}": f"-Dn={n} x" for n in (0, 1, 2, 10)}
+# What Spark sets for an executor, with the arguments that the entry point makes of it.
+SETTINGS = {
+    "SPARK_EXECUTOR_MEMORY": "-Xms* -Xmx*",
+    "SPARK_DRIVER_URL": "--driver-url *",
+    "SPARK_EXECUTOR_ID": "--executor-id *",
+    "SPARK_EXECUTOR_CORES": "--cores *",
+    "SPARK_APPLICATION_ID": "--app-id *",
+    "SPARK_EXECUTOR_POD_IP": "--hostname *",
+    "SPARK_RESOURCE_PROFILE_ID": "--resourceProfileId *",
+    "SPARK_EXECUTOR_POD_NAME": "--podName *",
+}
+SETTING = {name: f"the-{name}" for name in SETTINGS}
 
 
-def run(folder: Path, *arguments: str, **env: str) -> list[str]:
-    """Returns the name of the stub that was reached and each argument that it got."""
+def run(
+    folder: Path, *arguments: str, **env: str
+) -> "subprocess.CompletedProcess[str]":
     for name in ("spark/bin/spark-submit", "java/bin/java", "bin/python"):
         path = folder / name
         path.parent.mkdir(parents=True)
         path.write_text('#!/bin/sh\nprintf "%s\\n" "${0##*/}" "$@"\n')
         path.chmod(0o755)
-    env |= {
-        "PATH": f"{folder}/bin:/usr/bin:/bin",
-        "HOME": str(folder),
-        "SPARK_HOME": str(folder / "spark"),
-        "JAVA_HOME": str(folder / "java"),
-    }
+    homes = {"SPARK_HOME": f"{folder}/spark", "JAVA_HOME": f"{folder}/java"}
+    env |= {"PATH": f"{folder}/bin:/usr/bin:/bin", "HOME": str(folder), **homes}
     command = ["bash", str(SCRIPT), *arguments]
-    done = subprocess.run(command, env=env, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return subprocess.run(command, env=env, text=True, capture_output=True)
 
 
 def test_a_module(tmp_path: Path) -> None:
-    assert run(tmp_path, "shop.main", "--day", "a b") == (
-        ["python", "-m", "shop.main", "--day", "a b"]
-    )
+    done = run(tmp_path, "shop.main", "--day", "a b")
+    assert done.stdout.splitlines() == ["python", "-m", "shop.main", "--day", "a b"]
 
 
 def test_a_driver(tmp_path: Path) -> None:
-    address = "10.0.0.7"
-    found = run(
-        tmp_path, "driver", "--class", "X", "a b", SPARK_DRIVER_BIND_ADDRESS=address
-    )
-    assert found == [
-        "spark-submit",
-        "--conf",
-        f"spark.driver.bindAddress={address}",
-        "--conf",
-        f"spark.executorEnv.SPARK_DRIVER_POD_IP={address}",
+    done = run(tmp_path, "driver", "--class", "a b", SPARK_DRIVER_BIND_ADDRESS="ip")
+    first, *_, mode, client, option, value = done.stdout.splitlines()
+    assert first == "spark-submit" and "spark.driver.bindAddress=ip" in done.stdout
+    assert [mode, client, option, value] == [
         "--deploy-mode",
         "client",
         "--class",
-        "X",
         "a b",
     ]
 
 
-EXECUTOR = {
-    "SPARK_EXECUTOR_MEMORY": "512m",
-    "SPARK_DRIVER_URL": "spark://driver:7078",
-    "SPARK_EXECUTOR_ID": "3",
-    "SPARK_EXECUTOR_CORES": "2",
-    "SPARK_APPLICATION_ID": "app-1",
-    "SPARK_EXECUTOR_POD_IP": "10.0.0.8",
-    "SPARK_RESOURCE_PROFILE_ID": "0",
-    "SPARK_EXECUTOR_POD_NAME": "pod-3",
-}
-
-
 def test_an_executor(tmp_path: Path) -> None:
-    options = {f"SPARK_JAVA_OPT_{n}": f"-Dn={n} x" for n in (0, 1, 2, 10)}
-    found = run(tmp_path, "executor", **EXECUTOR, **options)
-    spark = tmp_path / "spark"
-    assert found == [
-        "java",
-        "-Dn=0 x",
-        "-Dn=1 x",
-        "-Dn=2 x",
-        "-Dn=10 x",
-        "-Xms512m",
-        "-Xmx512m",
-        "-cp",
-        f"{spark}/conf:{spark}/jars/*",
-        "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend",
-        "--driver-url",
-        "spark://driver:7078",
-        "--executor-id",
-        "3",
-        "--cores",
-        "2",
-        "--app-id",
-        "app-1",
-        "--hostname",
-        "10.0.0.8",
-        "--resourceProfileId",
-        "0",
-        "--podName",
-        "pod-3",
-    ]
+    found = run(tmp_path, "executor", **SETTING, **OPTIONS).stdout.splitlines()
+    # The order of the options matters.
+    assert found[:5] == ["java", *OPTIONS.values()]
+    assert f"{tmp_path}/spark/conf:{tmp_path}/spark/jars/*" in found
+    made = " ".join(found)
+    assert all(SETTINGS[n].replace("*", SETTING[n]) in made for n in SETTINGS)
 
 
-@pytest.mark.parametrize("name", sorted(EXECUTOR))
+@pytest.mark.parametrize("name", SETTINGS)
 def test_an_executor_without_its_settings(tmp_path: Path, name: str) -> None:
-    env = {key: value for key, value in EXECUTOR.items() if key != name}
-    env |= {"PATH": os.defpath, "HOME": str(tmp_path), "JAVA_HOME": str(tmp_path)}
-    done = subprocess.run(
-        ["bash", str(SCRIPT), "executor"], env=env, text=True, capture_output=True
-    )
-    assert done.returncode != 0
-    assert f"{name}: unbound variable" in done.stderr
+    env = {key: value for key, value in SETTING.items() if key != name}
+    done = run(tmp_path, "executor", **env)
+    assert done.returncode != 0 and f"{name}: unbound variable" in done.stderr

@@ -49,6 +49,11 @@ factory = DAGFactory("lab.probe.first", "lab", "probe", "first")
 factory.add(task_id="measure", operator="KubernetesPodOperator", parent=["root"])
 dag = factory.create_dag()
 '''
+_MMDEBSTRAP = r"""#!/bin/sh
+edit='/^Package: tzdata$/,/^$/s/^Version: .*/Version: 9999a-1/'
+made=$(docker run --detach --user=0 --entrypoint=sed {base} -i "$edit" /var/lib/dpkg/status)
+docker wait "$made" >&2 && docker export "$made" && docker rm "$made" >&2
+"""
 # The files of the library that DAGs import: a release has these and no others.
 _LIBRARY = (
     *("__init__.py", "dagfactory.py", "errors.py", "launches.py", "tree.py"),
@@ -146,19 +151,18 @@ class Marketplace:
         self.commit(f"n is {n}")
 
     def build_image(
-        self, content: str, domain: str = "lab", label: str = "", base: str = "scratch"
+        self, content: str, domain: str = "lab", base: str = "scratch"
     ) -> None:
         """Build the image of a domain, under a tag that depends on its content.
 
         Args:
             content: the content of the file /content.
             domain: the domain.
-            label: the value of the label maxai.base.drifted.
             base: the base image; the default makes a tiny image without Python.
         """
         tag = hashlib.sha256(f"{domain} {base} {content}".encode()).hexdigest()
         self.tags[domain] = tag
-        dockerfile = f"FROM {base}\nCOPY content /\nLABEL maxai.base.drifted={label}\n"
+        dockerfile = f"FROM {base}\nCOPY content /\n"
         folder = self.write("dist/image/Dockerfile", dockerfile).parent
         self.write("dist/image/content", content)
         name = f"{repository_of(domain)}:{tag}"
@@ -225,6 +229,35 @@ class Marketplace:
         """Return the live files of a deployment."""
         repository = self.repository
         return read_live(repository, repository.history(name)[0])
+
+
+@contextlib.contextmanager
+def later_base(folder: Path) -> Iterator[str]:
+    """Yield the name of maxai/python as built on a later day, when Debian has a newer package.
+
+    The recipe has no date, so this machine's base image keeps its name. In place of
+    mmdebstrap, a stub prints the files of that base image, where dpkg lists a newer package.
+    """
+    images = shutil.copytree("build-support/images", folder / "images")
+    base = _call(images / "base-image", "tag", "python")
+    # Each test has a name of its own.
+    (images / "refreshed").write_text(f"later {secrets.token_hex(8)}\n")
+    stub = folder / "bin/mmdebstrap"
+    stub.parent.mkdir()
+    stub.write_text(_MMDEBSTRAP.format(base=base))
+    stub.chmod(0o755)
+    path = f"{stub.parent}:{os.environ['PATH']}"
+    _call("env", f"PATH={path}", images / "base-image", "build", "python")
+    later = _call(images / "base-image", "tag", "python")
+    try:
+        yield later
+    finally:
+        _call("docker", "image", "rm", "--force", later)
+
+
+def _call(*command: str | Path) -> str:
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
 
 
 def free_port() -> int:

@@ -103,7 +103,7 @@ def write_lab(
 @contextlib.contextmanager
 def lab_image() -> Iterator[str]:
     """Yield the name of an image maxai/lab, which is the base image with Python."""
-    command = [sys.executable, "build-support/images/base-image", "tag", "python"]
+    command = ["build-support/images/base-image", "tag", "python"]
     base = subprocess.run(command, capture_output=True, text=True, check=True)
     name = f"maxai/lab:{uuid.uuid4().hex[:12]}"
     subprocess.run(["docker", "tag", base.stdout.strip(), name], check=True)

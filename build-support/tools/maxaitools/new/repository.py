@@ -182,7 +182,7 @@ class Repository:
         Args:
             name: python or spark.
         """
-        command = [sys.executable, "build-support/images/base-image", "tag", name]
+        command = ["build-support/images/base-image", "tag", name]
         done = subprocess.run(command, cwd=self.root, capture_output=True, text=True)
         if done.returncode:
             raise Refused(done.stderr.strip())
