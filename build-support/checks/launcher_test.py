@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import stat
 import subprocess
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Iterator
@@ -14,6 +16,8 @@ from typing import Iterator
 import pytest
 
 LAUNCHER_FILES = ("pants", "3rdparty/python/pants.lock", "3rdparty/python/pex.lock")
+LOCK = Path(LAUNCHER_FILES[1]).read_text()
+VERSION = re.findall("^pantsbuild-pants==([0-9.]+)", LOCK, re.MULTILINE)[0]
 
 
 class Launcher:
@@ -26,7 +30,7 @@ class Launcher:
             target = self.root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(name, target)
-        (self.root / "pants.toml").write_text('[GLOBAL]\npants_version = "2.17.1"\n')
+        (self.root / "pants.toml").touch()
 
     def run(
         self, *arguments: str, cwd: Path | None = None, **environment: str
@@ -88,13 +92,20 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
         launches = [pool.submit(launcher.run, "--version") for _ in range(2)]
     for launch in launches:
         result = launch.result()
-        assert (result.returncode, result.stdout) == (0, "2.17.1\n"), result.stderr
+        assert (result.returncode, result.stdout) == (0, f"{VERSION}\n"), result.stderr
         assert "first use: installing Pants" in result.stderr
     yield launcher
     for file in launcher.root.glob(".pids/*/pantsd/pid"):
         # A daemon that is about to end has emptied its file.
         if pid := file.read_text().strip():
             os.kill(int(pid), signal.SIGKILL)
+
+
+def test_the_official_launcher_hands_over_to_this_one() -> None:
+    # It does so only if both hold, says its source. It cannot be installed from a package index.
+    settings = tomllib.loads(Path("pants.toml").read_text())
+    assert settings["DEFAULT"]["delegate_bootstrap"] is True
+    assert "pants_version" not in settings["GLOBAL"]
 
 
 def test_two_first_uses_at_once_leave_one_installation(installed: Launcher) -> None:
@@ -109,7 +120,7 @@ def test_later_uses_need_neither_the_network_nor_a_python(installed: Launcher) -
         HOME="/nonexistent",
         PIP_INDEX_URL="http://127.0.0.1:9/",
     )
-    assert (result.returncode, result.stdout) == (0, "2.17.1\n"), result.stderr
+    assert (result.returncode, result.stdout) == (0, f"{VERSION}\n"), result.stderr
     assert "installing" not in result.stderr
 
 
