@@ -1,34 +1,86 @@
-"""Validates a Spark configuration without Spark and Java.
+"""Finds misspelt keys and values in a Spark configuration, without Spark and Java.
 
-The table of Spark's keys is `spark_keys.json`; build-support/tools generates it. Other
-libraries, such as Delta Lake, have keys of their own, so a key that resembles none of Spark's
-is valid.
+Spark has some 1,900 keys, and other libraries, such as Delta Lake, have keys of their own. So
+a key is an error only if it nearly is a frequent one. Spark checks other values itself.
 """
 
 import difflib
-import functools
-import importlib.resources
-import json
 import re
-from typing import Any
-
-from maxairesources.tree import nearest
 
 # The pattern of each kind of value that Spark accepts, and its name in messages.
 _KINDS = {
     "boolean": ("(?i)true|false", "true or false"),
-    "bytes": ("(?i)-?[0-9]+([kmgtp]?b|[kmgtp])?", "a size such as 2g or 512m"),
     "integer": ("[+-]?[0-9]+", "a whole number such as 2"),
-    "number": (
-        r"(?i)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?[df]?",
-        "a number such as 0.5",
-    ),
+    "size": ("(?i)-?[0-9]+([kmgtp]?b|[kmgtp])?", "a size such as 2g or 512m"),
     "text": ("(?s).*", "a string"),
-    "time": ("(?i)-?[0-9]+(us|ms|s|m|min|h|d)?", "a duration such as 30s or 5m"),
+}
+# Frequent keys of Spark, and the kind of their values. Any name may follow a final dot.
+FREQUENT = {
+    "spark.app.name": "text",
+    "spark.default.parallelism": "integer",
+    "spark.driver.cores": "integer",
+    "spark.driver.extraClassPath": "text",
+    "spark.driver.extraJavaOptions": "text",
+    "spark.driver.maxResultSize": "size",
+    "spark.driver.memory": "size",
+    "spark.driver.memoryOverhead": "size",
+    "spark.dynamicAllocation.enabled": "boolean",
+    "spark.dynamicAllocation.initialExecutors": "integer",
+    "spark.dynamicAllocation.maxExecutors": "integer",
+    "spark.dynamicAllocation.minExecutors": "integer",
+    "spark.dynamicAllocation.shuffleTracking.enabled": "boolean",
+    "spark.eventLog.dir": "text",
+    "spark.eventLog.enabled": "boolean",
+    "spark.executor.cores": "integer",
+    "spark.executor.extraClassPath": "text",
+    "spark.executor.extraJavaOptions": "text",
+    "spark.executor.heartbeatInterval": "text",
+    "spark.executor.instances": "integer",
+    "spark.executor.memory": "size",
+    "spark.executor.memoryOverhead": "size",
+    "spark.executorEnv.": "text",
+    "spark.hadoop.": "text",
+    "spark.jars": "text",
+    "spark.jars.packages": "text",
+    "spark.kubernetes.authenticate.driver.serviceAccountName": "text",
+    "spark.kubernetes.container.image": "text",
+    "spark.kubernetes.container.image.pullPolicy": "text",
+    "spark.kubernetes.container.image.pullSecrets": "text",
+    "spark.kubernetes.driver.container.image": "text",
+    "spark.kubernetes.driver.label.": "text",
+    "spark.kubernetes.driver.request.cores": "text",
+    "spark.kubernetes.driver.secretKeyRef.": "text",
+    "spark.kubernetes.driver.volumes.": "text",
+    "spark.kubernetes.driverEnv.": "text",
+    "spark.kubernetes.executor.container.image": "text",
+    "spark.kubernetes.executor.label.": "text",
+    "spark.kubernetes.executor.request.cores": "text",
+    "spark.kubernetes.executor.secretKeyRef.": "text",
+    "spark.kubernetes.executor.volumes.": "text",
+    "spark.kubernetes.namespace": "text",
+    "spark.kubernetes.node.selector.": "text",
+    "spark.local.dir": "text",
+    "spark.master": "text",
+    "spark.memory.fraction": "text",
+    "spark.memory.storageFraction": "text",
+    "spark.network.timeout": "text",
+    "spark.serializer": "text",
+    "spark.sql.adaptive.enabled": "boolean",
+    "spark.sql.autoBroadcastJoinThreshold": "size",
+    "spark.sql.catalog.": "text",
+    "spark.sql.execution.arrow.pyspark.enabled": "boolean",
+    "spark.sql.extensions": "text",
+    "spark.sql.files.maxPartitionBytes": "size",
+    "spark.sql.session.timeZone": "text",
+    "spark.sql.shuffle.partitions": "integer",
+    "spark.sql.sources.partitionOverwriteMode": "text",
+    "spark.sql.warehouse.dir": "text",
+    "spark.submit.deployMode": "text",
 }
 _TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)
-# The least similarity, from 0 to 1, of a misspelt name to the right one.
-_ALIKE_KEY, _ALIKE_PREFIX = 0.91, 0.9
+# The most letters that a misspelt key lacks or has in addition. Every other key of Spark 4.3
+# differs from each frequent one by at least three.
+_MOST_EDITS = 2
 
 
 def mistake_in(key: str, value: object) -> tuple[str, str] | None:
@@ -40,21 +92,19 @@ def mistake_in(key: str, value: object) -> tuple[str, str] | None:
             not known yet.
 
     Returns:
-        The problem with the key, and the remedy; None if there is no problem.
+        The problem with the key or the value, and the remedy; None if there is no problem.
     """
-    table = _table()
-    kind = table["keys"].get(key)
-    if kind is None:
-        if not key.startswith("spark."):
-            problem = f"{key!r} does not begin with spark., so Spark would ignore it"
-            remedy = "prefix a key of Hadoop with spark.hadoop."
-            meant = "spark." + re.sub("^spark[.]", "", key, flags=re.I)
-            return problem, _similar(meant) or remedy
-        remedy = "add the rest of the key" if key.endswith(".") else _similar(key)
-        if remedy:
-            return f"Spark {table['version']} has no key {key!r}", remedy
-        kind = "text"
-    pattern, wanted = _KINDS.get(kind) or (kind, _one_of(kind))
+    if not key.startswith("spark."):
+        problem = f"{key!r} does not begin with spark., so Spark would ignore it"
+        meant = _meant("spark." + re.sub("^spark[.]", "", key, flags=re.I))
+        remedy = "prefix a key of Hadoop with spark.hadoop."
+        return problem, f"did you mean {meant}?" if meant else remedy
+    if key.endswith("."):
+        return f"{key!r} is only the beginning of a key", "add the rest of the key"
+    meant = _meant(key)
+    if meant not in ("", key):
+        return f"{key!r} is not a key of Spark", f"did you mean {meant}?"
+    pattern, wanted = _KINDS[FREQUENT.get(key, "text")]
     if value is None or isinstance(value, (list, dict)):
         return f"{key} is not a string, number or boolean", f"use {wanted}"
     # JSON and Spark write booleans in lowercase, Python does not.
@@ -64,75 +114,21 @@ def mistake_in(key: str, value: object) -> tuple[str, str] | None:
     return f"{key} is {value!r}", f"use {wanted}"
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a Spark configuration.
-
-    It refers to its own parts by anchors, so it may stand anywhere in another schema.
-    """
-    table = _table()
-    return {
-        "type": "object",
-        "description": f"Spark's configuration; the keys of Spark {table['version']}.",
-        "properties": {
-            key: {"$ref": f"#spark-{kind}"} if kind in _KINDS else _value_schema(kind)
-            for key, kind in table["keys"].items()
-        },
-        "additionalProperties": {"$ref": "#spark-text"},
-        "propertyNames": {"pattern": r"^spark\..*[^.]$"},
-        "$defs": {
-            kind: {"$anchor": f"spark-{kind}", **_value_schema(kind)} for kind in _KINDS
-        },
-    }
+def _meant(key: str) -> str:
+    """Return the frequent key that a key is or nearly is; an empty string without one."""
+    for name in sorted(FREQUENT, key=lambda name: not key.startswith(name)):
+        head = key
+        if name.endswith("."):
+            head = ".".join(key.split(".")[: name.count(".")]) + "."
+        if _is_near(head, name):
+            return name + key[len(head) :]
+    return ""
 
 
-def _value_schema(kind: str) -> dict[str, Any]:
-    """Return the JSON Schema of the values of a kind."""
-    if kind == "text":
-        return {"type": ["string", "number", "boolean"]}
-    pattern, wanted = _KINDS.get(kind) or (kind, _one_of(kind))
-    simple = kind if kind in ("boolean", "number") else "integer"
-    return {
-        "type": ["string", simple] if kind in _KINDS else "string",
-        "pattern": rf"^\s*({_both_cases(pattern)})\s*$|\{{\{{[\s\S]*\}}\}}",
-        "description": f"Give {wanted}.",
-    }
-
-
-def _both_cases(pattern: str) -> str:
-    """Return a pattern without (?i), which JSON Schema's regular expressions lack."""
-    if not pattern.startswith("(?i)"):
-        return pattern
-    inside, parts = False, []
-    for letter in pattern.removeprefix("(?i)"):
-        inside = letter == "[" or (inside and letter != "]")
-        cases = letter.lower() + letter.upper() if letter.isalpha() else letter
-        parts.append(cases if inside or not letter.isalpha() else f"[{cases}]")
-    return "".join(parts)
-
-
-@functools.cache
-def _table() -> Any:
-    """Return Spark's version, the kinds of the keys, and the prefixes of open keys."""
-    file = importlib.resources.files(__package__).joinpath("spark_keys.json")
-    return json.loads(file.read_text())
-
-
-def _similar(key: str) -> str:
-    """Return a remedy that names the most similar key; an empty string if there is none."""
-    table, parts = _table(), key.split(".")
-    if any(key.startswith(prefix) and key != prefix for prefix in table["prefixes"]):
-        return ""
-    names = [*table["keys"]]
-    for prefix in table["prefixes"]:
-        size = prefix.count(".")
-        head = ".".join(parts[:size]) + "."
-        # The prefix of a known key is right: spark.executor. is not spark.executorEnv.
-        right = any(name.startswith(head) for name in table["keys"])
-        if not right and difflib.get_close_matches(head, [prefix], 1, _ALIKE_PREFIX):
-            names.append(prefix + ".".join(parts[size:]))
-    close = difflib.get_close_matches(key, names, 1, _ALIKE_KEY)
-    return nearest(key, close) if close else ""
-
-
-def _one_of(pattern: str) -> str:
-    return f"one of: {pattern.removeprefix('(?i)').replace('|', ', ')}"
+def _is_near(one: str, other: str) -> bool:
+    """Return if two keys differ by no more letters than a misspelt one, ignoring case."""
+    if abs(len(one) - len(other)) > _MOST_EDITS:
+        return False
+    matcher = difflib.SequenceMatcher(None, one.lower(), other.lower(), False)
+    same = sum(block.size for block in matcher.get_matching_blocks())
+    return len(one) + len(other) - 2 * same <= _MOST_EDITS

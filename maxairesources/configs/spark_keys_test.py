@@ -1,52 +1,38 @@
-import re
-
 import pytest
 
-from maxairesources.configs import spark_keys
-from maxairesources.configs.spark_keys import mistake_in
+from maxairesources.configs.spark_keys import FREQUENT, mistake_in
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("spark.app.name", "churn"),
-        ("spark.driver.extraJavaOptions", "-Xss4m -Dx=y"),
         ("spark.driver.memory", "512M"),
         ("spark.driver.memory", 512),
         ("spark.dynamicAllocation.enabled", "True"),
         ("spark.dynamicAllocation.enabled", True),
-        ("spark.eventLog.enabled", False),
         ("spark.executor.cores", "{{ var.value.cores }}"),
-        ("spark.executor.instances", 3),
         ("spark.executor.memory", "{{ params.gigabytes }}g"),
-        ("spark.executor.memory", "2g"),
-        ("spark.executorEnv.STAGE", "production"),
-        ("spark.hadoop.fs.s3a.endpoint", "https://store:9000"),
         ("spark.hadoop.fs.s3a.path.style.access", True),
-        ("spark.jars.ivy", "/tmp/ivy"),
-        ("spark.kubernetes.authenticate.driver.serviceAccountName", "spark"),
-        ("spark.kubernetes.authenticate.submission.caCertFile", "/ca.crt"),
-        ("spark.kubernetes.container.image", "max/churn:1"),
-        ("spark.kubernetes.container.image.pullPolicy", "Always"),
-        ("spark.kubernetes.driver.label.team", "max"),
-        ("spark.kubernetes.driver.volumes.hostPath.data.mount.path", "/data"),
-        ("spark.kubernetes.driverEnv.STAGE", "production"),
-        ("spark.kubernetes.executor.request.cores", "500m"),
-        ("spark.kubernetes.namespace", "max"),
-        ("spark.kubernetes.node.selector.pool", "spark"),
-        ("spark.master", "k8s://https://host:443"),
         ("spark.memory.fraction", 0.6),
-        ("spark.memory.fraction", "6e-1"),
-        ("spark.network.timeout", "120s"),
-        ("spark.serializer", "org.apache.spark.serializer.KryoSerializer"),
-        ("spark.sql.catalog.lake.type", "hadoop"),
-        ("spark.sql.extensions", "a.B,c.D"),
-        ("spark.sql.sources.partitionOverwriteMode", "dynamic"),
         ("spark.sql.shuffle.partitions", " 200 "),
-        ("spark.submit.deployMode", "cluster"),
-        # Old names that Spark still reads.
-        ("spark.reducer.maxMbInFlight", "48"),
-        ("spark.unsafe.offHeap", "true"),
+        # Keys of Spark that are close to a frequent one.
+        ("spark.driver.memoryOverheadFactor", 0.1),
+        ("spark.driver.minMemoryOverhead", "384m"),
+        ("spark.executor.resource.gpu.amount", 1),
+        ("spark.files.maxPartitionBytes", "128m"),
+        ("spark.hadoopRDD.ignoreEmptySplits", True),
+        ("spark.jars.ivy", "/tmp/ivy"),
+        ("spark.kubernetes.driver.limit.cores", 1),
+        ("spark.kubernetes.driver.pod.name", "churn"),
+        ("spark.sql.execution.arrow.sparkr.enabled", True),
+        ("spark.yarn.executor.memoryOverhead", "1g"),
+        # Old names, internal keys and those of other libraries.
+        ("spark.bigquery.project", "x"),
+        ("spark.databricks.delta.schema.autoMerge.enabled", True),
+        ("spark.sql.iceberg.handle-timestamp-without-timezone", True),
+        ("spark.sql.legacy.parquet.datetimeRebaseModeInWrite", "CORRECTED"),
+        ("spark.sql.sources.commitProtocolClass", "x.Y"),
     ],
 )
 def test_right_entry(key: str, value: object) -> None:
@@ -56,29 +42,11 @@ def test_right_entry(key: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
-        ("spark.driver.memory", "2 gigabytes", "a size such as 2g or 512m"),
         ("spark.dynamicAllocation.enabled", "yes", "true or false"),
-        ("spark.dynamicAllocation.enabled", 1, "true or false"),
-        ("spark.eventLog.enabled", "{ on }", "true or false"),
-        ("spark.executor.cores", "two", "a whole number such as 2"),
         ("spark.executor.cores", 2.0, "a whole number such as 2"),
         ("spark.executor.cores", True, "a whole number such as 2"),
         ("spark.executor.memory", "", "a size such as 2g or 512m"),
         ("spark.executor.memory", "1.5g", "a size such as 2g or 512m"),
-        ("spark.executor.memory", "2x", "a size such as 2g or 512m"),
-        ("spark.memory.fraction", "half", "a number such as 0.5"),
-        ("spark.network.timeout", "2g", "a duration such as 30s or 5m"),
-        ("spark.network.timeout", "half an hour", "a duration such as 30s or 5m"),
-        (
-            "spark.kubernetes.container.image.pullPolicy",
-            "always",
-            "one of: Always, IfNotPresent, Never",
-        ),
-        (
-            "spark.sql.sources.partitionOverwriteMode",
-            "append",
-            "one of: DYNAMIC, STATIC",
-        ),
     ],
 )
 def test_wrong_value(key: str, value: object, wanted: str) -> None:
@@ -86,16 +54,9 @@ def test_wrong_value(key: str, value: object, wanted: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, ["secret"], {"secret": 1}])
-@pytest.mark.parametrize(
-    ("key", "wanted"),
-    [
-        ("spark.executor.cores", "a whole number such as 2"),
-        ("spark.hadoop.x", "a string"),
-    ],
-)
-def test_neither_text_nor_number(key: str, value: object, wanted: str) -> None:
-    expected = (f"{key} is not a string, number or boolean", f"use {wanted}")
-    assert mistake_in(key, value) == expected
+def test_neither_text_nor_number(value: object) -> None:
+    expected = "spark.hadoop.x is not a string, number or boolean", "use a string"
+    assert mistake_in("spark.hadoop.x", value) == expected
 
 
 @pytest.mark.parametrize(
@@ -103,65 +64,22 @@ def test_neither_text_nor_number(key: str, value: object, wanted: str) -> None:
     [
         ("spark.Executor.memory", "spark.executor.memory"),
         ("spark.executor.memroy", "spark.executor.memory"),
-        ("spark.executor.mem", "spark.executor.memory"),
         ("spark.executor.core", "spark.executor.cores"),
         ("spark.dynamicallocation.enabled", "spark.dynamicAllocation.enabled"),
-        ("spark.sql.shuffle.partition", "spark.sql.shuffle.partitions"),
         ("spark.sql.shufle.partitions", "spark.sql.shuffle.partitions"),
         ("spark.hadop.fs.s3a.endpoint", "spark.hadoop.fs.s3a.endpoint"),
-        ("spark.executorEnvs.STAGE", "spark.executorEnv.STAGE"),
-        (
-            "spark.kubernetes.driver.lable.team",
-            "spark.kubernetes.driver.label.team",
-        ),
-        (
-            "spark.kubernetes.authenticate.driver.serviceAcountName",
-            "spark.kubernetes.authenticate.driver.serviceAccountName",
-        ),
+        ("spark.kubernetes.driver.lable.team", "spark.kubernetes.driver.label.team"),
     ],
 )
 def test_misspelt_key(key: str, meant: str) -> None:
-    problem, remedy = mistake_in(key, "{{ x }}") or ("", "")
-    assert re.fullmatch(rf"Spark 4\.\S+ has no key '{key}'", problem)
-    assert remedy == f"did you mean {meant}?"
+    expected = f"{key!r} is not a key of Spark", f"did you mean {meant}?"
+    assert mistake_in(key, "{{ x }}") == expected
 
 
-# Keys of other libraries, and internal ones of Spark.
-@pytest.mark.parametrize(
-    "key",
-    [
-        "spark.bigquery.project",
-        "spark.cassandra.connection.host",
-        "spark.celeborn.master.endpoints",
-        "spark.comet.enabled",
-        "spark.databricks.delta.schema.autoMerge.enabled",
-        "spark.databricks.io.cache.enabled",
-        "spark.gluten.enabled",
-        "spark.lineage.enabled",
-        "spark.mycompany.team",
-        "spark.mongodb.read.connection.uri",
-        "spark.openlineage.transport.type",
-        "spark.rapids.sql.enabled",
-        "spark.shuffle.rss.enabled",
-        "spark.sql.hudi.enable",
-        "spark.sql.iceberg.handle-timestamp-without-timezone",
-        "spark.sql.legacy.timeParserPolicy",
-        "spark.sql.parquet.datetimeRebaseModeInRead",
-        "spark.sql.sources.commitProtocolClass",
-    ],
-)
-def test_a_key_that_resembles_no_key_of_spark_is_valid(key: str) -> None:
-    assert mistake_in(key, "{{ x }}") is None
-    problem, _ = mistake_in(key, None) or ("", "")
-    assert problem == f"{key} is not a string, number or boolean"
-
-
-def test_internal_keys_have_a_type() -> None:
-    key = "spark.sql.legacy.timeParserPolicy"
-    assert mistake_in(key, "LEGACI") == (
-        f"{key} is 'LEGACI'",
-        "use one of: CORRECTED, EXCEPTION, LEGACY",
-    )
+def test_frequent_keys_are_right() -> None:
+    for key in FREQUENT:
+        whole = key + "x" if key.endswith(".") else key
+        assert mistake_in(whole, "{{ x }}") is None
 
 
 @pytest.mark.parametrize(
@@ -178,17 +96,6 @@ def test_key_that_spark_ignores(key: str, remedy: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "spark", "spark.", "spark.sql.", "spark.hadoop."])
-def test_beginning_is_no_key(key: str) -> None:
-    problem, remedy = mistake_in(key, "x") or ("", "")
+def test_beginning_is_not_a_key(key: str) -> None:
+    problem, _ = mistake_in(key, "x") or ("", "")
     assert repr(key) in problem
-    assert f"{key}?" not in remedy
-
-
-def test_each_kind_is_reported() -> None:
-    for key, kind in spark_keys._table()["keys"].items():
-        if kind in spark_keys._KINDS:
-            continue
-        choices = kind.removeprefix("(?i)").split("|")
-        assert len(choices) > 1, f"{key} has an unknown kind {kind}"
-        for choice in choices:
-            assert mistake_in(key, choice) is None

@@ -13,23 +13,23 @@ from pydantic import BaseModel
 from maxairesources.configs.launch_config import KubepodConfig, SparkConfig
 from maxairesources.configs.objective import KUBEPOD, SPARK
 from maxairesources.configs.py_config import PyConfig
-from maxairesources.configs.spark_keys import json_schema as spark_conf_schema
-from maxairesources.dags.operators import operator_class, parameters, simple_types
-
-# What JSON Schema calls Python's types.
-_TYPES = {
-    "bool": "boolean",
-    "float": "number",
-    "int": "integer",
-    "str": "string",
-    "None": "null",
-}
+from maxairesources.configs.spark_keys import FREQUENT
+from maxairesources.dags.operators import operator_class, parameters
 
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema (draft 2020-12) of each config, by its file's name."""
     spark, kubepod = _schema(SparkConfig), _schema(KubepodConfig)
-    spark["$defs"]["conf"] = spark_conf_schema()
+    spark["$defs"]["conf"] = {
+        "type": "object",
+        "description": "Spark's configuration.",
+        # Editors complete these.
+        "properties": {key: True for key in FREQUENT if key[-1] != "."},
+        "patternProperties": {
+            r"^spark\..*[^.]$": {"type": ["string", "number", "boolean"]}
+        },
+        "additionalProperties": False,
+    }
     spark["properties"]["conf"] = {"$ref": "#/$defs/conf"}
     spark["$defs"]["SparkTask"]["properties"]["spark_submit_conf"] = _arguments(
         SPARK, application={"type": "string"}, conf={"$ref": "#/$defs/conf"}
@@ -56,16 +56,8 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _arguments(operator: str, **required: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an operator's arguments."""
-    taker = operator_class(operator)
-    known: dict[str, Any] = {
-        name: (
-            {"type": [_TYPES[part] for part in simple_types(taker)[name]]}
-            if name in simple_types(taker)
-            else True
-        )
-        for name in sorted(parameters(taker))
-    }
+    """Return the schema of an operator's arguments; DAGFactory checks their types."""
+    known = dict.fromkeys(parameters(operator_class(operator)), True)
     return {
         "type": "object",
         "description": f"Arguments of Airflow's {operator}.",
