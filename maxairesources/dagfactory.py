@@ -106,7 +106,6 @@ class DAGFactory:
         self._configs: ObjectiveConfigs = read_objective(root, *names, deployment)
         self._parents: dict[str, list[str]] = {}
         self._operators: dict[str, Any] = {}
-        self._launched: set[str] = set()
         self._default_args = dict(default_args or {})
         self.dag = self._create(dag_id, names, schedule_interval, dag_kwargs)
         self._environment = self.dag.get_template_env()
@@ -199,8 +198,6 @@ class DAGFactory:
             raise self._wrong(problem, "correct its arguments") from error
         self._parents[task_id] = list(parent)
         self._operators[task_id] = task
-        if launcher:
-            self._launched.add(task_id)
         return task
 
     def _launcher(self, task_id: str, taker: type) -> str | None:
@@ -270,12 +267,6 @@ class DAGFactory:
                 raise InputError(
                     f"$.{name}: {self._file} has no task {name!r}",
                     nearest(name, self._operators),
-                    self._configs.py_config_file,
-                )
-            if name not in self._launched:
-                raise InputError(
-                    f"$.{name}: no operator of {self._file} passes it to a handler",
-                    f"make the task a {SPARK} or {KUBEPOD}, or remove it here",
                     self._configs.py_config_file,
                 )
         self._check_default_args()

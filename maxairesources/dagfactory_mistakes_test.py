@@ -225,13 +225,11 @@ def test_config_task_that_the_dag_lacks(tree: Tree) -> None:
     )
 
 
-def test_config_task_that_no_operator_hands_on(tree: Tree) -> None:
+def test_config_task_that_no_config_launches(tree: Tree) -> None:
     tree.configs("end", spark=[spark_task(1, "features")], pods=[pod_task(1, "score")])
     reported = tree.error(BOTH + DUMMY)
-    assert (
-        f"{CONFIGS}/obj0/py_config.json: $.end: no operator of {DAG_FILE} passes"
-        in reported
-    )
+    expected = f"{CONFIGS}/obj0/py_config.json: $.end: no launch config has a task 'en"
+    assert expected in reported
 
 
 def test_task_without_py_config(tree: Tree) -> None:

@@ -195,7 +195,7 @@ def test_an_overlay_changes_one_task_by_its_name(tree: Tree) -> None:
         (["score"], "$.tasks[0].name is missing in kubepod_config.json; add the"),
         (
             [{"name": "score", "conf": {"namespaces": None}}],
-            "$.tasks[0].conf.namespaces is null, but the key to remove is missing in",
+            "$.tasks[0].conf.namespaces is missing in kubepod_config.json; use one of",
         ),
     ],
 )

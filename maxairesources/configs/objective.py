@@ -68,7 +68,7 @@ class ObjectiveConfigs:
 
 
 def _check_overlay(base: dict[str, Any], patch: dict[str, Any]) -> None:
-    """Raise a Wrong if an overlay removes a missing key or changes a missing task."""
+    """Raise a Wrong for a key or a task in an overlay that its base does not have."""
     parts: list[tuple[Any, Any, tuple[Any, ...]]] = [(base, patch, ())]
     if isinstance(patch.get("tasks"), list) and "tasks" in base:
         tasks = {
@@ -84,9 +84,8 @@ def _check_overlay(base: dict[str, Any], patch: dict[str, Any]) -> None:
                 raise Wrong(problem, nearest(name, tasks), ("tasks", index, "name"))
             parts.append((tasks[name], task, ("tasks", index)))
     for part in parts:
-        for removed, siblings in _removed_in_vain(*part):
-            problem = "is null, but the key to remove is missing"
-            raise Wrong(problem, nearest(removed[-1], siblings), removed)
+        for place, siblings in _not_in_base(*part):
+            raise Wrong("is missing", nearest(place[-1], siblings), place)
 
 
 def find_deployments(folder: Path) -> Iterator[str]:
@@ -174,6 +173,9 @@ def read_objective(
             py_name,
         )
     launches = _read_launches(root, folder, deployment)
+    for name in data.keys() - launches.keys():
+        problem = f"$.{name}: no launch config has a task {name!r}"
+        raise InputError(problem, nearest(name, launches, "add it there"), py_name)
     return ObjectiveConfigs(data, py_name, launches)
 
 
@@ -242,14 +244,15 @@ def _read_launches(
     spark_path, kubepod_path = (
         folder / f"{kind}_config.json" for kind in ("spark", "kubepod")
     )
-    if spark_path.exists():
+    # An overlay needs a base.
+    if any(folder.glob("spark_config*.json")):
         _, spark, name = read_config(SparkConfig, root, spark_path, deployment)
         for index, task in enumerate(spark.tasks):
             conf = {**spark.conf, **task.spark_submit_conf.get("conf", {})}
             arguments = {**task.spark_submit_conf, "conf": conf}
             place = f"$.tasks[{index}].spark_submit_conf"
             found.append((task.name, Launch(task.id, SPARK, arguments, name, place)))
-    if kubepod_path.exists():
+    if any(folder.glob("kubepod_config*.json")):
         _, kubepod, name = read_config(KubepodConfig, root, kubepod_path, deployment)
         for index, pod in enumerate(kubepod.tasks):
             arguments = {**kubepod.conf, **pod.conf}
@@ -266,19 +269,24 @@ def _read_launches(
     return launches
 
 
-def _removed_in_vain(
-    base: Any, patch: dict[str, Any], path: tuple[Any, ...]
+def _not_in_base(
+    base: Any, patch: dict[str, Any], path: tuple[Any, ...] = ()
 ) -> Iterator[tuple[tuple[Any, ...], set[str]]]:
-    """Yield the places where a patch removes a missing key, with the keys beside it.
+    """Yield the keys that a patch removes, or the arguments that it sets, in vain.
 
     RFC 7386 allows it, but here the key is misspelt or the overlay is out of date.
+
+    Yields:
+        The place of the key, and the keys that the base has there.
     """
     siblings = base if isinstance(base, dict) else {}
     for key, value in patch.items():
-        if value is None and key not in siblings:
+        # The models know all other keys, except those of Spark and Kubernetes.
+        is_argument = path[1:3] == ("function", "args")
+        if key not in siblings and (value is None or is_argument):
             yield (*path, key), set(siblings)
         elif isinstance(value, dict):
-            yield from _removed_in_vain(siblings.get(key), value, (*path, key))
+            yield from _not_in_base(siblings.get(key), value, (*path, key))
 
 
 def _check_names(root: Path, folder: Path, *kinds: str) -> None:

@@ -255,7 +255,7 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
         (
             SPARK,
             {"conf": {"spark.executor.core": 1}},
-            "with spark_config.dev.json: $.conf: Spark 4",
+            "with spark_config.dev.json: $.conf: 'spark.executor.core'",
         ),
         (
             SPARK,
@@ -276,8 +276,8 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
         (
             SPARK,
             {"conf": {"spark.executor.instance": None}},
-            f"{SPARK}.dev.json: $.conf['spark.executor.instance'] is null, but "
-            "the key to remove is missing in spark_config.json; did you mean spark.execut",
+            f"{SPARK}.dev.json: $.conf['spark.executor.instance'] is missing in "
+            "spark_config.json; did you mean spark.executor.instances?",
         ),
         (
             SPARK,
@@ -309,7 +309,13 @@ def test_usecase_may_launch_tasks_of_several_objectives(tree: Tree) -> None:
         (
             PY,
             {"socre": None},
-            f"{PY}.dev.json: $.socre is null, but the key to remove is mis",
+            f"{PY}.dev.json: $.socre is missing in py_config.json; did you mean sco",
+        ),
+        (
+            PY,
+            {"score": {"function": {"args": {"seeds": 8}}}},
+            f"{PY}.dev.json: $.score.function.args.seeds is missing in py_config.json; "
+            "did you mean seed?",
         ),
     ],
 )
@@ -383,7 +389,18 @@ def test_task_with_two_launches(tree: Tree) -> None:
 def test_usecase_without_launch_configs_has_no_launches(tree: Tree) -> None:
     for name in (SPARK, KUBEPOD):
         (tree.root / f"{name}.json").unlink()
+    assert "no launch config has a task 'score'; add it" in tree.message()
+    tree.write(f"{PY}.json", {})
     assert tree.read().launches == {}
+    tree.write(f"{SPARK}.dev.json", {})
+    assert tree.message().startswith(f"{SPARK}.json: cannot be read")
+
+
+def test_task_that_no_launch_config_has(tree: Tree) -> None:
+    tree.write(f"{PY}.json", {"features": TASK, "scroe": TASK})
+    assert tree.message() == (
+        f"{PY}.json: $.scroe: no launch config has a task 'scroe'; did you mean score?"
+    )
 
 
 def test_py_config_that_is_too_large_for_an_argument(tree: Tree) -> None:

@@ -70,8 +70,8 @@ def check_dag(test_file: str) -> None:
         # Airflow silently ignores a file without the words airflow and dag.
         assert list(bag.dags) == [".".join(names)], (
             f"{'/'.join(names)}/dag.py has the DAGs {list(bag.dags)}, not "
-            f"{'.'.join(names)}: write Airflow in its docstring, and assign the result of "
-            "create_dag() to a variable"
+            f"{'.'.join(names)}: use this dag_id, write Airflow in its docstring, and assign "
+            "the result of create_dag() to a variable"
         )
         (dag,) = bag.dags.values()
         stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))

@@ -220,4 +220,4 @@ def test_an_unknown_domain_is_reported(tree: Tree) -> None:
 
 def test_a_typo_in_an_overlay_is_reported(tree: Tree) -> None:
     tree.files[f"{LAB}/first/py_config.prod.json"] = {"measrue": None}
-    assert "py_config.prod.json: $.measrue is null, but" in tree.error()
+    assert "py_config.prod.json: $.measrue is missing in py_config.json" in tree.error()
