@@ -29,8 +29,6 @@ from pants.option.option_types import SkipOption
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
-from maxairesources.tree import TREES
-
 
 @dataclass(frozen=True)
 class WheelLinter:
@@ -40,15 +38,11 @@ class WheelLinter:
         command: the name of the command.
         patterns: the files that it checks, as `PurePath.match` accepts them.
         arguments: its arguments before the files.
-        config: the files that it reads besides.
-        in_trees: if it checks the three trees, too, which belong to their teams.
     """
 
     command: str
     patterns: tuple[str, ...]
     arguments: tuple[str, ...] = ()
-    config: tuple[str, ...] = ()
-    in_trees: bool = True
 
     @property
     def description(self) -> str:
@@ -56,11 +50,22 @@ class WheelLinter:
         return self.command
 
     def checks(self, path: str) -> bool:
-        return any(PurePath(path).match(pattern) for pattern in self.patterns) and (
-            self.in_trees or path.partition("/")[0] not in TREES
-        )
+        return any(PurePath(path).match(pattern) for pattern in self.patterns)
 
 
+# Pants infers no dependency from these, so handlers and DAGs must not use them.
+_DYNAMIC_IMPORTS = (
+    "builtins.__import__",
+    "importlib.import_module",
+    "importlib.util.module_from_spec",
+    "pkgutil",
+    "runpy",
+)
+_WHY_NOT = (
+    "Pants cannot see which module it imports, so a change of that module would not run "
+    "the tests of this file; use an import statement, or add the module to the "
+    "dependencies in the BUILD file and `# noqa: TID251` to this line"
+)
 LINTERS = (
     WheelLinter(
         "check-jsonschema",
@@ -77,49 +82,34 @@ LINTERS = (
         ("gitlab-ci.yml",),
         ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
     ),
-    # Words and phrases that docs, messages and comments avoid, with better ones.
-    WheelLinter(
-        "codespell",
-        ("*.py", "*.md", "*.y*ml", "*.jinja", "*.sh", "*.toml", "BUILD"),
-        ("--config=build-support/codespell.cfg",),
-        ("build-support/codespell.cfg", "build-support/phrases.txt"),
-        in_trees=False,
-    ),
     WheelLinter("hadolint", ("Dockerfile",)),
     WheelLinter(
         "ruff",
         ("*.py", "build-support/checks/workflows", "build-support/images/base-image"),
         (
-            *(
-                "check",
-                "--isolated",
-                "--no-cache",
-                "--quiet",
-                "--output-format=concise",
-            ),
+            *("check", "--isolated", "--no-cache", "--quiet"),
+            "--output-format=concise",
             "--target-version=py311",
-            "--select=AIR3,B,E4,E7,E9,F",
+            "--select=AIR3,B,E4,E7,E9,F,TID251",
             # zip() of CPython 3.9, which the plugin runs on, has no `strict`.
             "--ignore=B905",
             # Pants defines the names in there.
             "--per-file-ignores=build-support/macros.py:F821",
+            # In maxaidags and maxaiusecases.
+            "--per-file-ignores=!maxai[du]*/**:TID251",
+            "--config=lint.flake8-tidy-imports.banned-api={%s}"
+            % ", ".join(f"'{name}'={{msg='{_WHY_NOT}'}}" for name in _DYNAMIC_IMPORTS),
         ),
     ),
     WheelLinter("shellcheck", ("*.sh",)),
     WheelLinter(
         "zizmor",
         (".github/workflows/*.y*ml", ".github/actions/*/action.y*ml"),
-        (
-            "--offline",
-            "--persona=auditor",
-            "--no-progress",
-            "--quiet",
-            "--strict-collection",
-        ),
+        ("--offline", "--persona=auditor", "--no-progress", "--quiet")
+        + ("--strict-collection",),
     ),
 )
-# The linter of a file whose first line names a shell.
-SHELL = next(linter for linter in LINTERS if linter.command == "shellcheck")
+# The first line of a shell script.
 _SHEBANG = re.compile(rb"#!.*\b(ba)?sh\b")
 
 
@@ -143,18 +133,14 @@ async def partition(
         return Partitions()
     # Scripts that people type have no suffix.
     bare = [path for path in request.files if not PurePath(path).suffix]
-    contents = await Get(DigestContents, PathGlobs(bare))
-    scripts = {file.path for file in contents if _SHEBANG.match(file.content)}
-    files_of = {
-        linter: tuple(
-            path
-            for path in request.files
-            if linter.checks(path) or (linter == SHELL and path in scripts)
-        )
-        for linter in LINTERS
-    }
+    names = {path: path for path in request.files}
+    for file in await Get(DigestContents, PathGlobs(bare)):
+        if _SHEBANG.match(file.content):
+            names[file.path] = f"{file.path}.sh"
     return Partitions(
-        Partition(files, linter) for linter, files in files_of.items() if files
+        Partition(files, linter)
+        for linter in LINTERS
+        if (files := tuple(path for path in names if linter.checks(names[path])))
     )
 
 
@@ -179,7 +165,7 @@ async def lint(
                 bin_names=(linter.command,),
             ),
         ),
-        Get(Digest, PathGlobs([*request.elements, *linter.config])),
+        Get(Digest, PathGlobs(request.elements)),
     )
     result = await Get(
         FallibleProcessResult,
