@@ -1,0 +1,196 @@
+"""Tests of `./pants new` in a temporary repository, with the real copier, black and uv."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import black
+import pytest
+
+from maxairesources.tree import TREES, USECASES
+from maxaitools.new import create as new
+
+PANTS_TOML = """\
+[python]
+interpreter_constraints = ["CPython==3.11.*"]
+resolves = {black = "3rdparty/python/black.lock"}
+resolves_to_interpreter_constraints = {}
+"""
+USECASE = "usecase shipping delays --objective score --operator kubepod".split()
+WHEELS = {
+    "fsspec": "2025.3",
+    "numpy": "2.0",
+    "pandas": "2.2",
+    "py4j": "0.10",
+    "pyarrow": "18.0",
+    "pydantic": "2.11",
+    "pyspark": "4.3",
+}
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of wheels, which replaces the package index."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for name, version in WHEELS.items():
+        info = f"{name}-{version}.dist-info"
+        path = folder / f"{name}-{version}-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as file:
+            metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            file.writestr(f"{info}/METADATA", metadata)
+            file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+            file.writestr(f"{info}/RECORD", "")
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with the domain shipping, which has no Spark."""
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    root = tmp_path / "root"
+    shutil.copytree("build-support/images", root / "build-support/images")
+    (root / "pants.toml").write_text(PANTS_TOML)
+    (root / USECASES / "shipping").mkdir(parents=True)
+    (root / USECASES / "shipping/requirements.txt").touch()
+    monkeypatch.chdir(root)
+    return root
+
+
+def files(root: Path) -> set[str]:
+    """Return the paths of the files in the three trees."""
+    trees = (root / tree for tree in TREES)
+    found = (path for tree in trees for path in tree.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)) for path in found}
+
+
+@pytest.mark.parametrize("spark", [False, True])
+def test_a_new_domain_is_complete(root: Path, spark: bool) -> None:
+    before = files(root)
+    assert new.main(["domain", "logistics", *(["--spark"] if spark else [])]) == 0
+    folder = f"{USECASES}/logistics"
+    names = ["BUILD", "Dockerfile", "README.md", "image_test.py", "requirements.lock"]
+    names += ["requirements.txt", "setup.py"]
+    assert files(root) - before == {f"{folder}/{name}" for name in names}
+    lines = (root / folder / "Dockerfile").read_text().splitlines()
+    base = "maxai/spark:" if spark else "maxai/python:"
+    stages = [line for line in lines if line.startswith("FROM ")]
+    assert len(stages) == 2 and all(base in line for line in stages)
+    lock = (root / folder / "requirements.lock").read_text()
+    assert "pandas==2.2" in lock and ("pyspark==4.3" in lock) is spark
+
+
+def test_each_handler_reads_the_output_of_the_previous_one(root: Path) -> None:
+    before = files(root)
+    assert new.main([*USECASE, "--handler", "one", "--handler", "two"]) == 0
+    code = "maxaiusecases/shipping/delays/handlers"
+    dags = "maxaidags/shipping/delays/score"
+    names = ["__init__", "one", "one_test", "two", "two_test"]
+    configs = {"kubepod_config.json", "score/py_config.json"}
+    assert files(root) - before == {
+        *(f"{code}/{name}.py" for name in names),
+        *(f"maxaiconfigs/shipping/delays/{name}" for name in configs),
+        *(f"{dags}/{name}.py" for name in ("dag", "dag_test", "run_test")),
+    }
+    folder = root / "maxaiconfigs/shipping/delays"
+    tasks = json.loads((folder / "kubepod_config.json").read_text())["tasks"]
+    assert [(task["id"], task["name"]) for task in tasks] == [(1, "one"), (2, "two")]
+    py_config = json.loads((folder / "score/py_config.json").read_text())
+    paths = [
+        py_config[task][side][0]["sourceDetails"]["filePath"]
+        for task in ("one", "two")
+        for side in ("input", "output")
+    ]
+    names = ["input", "one", "one", "two"]
+    assert paths == [f"shipping/delays/{name}.csv" for name in names]
+    dag = (root / dags / "dag.py").read_text()
+    assert 'task_id="one", operator="KubernetesPodOperator", parent=["root"]' in dag
+    assert 'task_id="two", operator="KubernetesPodOperator", parent=["one"]' in dag
+
+
+def test_spark_needs_an_image_with_spark(root: Path) -> None:
+    assert new.main(["domain", "telemetry", "--spark"]) == 0
+    names = "telemetry outages --objective score --operator spark".split()
+    assert new.main(["usecase", *names]) == 0
+    folder = root / "maxaiconfigs/telemetry/outages"
+    assert (folder / "spark_config.json").exists()
+    assert not (folder / "kubepod_config.json").exists()
+
+
+def test_code_with_the_longest_names_is_formatted(root: Path) -> None:
+    name = "a" * 40
+    assert new.main(["domain", name]) == 0
+    arguments = ["--objective", name, "--operator", "kubepod", "--handler", name]
+    assert new.main(["usecase", name, name, *arguments]) == 0
+    written = [path for path in root.rglob("*.py") if name in str(path)]
+    assert len(written) == 8
+    for path in written:
+        text = path.read_text()
+        assert black.format_str(text, mode=black.Mode()) == text
+
+
+@pytest.mark.parametrize(
+    "name", ["Delays", "1st", "a-b", "a__b", "a_", "_a", "../a", "class", "a" * 41]
+)
+def test_an_invalid_name_is_refused(name: str) -> None:
+    with pytest.raises(new.Refused, match="is not a valid usecase name"):
+        new.check_name("usecase", name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("domain a-b", "'a-b' is not a valid domain name: use"),
+        ("domain black", "a tool's resolve has this name; rename it"),
+        ("domain spark", "maxai/spark is the name of a base image"),
+        ("domain shipping", "maxaiusecases/shipping: already exists"),
+        ("usecase shipping common --objective a", "holds what usecases share"),
+        ("usecase shipping a --objective a-b", "'a-b' is not a valid objective name"),
+        ("usecase shiping a --objective a", "did you mean shipping?"),
+        (
+            "usecase energy a --objective a",
+            "create it with `./pants new domain energy`",
+        ),
+        ("usecase shipping a --objective a --handler signal", "hide the module signal"),
+        ("usecase shipping a --objective a --handler a_test", "as a test; rename it"),
+        ("usecase shipping a --objective a --operator spark", "has no Spark; use"),
+    ],
+)
+def test_a_refused_request_writes_nothing(
+    root: Path, capsys: pytest.CaptureFixture[str], arguments: str, expected: str
+) -> None:
+    before = files(root)
+    kubepod = "usecase" in arguments and "spark" not in arguments
+    given = [*arguments.split(), *(["--operator", "kubepod"] if kubepod else [])]
+    assert new.main(given) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and expected in error
+    assert files(root) == before
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_an_existing_folder_in_any_tree_is_refused(root: Path, tree: str) -> None:
+    (root / tree / "shipping/delays").mkdir(parents=True)
+    before = files(root)
+    assert new.main(USECASE) == 1
+    assert files(root) == before
+
+
+def test_missing_arguments_are_named_without_a_terminal(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert new.main(["usecase", "shipping", "delays"]) == 2
+    assert "missing: objective, operator" in capsys.readouterr().err
+
+
+def test_requirements_that_cannot_be_met_leave_the_files_to_correct(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_FIND_LINKS", "")
+    assert new.main(["domain", "logistics"]) == 1
+    assert "requirements.txt" in capsys.readouterr().err
+    assert (root / USECASES / "logistics/requirements.txt").exists()
