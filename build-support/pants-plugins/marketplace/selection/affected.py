@@ -1,7 +1,7 @@
 """The goal `affected`: the images, tests, DAGs and deployments that a change affects, and why.
 
 It selects the same targets as every goal with `--changed-since`: the tests that `test` runs
-and the images that `package` builds.
+and the images that `package` builds. It reads sources alone, and asks neither engine nor registry.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, Iterable
 
@@ -18,7 +18,6 @@ from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.python.target_types import PythonTestTarget
 from pants.engine.addresses import Address
 from pants.engine.console import Console
-from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.goal import Goal, GoalSubsystem
 from pants.engine.rules import Get, MultiGet, collect_rules, goal_rule, rule
 from pants.engine.target import FilteredTargets, Target
@@ -27,13 +26,6 @@ from pants.vcs.changed import Changed
 
 from marketplace.graph.deployments import Deployment, Deployments, MarketplaceDeployment
 from marketplace.release.image_tags import TaggedImage
-from marketplace.selection.affected_report import (
-    AffectedDeployment,
-    AffectedImage,
-    Report,
-    as_json,
-    table,
-)
 from marketplace.selection.changed_targets import (
     ByFile,
     ChangedTargets,
@@ -41,19 +33,11 @@ from marketplace.selection.changed_targets import (
 )
 from marketplace.selection.changes import Changes, read_changes
 from marketplace.selection.comment import markdown
-from marketplace.selection.dag_structures import (
-    DagStructures,
-    DagStructuresRequest,
-    find_files,
-)
 from marketplace.selection.dependents import ChangedDependents, Reached, reach
-from marketplace.selection.differences import (
-    compare_dags,
-    find_differences,
-    read_live_sizes,
-)
-from marketplace.selection.image_lookup import FoundImages, ImageLookup
-from maxairesources.tree import CONFIGS, DAG_FILE, dag_id, domain_of
+from marketplace.selection.differences import find_differences
+from marketplace.selection.known_targets import domain_of_address
+from marketplace.selection.report import AffectedDeployment, AffectedImage, Report
+from maxairesources.tree import CONFIGS, DAG_FILE, dag_id
 
 _OVERLAY = re.compile(rf"{CONFIGS}/.*\.([a-z0-9_]+)\.json")
 
@@ -68,15 +52,14 @@ class AffectedSubsystem(GoalSubsystem):
     name = "affected"
     help = (
         "Lists the images, tests, DAGs and deployments that the changes since a commit "
-        "affect. It needs --changed-since; specs narrow it. It asks the registry in the "
-        "environment variable MAXAI_REGISTRY (host[:port][/prefix]) for the images."
+        "affect. It needs --changed-since; specs narrow it."
     )
 
     format = EnumOption(
         default=Format.TABLE,
         help=(
             "The format of the output. `markdown` is a comment on a pull request; it also "
-            "has the config values, packages, tasks and schedules that change, and the owners."
+            "has the config values and packages that change."
         ),
     )
 
@@ -94,13 +77,11 @@ class ReportRequest:
         since: the value of `--changed-since`.
         changes: the changes since then.
         targets: the targets that the changes and the specs select.
-        registry: the registry to ask for the images, or an empty string.
     """
 
     since: str
     changes: Changes
     targets: tuple[Target, ...]
-    registry: str
 
 
 @goal_rule
@@ -117,74 +98,17 @@ async def affected(
             "./pants affected --changed-since=origin/main"
         )
         return Affected(exit_code=1)
-    env = await Get(EnvironmentVars, EnvironmentVarsRequest(("MAXAI_REGISTRY",)))
-    registry = env.get("MAXAI_REGISTRY", "")
     changes = read_changes(since)
     report, deployments = await MultiGet(
-        Get(Report, ReportRequest(since, changes, tuple(targets), registry)),
-        Get(Deployments),
+        Get(Report, ReportRequest(since, changes, tuple(targets))), Get(Deployments)
     )
     if options.format == Format.JSON:
-        console.print_stdout(as_json(report))
-        for note in report.notes:
-            console.print_stderr(f"note: {note}")
+        console.print_stdout(json.dumps(asdict(report), indent=2))
     elif options.format == Format.MARKDOWN:
-        places = (*changes.files, *(image.address for image in report.images))
-        domains = {dag.partition(".")[0] for dag in report.dags}
-        domains |= {*filter(None, (domain_of(p.replace(":", "/")) for p in places))}
-        differences = find_differences(changes, deployments, domains)
-        files, names = find_files(changes, report.dags), deployments.names
-        structures = await Get(
-            DagStructures, DagStructuresRequest(changes.base, files, names)
-        )
-        if structures.problem:
-            note = f"the DAGs were not compared: {structures.problem}"
-            report = replace(report, notes=(*report.notes, note))
-        before, after = map(json.loads, (structures.before, structures.after))
-        dags = compare_dags(before, after, deployments)
-        live = read_live_sizes(report)
-        differences = replace(differences, dags=tuple(dags), live=live)
-        console.print_stdout(markdown(report, differences))
+        console.print_stdout(markdown(report, find_differences(changes, deployments)))
     else:
-        console.print_stdout(table(report, registry))
+        console.print_stdout(report.table())
     return Affected(exit_code=0)
-
-
-async def _describe_images(
-    targets: Iterable[Target],
-    registry: str,
-    reached: Reached,
-    by_file: ByFile,
-    dependents: ChangedDependents,
-) -> tuple[tuple[AffectedImage, ...], tuple[str, ...]]:
-    """Return the images among the targets, and notes about failed lookups."""
-    tagged = await MultiGet(
-        Get(TaggedImage, DockerPackageFieldSet, DockerPackageFieldSet.create(target))
-        for target in sorted(targets, key=lambda target: target.address)
-        if isinstance(target, DockerImageTarget)
-    )
-    names = tuple(each.name for each in tagged)
-    found = await Get(FoundImages, ImageLookup(names, registry))
-    files_of = find_causes(
-        [each.field_set.address for each in tagged], by_file, dependents
-    )
-    images = tuple(
-        AffectedImage(
-            address=each.field_set.address.spec,
-            repository=each.repository,
-            tag=each.tag,
-            state=state_of(in_engine, in_registry, bool(registry)),
-            engine=in_engine,
-            registry=in_registry,
-            why=shortest_path(each.field_set.address, reached),
-            files=files_of[each.field_set.address],
-            size=size,
-        )
-        for each, in_engine, in_registry, size in zip(
-            tagged, found.engine, found.registry, found.sizes
-        )
-    )
-    return images, found.notes
 
 
 @rule
@@ -195,23 +119,25 @@ async def make_report(request: ReportRequest) -> Report:
     )
     dependents = await Get(ChangedDependents, ChangedTargets, changed)
     reached = reach(changed.by_file, dependents)
-    images, notes = await _describe_images(
-        targets, request.registry, reached, changed.by_file, dependents
+    tagged = await MultiGet(
+        Get(TaggedImage, DockerPackageFieldSet, DockerPackageFieldSet.create(target))
+        for target in sorted(targets, key=lambda target: target.address)
+        if isinstance(target, DockerImageTarget)
     )
+    images = {each.field_set.address: each for each in tagged}
+    files_of = find_causes(images, changed.by_file, dependents)
     dags = {
-        target.address: dag_id(*names.groups())
+        target.address: dag_id(*found.groups())
         for target in targets
         if target.address in reached
-        and (names := DAG_FILE.fullmatch(target.address.spec))
+        and target.address.is_file_target
+        and (found := DAG_FILE.fullmatch(target.address.filename))
     }
-    repositories = {image.address: image.repository for image in images}
+    names = {address: image.repository for address, image in images.items()}
     deployed = {
         *dags,
-        *(
-            target.address
-            for target in targets
-            if isinstance(target, (DockerImageTarget, MarketplaceDeployment))
-        ),
+        *images,
+        *(t.address for t in targets if isinstance(t, MarketplaceDeployment)),
     }
     # A deleted DAG affects each deployment that carries its domain.
     gone = {name[1] for name in map(DAG_FILE.fullmatch, changes.deleted) if name}
@@ -220,32 +146,33 @@ async def make_report(request: ReportRequest) -> Report:
         since=request.since,
         base=changes.base,
         everything=changes.everything,
-        images=images,
-        tests=tuple(sorted(test.address.spec for test in tests)),
+        images=tuple(
+            AffectedImage(
+                names[address],
+                image.tag,
+                shortest_path(address, reached),
+                files_of[address],
+            )
+            for address, image in images.items()
+        ),
+        tests=tuple(sorted(name_of(test.address) for test in tests)),
         dags=tuple(sorted(dags.values())),
         deployments=tuple(
             AffectedDeployment(
-                each,
-                tuple(
-                    sorted(
-                        repositories[a.spec] for a in found if a.spec in repositories
-                    )
-                ),
-                tuple(sorted(dags[a] for a in found if a in dags)),
+                each.name,
+                tuple(sorted(names[a] for a in carried if a in names)),
+                tuple(sorted(dags[a] for a in carried if a in dags)),
             )
             for each in deployments
-            if (found := find_carried(each, changed.by_file, dependents, deployed))
+            if (carried := find_carried(each, changed.by_file, dependents, deployed))
             or any(map(each.carries, gone))
         ),
-        notes=notes,
     )
 
 
-def state_of(engine: bool | None, registry: bool | None, asked: bool) -> str:
-    """Return the state of an image, as `AffectedImage` describes it."""
-    if asked:
-        return {True: "identical", False: "changed", None: "unknown"}[registry]
-    return {True: "built", False: "changed", None: "unknown"}[engine]
+def name_of(address: Address) -> str:
+    """Return the path of a file's target, and the address of any other target."""
+    return address.filename if address.is_file_target else address.spec
 
 
 def shortest_path(address: Address, reached: Reached) -> tuple[str, ...]:
@@ -253,7 +180,7 @@ def shortest_path(address: Address, reached: Reached) -> tuple[str, ...]:
     path = []
     step: Address | str | None = address if address in reached else None
     while isinstance(step, Address):
-        path.append(step.spec)
+        path.append(name_of(step))
         step = reached[step]
     return (step, *reversed(path)) if step else ()
 
@@ -295,7 +222,7 @@ def find_carried(
     def is_carried(address: Address) -> bool:
         if not address.spec_path:
             return address.target_name == deployment.name
-        domain = domain_of(f"{address.spec_path}/")
+        domain = domain_of_address(address)
         return domain is None or deployment.carries(domain)
 
     files = {

@@ -1,31 +1,14 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Iterable
 
 import pytest
-from pants.core.util_rules import system_binaries
 from pants.engine.addresses import Address
-from pants.testutil.rule_runner import QueryRule, RuleRunner
 
 from marketplace.graph.deployments import Deployment
-from marketplace.selection import image_lookup
-from marketplace.selection.affected import (
-    find_carried,
-    find_causes,
-    shortest_path,
-    state_of,
-)
-from marketplace.selection.affected_report import (
-    AffectedDeployment,
-    AffectedImage,
-    Report,
-    as_json,
-    table,
-)
+from marketplace.selection.affected import find_carried, find_causes, shortest_path
 from marketplace.selection.dependents import ChangedDependents, reach
-from marketplace.selection.image_lookup import FoundImages, ImageLookup
+from marketplace.selection.report import AffectedDeployment, AffectedImage, Report
 
 
 def at(name: str) -> Address:
@@ -70,23 +53,6 @@ def test_each_file_that_affects_an_image_is_a_cause_and_no_other() -> None:
     by_file = {path: [at(name)] for path, name in names.items()}
     causes = find_causes([at("image"), at("binary")], by_file, EDGES)
     assert causes == {at("image"): ("a.py", "h.py", "z"), at("binary"): ("h.py",)}
-
-
-@pytest.mark.parametrize(
-    ("engine", "registry", "asked", "expected"),
-    [
-        (False, True, True, "identical"),
-        (True, False, True, "changed"),
-        (True, None, True, "unknown"),
-        (True, None, False, "built"),
-        (False, None, False, "changed"),
-        (None, None, False, "unknown"),
-    ],
-)
-def test_an_image_is_identical_only_if_the_registry_has_it(
-    engine: bool | None, registry: bool | None, asked: bool, expected: str
-) -> None:
-    assert state_of(engine, registry, asked) == expected
 
 
 ROOT_DEV, ROOT_PROD = (Address("", target_name=name) for name in ("dev", "prod"))
@@ -157,35 +123,24 @@ FULL = Report(
     base="0123456789abcdef",
     everything=(),
     images=(
-        AffectedImage(
-            "r:i", "maxai/stores", "f" * 64, "changed", None, False, ("a|`b.py", "r:i")
-        ),
-        AffectedImage(
-            "h:i",
-            "maxai/banking",
-            "0" * 64,
-            "identical",
-            True,
-            True,
-            ("x", "x", "h:i"),
-        ),
+        AffectedImage("maxai/stores", "f" * 64, ("a|`b.py", "r:i")),
+        AffectedImage("maxai/banking", "0" * 64, ("x", "x", "h:i")),
     ),
     tests=("t/a_test.py:tests",),
     dags=("stores.churn.weekly",),
-    deployments=tuple(map(AffectedDeployment, DEPLOYMENTS)),
-    notes=("the engine did not answer: no",),
+    deployments=(AffectedDeployment("dev"), AffectedDeployment("prod")),
 )
 
 
-def test_a_table_has_aligned_columns_and_separate_lines_for_paths() -> None:
-    assert table(FULL, "registry.test").splitlines() == [
+def test_a_table_has_a_path_to_each_image() -> None:
+    assert FULL.table().splitlines() == [
         "Affected since origin/main (merge base 0123456789ab):",
         "",
-        "IMAGE          TAG           STATE      ENGINE   REGISTRY",
-        "maxai/stores   ffffffffffff  changed    unknown  no",
+        "maxai/stores:ffffffffffff",
         "  because of a|`b.py",
         "          -> r:i",
-        "maxai/banking  000000000000  identical  yes      yes",
+        "",
+        "maxai/banking:000000000000",
         "  because of x",
         "          -> h:i",
         "",
@@ -196,89 +151,9 @@ def test_a_table_has_aligned_columns_and_separate_lines_for_paths() -> None:
         "  stores.churn.weekly",
         "",
         "deployments: dev, prod",
-        "note: the engine did not answer: no",
     ]
-    assert table(FULL, "").count("not asked") == 2
 
 
-def test_a_change_without_effect_gives_one_line_or_empty_json_lists() -> None:
+def test_a_change_without_effect_gives_one_line() -> None:
     line = "Nothing that is built, tested or deployed is affected since origin/main"
-    assert table(EMPTY, "") == f"{line} (merge base 0123456789ab)."
-    assert json.loads(as_json(EMPTY)) == {
-        "since": "origin/main",
-        "base": "0123456789abcdef",
-        **dict.fromkeys(("everything", "images", "tests", "dags", "deployments"), []),
-    }
-
-
-def test_json_has_the_documented_fields() -> None:
-    report = json.loads(as_json(FULL))
-    assert report["deployments"] == ["dev", "prod"]
-    image, fields = report["images"][0], "address repository tag state engine registry"
-    assert list(image) == [*fields.split(), "why", "files", "size"]
-    assert (image["engine"], image["registry"], image["why"][1]) == (None, False, "r:i")
-
-
-def look_up(folder: Path, script: str | None, registry: str = "") -> FoundImages:
-    """Look up two images with a stub of docker and skopeo; None stands for no command."""
-    for name in ("docker", "skopeo") if script is not None else ():
-        stub = folder / name
-        stub.write_text(f'#!/bin/sh\necho "$*" >> {folder}/calls\n{script}\n')
-        stub.chmod(0o755)
-    rule_runner = RuleRunner(
-        rules=[
-            *image_lookup.rules(),
-            *system_binaries.rules(),
-            QueryRule(FoundImages, [ImageLookup]),
-        ]
-    )
-    search = f"--docker-executable-search-paths=['{folder}']"
-    rule_runner.set_options([search], env_inherit={"PATH"})
-    return rule_runner.request(FoundImages, [ImageLookup(("a:1", "b:2"), registry)])
-
-
-HAS_A = """\
-case "$*" in
-  "image ls"*) echo "a:1"; echo "127.0.0.1:5/x/b:2" ;;
-  "image inspect --format={{.Size}} a:1 127.0.0.1:5/x/b:2") echo 123; echo 456 ;;
-  "image inspect --format={{.Size}} a:1") echo 123 ;;
-  *a:1) ;;
-  *) echo "fatal: manifest unknown: b" >&2; exit 1 ;;
-esac
-"""
-
-
-def test_only_the_engine_is_asked_without_a_registry(tmp_path: Path) -> None:
-    assert look_up(tmp_path, HAS_A) == FoundImages(
-        (True, False), (None, None), (123, None), ()
-    )
-    assert "docker://" not in (tmp_path / "calls").read_text()
-
-
-def test_the_registry_is_asked_for_each_image(tmp_path: Path) -> None:
-    found = look_up(tmp_path, HAS_A, "127.0.0.1:5/x")
-    # The engine may have the image under the name for the registry.
-    assert found == FoundImages((True, True), (True, False), (123, 456), ())
-    command = "inspect --raw --tls-verify=false docker://127.0.0.1:5/x/a:1"
-    assert command in (tmp_path / "calls").read_text()
-
-
-def test_plain_http_is_used_only_for_this_machine(tmp_path: Path) -> None:
-    look_up(tmp_path, HAS_A, "127.example.org/x")
-    command = "inspect --raw docker://127.example.org/x/a:1"
-    assert command in (tmp_path / "calls").read_text()
-
-
-def test_a_failed_lookup_is_unknown_and_noted(tmp_path: Path) -> None:
-    found = look_up(tmp_path, "echo denied >&2; exit 1", "registry.test")
-    assert found.engine == found.registry == (None, None)
-    assert found.notes == (
-        "the engine did not answer: denied",
-        "the registry registry.test did not answer: denied",
-    )
-
-
-def test_missing_commands_are_noted(tmp_path: Path) -> None:
-    found = look_up(tmp_path, None, "registry.test")
-    assert found.engine == found.registry == (None, None)
-    assert found.notes == ("docker is not on the PATH", "skopeo is not on the PATH")
+    assert EMPTY.headline() == f"{line} (merge base 0123456789ab)."

@@ -10,89 +10,62 @@ import os
 import re
 from typing import Callable, Sequence, TypeVar
 
-from marketplace.selection.affected_report import (
-    AffectedDeployment,
-    AffectedImage,
-    Report,
-    headline,
-    is_empty,
-)
 from marketplace.selection.differences import Difference, Differences
+from marketplace.selection.report import AffectedDeployment, AffectedImage, Report
 
 T = TypeVar("T")
 
-# A comment on GitHub has at most 65,536 characters. With these limits, in bytes, the whole
-# text stays below 60,000.
-_TABLE, _LIST, _CELL = 8_000, 3_000, 800
-# The longest value, in characters.
-_VALUE = 100
-
-_STATES = {
-    "identical": "the registry has it",
-    "built": "this machine has it",
-    "changed": "to be built",
-    "unknown": "unknown",
-}
+# A comment on GitHub has at most 65,536 characters.
+_BYTES = 60_000
+# The most names in a cell, and the longest value, in characters.
+_NAMES, _VALUE = 20, 100
 
 
 def markdown(report: Report, differences: Differences) -> str:
-    """Return the report in Markdown, in less than 60,000 bytes."""
-    parts = ["### What this change deploys", headline(report, _code, _names)]
-    if is_empty(report):
+    """Return the report in Markdown, as many lines as fit in a comment."""
+    parts = ["### What this change deploys", report.headline(_code)]
+    if report.is_empty:
         return "\n\n".join(parts)
 
     def show_deployment(affected: AffectedDeployment) -> Sequence[str]:
-        to = affected.deployment
-        count = sum(to.name in each.deployments for each in differences.configs)
-        return (
-            _code(to.name),
-            "all" if to.domains is None else _names(to.domains),
-            _code(to.after) if to.after else "",
-            _names(affected.images),
-            _names(affected.dags),
-            str(count or ""),
-        )
+        count = sum(affected.name in each.deployments for each in differences.configs)
+        names = _names(affected.images), _names(affected.dags)
+        return _code(affected.name), *names, str(count or "")
 
-    titles = "deployment | domains | after | images | DAGs | config values"
+    def show_image(image: AffectedImage) -> Sequence[str]:
+        return _code(image.repository), _code(image.tag[:12]), _names(image.files)
+
+    titles = "deployment | images | DAGs | config values"
     parts.append(_table(titles, report.deployments, show_deployment))
     if not report.deployments:
         parts.append("No deployment is affected.")
     for title, dags in (("New", differences.new), ("Deleted", differences.deleted)):
         if dags:
             parts.append(f"**{title} objectives**: {_names(dags)}")
-
-    def show_image(image: AffectedImage) -> Sequence[str]:
-        name, tag = _code(image.repository), _code(image.tag[:12])
-        size = _show_size(image.size, differences.live.get(image.repository))
-        return name, tag, _STATES[image.state], size, _names(image.files)
-
-    titles = "image | tag | state | size | because of"
-    parts.append(_table(titles, report.images, show_image))
+    parts.append(_table("image | tag | because of", report.images, show_image))
     titles = "lock | package | before | after"
     parts.append(_table(titles, differences.packages, _show_package))
-    for file, values in (("config", differences.configs), ("DAG", differences.dags)):
-        titles = f"{file} | value | before | after | deployments"
-        parts.append(_table(titles, values, _show_value))
-    if differences.owners:
-        owners = _fit(differences.owners, _show_owners, _LIST, "; ")
-        parts.append(f"**Owners**: {owners}")
+    titles = "config | value | before | after | deployments"
+    parts.append(_table(titles, differences.configs, _show_value))
     if report.tests:
-        tests = _fit(report.tests, lambda test: f"- {_code(test)}", _TABLE, "\n")
+        tests = "\n".join(f"- {_code(test)}" for test in report.tests)
         summary = f"<summary>Tests ({len(report.tests)})</summary>"
         parts.append(f"<details>{summary}\n\n{tests}\n\n</details>")
-    notes = _fit(report.notes, lambda note: f"Note: {_code(note)}", _LIST, "\n\n")
-    return "\n\n".join(filter(None, [*parts, notes]))
+    return _shorten("\n\n".join(filter(None, parts)))
 
 
-def _show_size(size: int | None, live: tuple[str, int] | None) -> str:
-    """Return a size in megabytes, and its difference from that of the live image."""
-    if size is None:
-        return "not built here"
-    shown = f"{size / 1e6:,.1f} MB"
-    if live:
-        deployment, before = live
-        shown += f" ({(size - before) / 1e6:+,.1f} MB from {_code(deployment)})"
-    return shown
+def _shorten(text: str) -> str:
+    """Return the first lines of a text that fit, and how many are left out."""
+    lines = text.split("\n")
+    size, kept = 0, 0
+    for line in lines:
+        size += len(line.encode()) + 1
+        if size > _BYTES:
+            left = len(lines) - kept
+            end = f"{left} more lines are left out: run `./pants affected`."
+            return "\n".join([*lines[:kept], "", end])
+        kept += 1
+    return text
 
 
 def _show_package(each: Difference) -> Sequence[str]:
@@ -102,10 +75,6 @@ def _show_package(each: Difference) -> Sequence[str]:
 def _show_value(each: Difference) -> Sequence[str]:
     file = _code(each.file.partition("/")[2])
     return file, _code(each.place), *_show_sides(each), _names(each.deployments)
-
-
-def _show_owners(owners: tuple[str, tuple[str, ...]]) -> str:
-    return f"{_code(owners[0])}: {_names(owners[1])}"
 
 
 def _show_sides(difference: Difference) -> Sequence[str]:
@@ -122,7 +91,7 @@ def _show_sides(difference: Difference) -> Sequence[str]:
 
 def _table(titles: str, items: Sequence[T], show: Callable[[T], Sequence[str]]) -> str:
     """Return a table with a row for each item, or an empty string without items."""
-    rows = _fit(items, lambda item: _row(show(item)), _TABLE, "\n")
+    rows = "\n".join(_row(show(item)) for item in items)
     rule = re.sub("[^|]+", " --- ", f"|{titles}|")
     return f"| {titles} |\n{rule}\n{rows}" if items else ""
 
@@ -133,25 +102,9 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
-    return _fit(names, _code, _CELL, ", ")
-
-
-def _fit(
-    items: Sequence[T], show: Callable[[T], str], limit: int, separator: str
-) -> str:
-    """Join the first items that fit in so many bytes, and the number of items left out."""
-    shown: list[str] = []
-    size = 0
-    for item in items:
-        text = show(item)
-        size += len(text.encode()) + len(separator)
-        if size > limit:
-            left = len(items) - len(shown)
-            inline = not separator.endswith("\n")
-            shown.append(f"and {left} more" if inline else f"\n{left} more left out.")
-            break
-        shown.append(text)
-    return separator.join(shown)
+    more = len(names) - _NAMES
+    shown = [*map(_code, names[:_NAMES]), *([f"and {more} more"] if more > 0 else [])]
+    return ", ".join(shown)
 
 
 def _code(text: str) -> str:

@@ -1,23 +1,20 @@
-"""Finds what the changes since a commit change in configs, DAGs and locks, by value."""
+"""Finds what the changes since a commit change in configs and locks, by value."""
 
 from __future__ import annotations
 
 import functools
 import json
 import re
-from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable, Iterable, Iterator, Optional, Sequence
 
 from marketplace.graph.deployments import Deployment
 from marketplace.release.image_sources import parse_lock
-from marketplace.selection.affected_report import Report
 from marketplace.selection.changes import Changes, read_after, read_before
-from marketplace.selection.owners import CODEOWNERS, find_owners
 from maxairesources.launches import merge, named_tasks
 from maxairesources.tree import (
     CONFIGS,
     DAG_FILE,
-    TREES,
     USECASES,
     dag_id,
     domain_of,
@@ -26,8 +23,6 @@ from maxairesources.tree import (
 
 # Returns the content of a file, or None if it is missing.
 Read = Callable[[str], Optional[str]]
-# The schedule and tasks of DAGs, by dag.py and deployment.
-Structures = Mapping[str, Mapping[str, Any]]
 
 # A config or an overlay. The groups are the path of the config without its ending, and the
 # objective of a py_config.
@@ -36,8 +31,6 @@ _CONFIG = re.compile(
 )
 _LOCK = re.compile(f"{USECASES}/[^/]+/requirements[.]lock")
 _VERSION = re.compile(r"==([^\s;\\]+)")
-# The size of an image in its SBOM; see maxaitools/deployments/registry.py.
-_SIZE = re.compile(r'"name": "maxai:size",\s+"value": "(\d+)"')
 # Stands for a missing key or file; null is a value.
 _MISSING = object()
 
@@ -47,8 +40,8 @@ class Difference:
     """A value that differs between two commits.
 
     Attributes:
-        file: the config, dag.py or lock.
-        place: the JSON path in the config or the DAG's structure, or the package in the lock.
+        file: the config or lock.
+        place: the JSON path in the config, or the package in the lock.
         before: the value at the first commit, as JSON, or the version; None if missing.
         after: the value at the second commit.
         deployments: the deployments whose DAGs see this difference; () for a lock.
@@ -70,30 +63,18 @@ class Differences:
         deleted: the ids of the DAGs of deleted objectives.
         configs: the values of configs.
         packages: the packages of the domains' locks.
-        owners: the owners of domains at the first commit, by domain.
-        dags: the schedules and tasks of DAGs; see `compare_dags`.
-        live: the sizes of live images; see `read_live_sizes`.
     """
 
     new: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     configs: tuple[Difference, ...] = ()
     packages: tuple[Difference, ...] = ()
-    owners: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    dags: tuple[Difference, ...] = ()
-    live: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
 def find_differences(
-    changes: Changes, deployments: Iterable[Deployment], domains: Iterable[str]
+    changes: Changes, deployments: Iterable[Deployment]
 ) -> Differences:
-    """Return the differences since the merge base.
-
-    Args:
-        changes: the changes since then.
-        deployments: all deployments.
-        domains: the domains whose owners to find.
-    """
+    """Return the differences since the merge base."""
 
     @functools.lru_cache(maxsize=None)
     def before(path: str) -> str | None:
@@ -101,7 +82,7 @@ def find_differences(
             return read_before(changes.base, path)
         return read_after(path)
 
-    return compare(before, read_after, changes.files, deployments, domains)
+    return compare(before, read_after, changes.files, deployments)
 
 
 def compare(
@@ -109,7 +90,6 @@ def compare(
     after: Read,
     files: Iterable[str],
     deployments: Iterable[Deployment],
-    domains: Iterable[str],
 ) -> Differences:
     """Return the differences between two commits.
 
@@ -118,11 +98,7 @@ def compare(
         after: reads a file at the second commit.
         files: the files that differ.
         deployments: all deployments.
-        domains: the domains whose owners to find.
     """
-    # A change of CODEOWNERS itself does not count yet.
-    codeowners = before(CODEOWNERS) or ""
-    owners = {domain: _owners_of(codeowners, domain) for domain in sorted({*domains})}
     objectives: dict[tuple[bool, bool], list[str]] = {}
     for names in filter(None, map(DAG_FILE.fullmatch, files)):
         state = (before(names[0]) is None, after(names[0]) is None)
@@ -147,7 +123,6 @@ def compare(
             for path in filter(_LOCK.fullmatch, files)
             for each in compare_lock(path, before(path) or "", after(path) or "")
         ),
-        tuple((domain, found) for domain, found in owners.items() if found),
     )
 
 
@@ -155,23 +130,16 @@ def compare_config(
     before: Read, after: Read, path: str, deployments: Iterable[Deployment]
 ) -> Iterator[Difference]:
     """Yield the values of a config that differ in at least one deployment."""
-    sides = [functools.partial(_read_config, read, path) for read in (before, after)]
-    return _compare_in_each(path, deployments, sides)
-
-
-def compare_dags(
-    before: Structures, after: Structures, deployments: Iterable[Deployment]
-) -> Iterator[Difference]:
-    """Yield the schedules and tasks that differ in at least one deployment.
-
-    Args:
-        before: the structure of each DAG at the first commit, by dag.py and deployment.
-        after: the structures at the second commit.
-        deployments: all deployments.
-    """
-    for path in filter(after.__contains__, before):
-        sides = [each[path].__getitem__ for each in (before, after)]
-        yield from _compare_in_each(path, deployments, sides)
+    seen: dict[tuple[str, str | None, str | None], list[str]] = {}
+    for deployment in deployments:
+        if deployment.carries(str(domain_of(path))):
+            old, new = (
+                _read_config(read, path, deployment.name) for read in (before, after)
+            )
+            for difference in _compare_values(old, new, ()):
+                seen.setdefault(difference, []).append(deployment.name)
+    for difference, names in seen.items():
+        yield Difference(path, *difference, tuple(names))
 
 
 def compare_lock(path: str, lock_before: str, lock_after: str) -> Iterator[Difference]:
@@ -185,50 +153,6 @@ def compare_lock(path: str, lock_before: str, lock_after: str) -> Iterator[Diffe
             yield Difference(path, name, before, same if before == after else after)
 
 
-def read_live_sizes(report: Report) -> dict[str, tuple[str, int]]:
-    """Return the sizes that the affected images have where they are live.
-
-    Returns:
-        The first deployment that has the image, and the size in its engine in bytes, by
-        repository. Images that are not built here are left out.
-    """
-    built = {image.repository for image in report.images if image.size is not None}
-    sizes: dict[str, tuple[str, int]] = {}
-    for affected in report.deployments:
-        name = affected.deployment.name
-        for repository in built.intersection(affected.images).difference(sizes):
-            path = f"{USECASES}/{repository.rpartition('/')[2]}/sbom.json"
-            # The tip that the deployments tool knows, or that of a clone with all branches.
-            for tip in (f"deployments/{name}", f"origin/deploy/{name}"):
-                text = read_before(f"refs/remotes/{tip}", path)
-                if size := _SIZE.search(text or ""):
-                    sizes[repository] = (name, int(size[1]))
-                    break
-    return sizes
-
-
-def _compare_in_each(
-    path: str,
-    deployments: Iterable[Deployment],
-    sides: Sequence[Callable[[str], Any]],
-) -> Iterator[Difference]:
-    """Yield the values that differ in a file, with the deployments in which they do.
-
-    Args:
-        path: the path of the file.
-        deployments: all deployments.
-        sides: two functions that return the value for a deployment: before and after.
-    """
-    seen: dict[tuple[str, str | None, str | None], list[str]] = {}
-    for deployment in deployments:
-        if deployment.carries(str(domain_of(path))):
-            old, new = (side(deployment.name) for side in sides)
-            for difference in _compare_values(old, new, ()):
-                seen.setdefault(difference, []).append(deployment.name)
-    for difference, names in seen.items():
-        yield Difference(path, *difference, tuple(names))
-
-
 def _version_of(lines: Sequence[str]) -> str | None:
     """Return the version in the lines of a package in a lock."""
     found = _VERSION.search(lines[0]) if lines else None
@@ -238,12 +162,6 @@ def _version_of(lines: Sequence[str]) -> str | None:
 def _dag_of(config: str) -> str:
     """Return the id of an objective's DAG, from the path of its py_config."""
     return dag_id(*config.split("/")[1:4])
-
-
-def _owners_of(codeowners: str, domain: str) -> tuple[str, ...]:
-    """Return the owners of the folders of a domain."""
-    found = (find_owners(codeowners, f"{tree}/{domain}/") for tree in TREES)
-    return tuple(dict.fromkeys(owner for owners in found for owner in owners))
 
 
 def _read_config(read: Read, path: str, deployment: str) -> Any:

@@ -6,19 +6,7 @@ from typing import Any
 import pytest
 
 from marketplace.graph.deployments import Deployment
-from marketplace.selection import differences
-from marketplace.selection.affected_report import (
-    AffectedDeployment,
-    AffectedImage,
-    Report,
-)
-from marketplace.selection.differences import (
-    Difference,
-    Read,
-    compare,
-    compare_dags,
-    read_live_sizes,
-)
+from marketplace.selection.differences import Difference, Read, compare
 
 DEPLOYMENTS = (Deployment("dev"), Deployment("prod", domains=("bank",), after="dev"))
 USECASE = "maxaiconfigs/bank/risk"
@@ -51,7 +39,7 @@ def values(before: Files, after: Files) -> list[tuple[Any, ...]]:
     changed = sorted(
         {path for path in {**old, **new} if old.get(path) != new.get(path)}
     )
-    found = compare(reader(old), reader(new), changed, DEPLOYMENTS, ())
+    found = compare(reader(old), reader(new), changed, DEPLOYMENTS)
     return [
         (each.place, each.before, each.after, " ".join(each.deployments))
         for each in found.configs
@@ -125,59 +113,14 @@ def test_tasks_without_unique_names_are_compared_as_a_list(tasks: Any) -> None:
 
 def test_a_new_or_deleted_objective_is_one_line() -> None:
     files = {DAG: "", PY: "{}", SPARK: '{"a": 1}'}
-    new = compare(reader({}), reader(files), [*files], DEPLOYMENTS, ())
+    new = compare(reader({}), reader(files), [*files], DEPLOYMENTS)
     assert (new.new, new.deleted) == (("bank.risk.weekly",), ())
     # The launch config serves other objectives too.
     expected = Difference(SPARK, "$", None, '{"a": 1}', ("dev", "prod"))
     assert new.configs == (expected,)
-    deleted = compare(reader(files), reader({}), [DAG, PY], DEPLOYMENTS, ())
+    deleted = compare(reader(files), reader({}), [DAG, PY], DEPLOYMENTS)
     assert (deleted.new, deleted.deleted) == ((), ("bank.risk.weekly",))
     assert deleted.configs == ()
-
-
-def test_the_schedule_and_tasks_of_a_dag_are_compared_in_each_deployment() -> None:
-    def dag(schedule: str, **tasks: str) -> Any:
-        return {
-            "schedule": {"expression": schedule},
-            "tasks": {name: {"parents": each.split()} for name, each in tasks.items()},
-        }
-
-    old, new = dag("@daily", fit="", rank="fit"), dag(
-        "@hourly", fit="", rank="", put=""
-    )
-    broken = "Airflow cannot load it: no"
-    before = {DAG: {"dev": old, "prod": old}, "gone": {}}
-    assert [*compare_dags(before, {DAG: before[DAG], "new": {}}, DEPLOYMENTS)] == []
-    found = compare_dags(before, {DAG: {"dev": new, "prod": broken}}, DEPLOYMENTS)
-    assert [(e.place, e.before, e.after, e.deployments) for e in found] == [
-        ("$.schedule.expression", '"@daily"', '"@hourly"', ("dev",)),
-        ("$.tasks.rank.parents", '["fit"]', "[]", ("dev",)),
-        ("$.tasks.put", None, '{"parents": []}', ("dev",)),
-        ("$", json.dumps(old), f'"{broken}"', ("prod",)),
-    ]
-
-
-def test_the_live_size_of_a_built_image_is_in_its_sbom(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    properties = [{"name": "maxai:size", "value": "412345678"}]
-    component = {"name": "maxai/bank:0", "properties": properties}
-    sbom = json.dumps({"metadata": {"component": component}}, indent=2, sort_keys=True)
-    known = {("refs/remotes/origin/deploy/prod", "maxaiusecases/bank/sbom.json"): sbom}
-    monkeypatch.setattr(differences, "read_before", lambda *place: known.get(place))
-
-    def sizes(size: int | None) -> dict[str, tuple[str, int]]:
-        image = AffectedImage(
-            "a:b", "maxai/bank", "0", "built", True, None, (), (), size
-        )
-        deployments = tuple(
-            AffectedDeployment(each, ("maxai/bank", "maxai/shop"))
-            for each in DEPLOYMENTS
-        )
-        return read_live_sizes(Report("main", "0", (), (image,), (), (), deployments))
-
-    assert sizes(1) == {"maxai/bank": ("prod", 412345678)}
-    assert sizes(None) == {}
 
 
 def test_a_lock_is_compared_by_package() -> None:
@@ -188,17 +131,10 @@ def test_a_lock_is_compared_by_package() -> None:
             "a==1.1 \\\n    --hash=sha256:3\nc==3 \\\n    --hash=sha256:4\nd==4 ; x == 'y'\n",
         )
     )
-    found = compare(reader({LOCK: old}), reader({LOCK: new}), [LOCK], DEPLOYMENTS, ())
+    found = compare(reader({LOCK: old}), reader({LOCK: new}), [LOCK], DEPLOYMENTS)
     assert [(each.place, each.before, each.after) for each in found.packages] == [
         ("a", "1.0", "1.1"),
         ("b", "2", None),
         ("c", "3", "3 with other hashes"),
         ("d", None, "4"),
     ]
-
-
-def test_owners_come_from_the_first_commit() -> None:
-    old, new = ({".github/CODEOWNERS": f"/maxai*/bank/ {o}"} for o in ("@a @b", "@c"))
-    found = compare(reader(old), reader(new), [*old], (), {"shop", "bank"})
-    assert found.owners == (("bank", ("@a", "@b")),)
-    assert compare(reader({}), reader(new), [*new], (), {"bank"}).owners == ()
