@@ -1,83 +1,124 @@
 """The macros of the BUILD files. All names of this module are defined in each of them."""
 
-DOMAINS = ("finance", "healthcare", "retail")
 
-# The domains whose images and tests run Spark.
-SPARK_DOMAINS = ("retail",)
+def all_domains():
+    """Return the domains: a dict from each name to its CPython, such as 3.11.
+
+    The launcher lists them: each folder of maxaiusecases that has a requirements.txt.
+    """
+    # Pants sees `env` only where it stands alone.
+    listed = env("MAXAI_DOMAINS", "")
+    return dict(each.split("=") for each in listed.split())
 
 
-# The CPython of the domains whose base image has another one than 3.11, such as
-# (("logistics", "3.13"),). After a change: ./pants lock <domain>
-PYTHONS = ()
+def spark_domains():
+    """Return the domains whose lock has pyspark, as the launcher lists them."""
+    listed = env("MAXAI_SPARK_DOMAINS", "")
+    return listed.split()
 
 
 def constraints_of(domain):
     """Return the interpreter constraints of a domain's code."""
-    return [f"CPython=={dict(PYTHONS).get(domain, '3.11')}.*"]
+    return [f"CPython=={all_domains().get(domain, '3.11')}.*"]
 
 
-def library_sources(name=None, resolves=("library",), domains=DOMAINS, **fields):
-    """Define `python_sources` in some resolves, among them those of domains."""
-    shared = [domain for domain in domains if domain not in dict(PYTHONS)]
+def library_sources(name=None, resolves=("library",), domains=None, **fields):
+    """Define `python_sources` in some resolves, among them those of domains (default: all)."""
+    pythons = {
+        d: p for d, p in all_domains().items() if domains is None or d in domains
+    }
+    shared = [domain for domain, python in pythons.items() if python == "3.11"]
     python_sources(name=name, resolve=parametrize(*resolves, *shared), **fields)
-    for domain in domains:
-        if domain in dict(PYTHONS):
-            python_sources(
-                name=f"{name or 'sources'}_{domain}",
-                resolve=domain,
-                interpreter_constraints=constraints_of(domain),
-                **fields,
-            )
+    for domain in sorted(pythons.keys() - {*shared}):
+        python_sources(
+            name=f"{name or 'sources'}_{domain}",
+            resolve=domain,
+            interpreter_constraints=constraints_of(domain),
+            **fields,
+        )
 
 
-def marketplace_domain(name=None):
-    """Define the targets of the folder `maxaiusecases/<domain>`: requirements, `:image` and
-    `:wheel`. Its Python files and all folders below need only `python_sources()` and
-    `python_tests(name="tests")`. `tailor` passes a name, which is not used.
+def data_files(name="data"):
+    """Define a `resource` for each data file in the folders below, which modules read."""
+    excluded = ("*.py", "*.pyi", "BUILD", "README*", ".*")
+    exclude = [f"!**/{each}" for each in excluded]
+    resources(name=name, sources=["*/**", "!*/notebooks/**", *exclude])
+
+
+def marketplace_domain(dependencies=(), sample_data=None):
+    """Define the targets of a domain: `:image`, `:wheel`, its handlers and their tests.
+
+    They cover all folders below, so no usecase needs a BUILD file.
+
+    Args:
+        dependencies: the addresses that handlers need without an import, such as
+            `:requirements#openpyxl`.
+        sample_data: if the domain has a sample_data.py, the addresses that it depends on
+            without an import. A test that depends on `:sample_data` finds its output in `data/`.
     """
     domain = build_file_dir().name
-    constraints = constraints_of(domain)
+    if domain not in all_domains():
+        raise ValueError(
+            f"maxaiusecases/{domain}/requirements.txt is missing; create it, even if it is "
+            "empty, or delete the folder"
+        )
+    _set_defaults(domain)
+    _build_walls(domain)
+    python_requirements(name="requirements", source="requirements.txt", resolve=domain)
+    files(name="resolve", sources=["requirements.*"])
 
+    below = ["*/**/*.py", "!*/notebooks/**", "!**/*_test.py", "!**/test_*.py"]
+    python_sources(
+        name="handlers",
+        sources=[*below, "!**/conftest.py"],
+        dependencies=[*dependencies],
+    )
+    data_files()
+    python_sources(sources=["*.py", "!*_test.py", "!sample_data.py"])
+    python_tests(name="tests", sources=["**/*_test.py", "!*/notebooks/**"])
+    python_test_utils(name="test_utils", sources=["**/conftest.py"])
+    if sample_data is not None:
+        _define_sample_data(sample_data)
+    _define_image(domain)
+    _define_wheel(domain)
+
+
+def _set_defaults(domain):
+    fields = dict(resolve=domain, interpreter_constraints=constraints_of(domain))
+    # Spark looks for Java in these, and image_test.py for docker.
+    tests = dict(**fields, extra_env_vars=["JAVA_HOME", "PATH"])
     __defaults__(
         {
-            (python_source, python_sources): dict(
-                resolve=domain, interpreter_constraints=constraints
-            ),
-            (python_test, python_tests): dict(
-                resolve=domain,
-                interpreter_constraints=constraints,
-                # Spark looks for Java in these, and image_test.py for docker.
-                extra_env_vars=["JAVA_HOME", "PATH"],
-            ),
+            (python_source, python_sources, python_test_utils): fields,
+            (python_test, python_tests): tests,
         }
     )
+
+
+def _build_walls(domain):
     # A domain may use itself and the library, and no other domain may use it. The library
     # may use its packages, since its modules are in the resolve of the domain, too.
     own = f"//maxaiusecases/{domain}/**"
+    # The last two are the configs that name the image and the tests that run it.
+    users = (
+        "//build-support/**",
+        f"//maxaiconfigs/{domain}/**",
+        f"//maxaidags/{domain}/**",
+    )
     __dependencies_rules__(("*", own, "//maxairesources/**", "!*"))
     __dependents_rules__(
         ("<python_requirement*>", own, "//maxairesources/**", "!*"),
-        # The last two are the configs that name the image and the tests that run it.
-        (
-            "*",
-            own,
-            "//build-support/**",
-            f"//maxaiconfigs/{domain}/**",
-            f"//maxaidags/{domain}/**",
-            "!*",
-        ),
+        ("*", own, *users, "!*"),
     )
 
-    python_requirements(name="requirements", source="requirements.txt", resolve=domain)
-    files(name="resolve", sources=["requirements.lock", "requirements.txt"])
-    sources_below(name="handlers")
 
+def _define_image(domain):
     # The image has the packages in one layer and the sources, which change more often, in
     # another; see the Dockerfile.
     pex_binary(
         name="deps",
         resolve=domain,
-        interpreter_constraints=constraints,
+        interpreter_constraints=constraints_of(domain),
         dependencies=[":handlers"],
         include_sources=False,
         include_tools=True,
@@ -85,18 +126,20 @@ def marketplace_domain(name=None):
         execution_mode="venv",
     )
     image_sources(name="sources", dependencies=[":handlers"])
+    # The plugin adds the content tag.
     docker_image(
         name="image",
         repository=f"maxai/{domain}",
-        # The plugin adds the content tag.
         image_tags=[],
         dependencies=[":deps", ":sources"],
     )
     file(name="dockerfile", source="Dockerfile")
 
+
+def _define_wheel(domain):
     python_distribution(
         name="wheel",
-        interpreter_constraints=constraints,
+        interpreter_constraints=constraints_of(domain),
         dependencies=["./setup.py", ":resolve", ":handlers"],
         provides=python_artifact(name=f"maxai-{domain}"),
         generate_setup=False,
@@ -106,16 +149,15 @@ def marketplace_domain(name=None):
     )
 
 
-def sample_data():
-    """Provide the sample data of a domain, which its sample_data.py writes, to tests.
-
-    A test that depends on `//maxaiusecases/<domain>:sample_data` finds it in `data/`.
-    """
+def _define_sample_data(dependencies):
+    python_source(
+        name="sample_data_source", source="sample_data.py", dependencies=dependencies
+    )
     adhoc_tool(
         name="sample_data",
-        runnable="./sample_data.py",
+        runnable=":sample_data_source",
         # Pants 2.17 does not count the runnable as a dependency.
-        execution_dependencies=["./sample_data.py"],
+        execution_dependencies=[":sample_data_source"],
         args=["data"],
         workdir="/",
         output_directories=["data"],

@@ -6,14 +6,12 @@ standard library. It runs on CPython 3.9, which Pants needs, and on 3.11.
 
 from __future__ import annotations
 
-import ast
 import difflib
 import re
 from typing import Any, Iterable
 
 CONFIGS, DAGS, USECASES = TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
 LIBRARY = "maxairesources"
-MACROS = "build-support/macros.py"
 PANTS_TOML = "pants.toml"
 
 # Domains, usecases, objectives and handlers have such names: they become part of modules,
@@ -23,6 +21,10 @@ NAME = re.compile("[a-z][a-z0-9]*(_[a-z0-9]+)*")
 PY_CONFIG = "py_config.json"
 SPARK_CONFIG = "spark_config.json"
 KUBEPOD_CONFIG = "kubepod_config.json"
+# A launch config or an overlay of one, such as spark_config.prod.json.
+LAUNCH_CONFIG = re.compile(
+    rf"{CONFIGS}/[^/]+/[^/]+/(spark|kubepod)_config(\.[^/]+)?\.json"
+)
 # The launch config that holds the arguments of an operator.
 LAUNCHED_FROM = {
     "KubernetesPodOperator": KUBEPOD_CONFIG,
@@ -40,9 +42,6 @@ IN_IMAGE = "local:///opt/maxai/"
 SPARK_IMAGES = tuple(
     f"spark.kubernetes.{part}container.image" for part in ("", "driver.", "executor.")
 )
-
-# The tuples of domains in build-support/macros.py.
-_DOMAIN_LISTS = ("DOMAINS", "SPARK_DOMAINS")
 
 
 def path_of(tree: str, names: Iterable[str], *file: str) -> str:
@@ -93,24 +92,3 @@ def json_path(path: Iterable[Any]) -> str:
         else:
             parts.append(f"[{key!r}]")
     return "".join(parts)
-
-
-def read_macros(text: str) -> tuple[str, dict[str, set[str]]]:
-    """Split build-support/macros.py into its code and its lists of domains.
-
-    Returns:
-        A dump of the code without the lists, and the domains in each list by its name.
-
-    Raises:
-        SyntaxError: the file is not valid Python.
-        ValueError: a list is not a literal.
-    """
-    module = ast.parse(text)
-    lists: dict[str, set[str]] = {}
-    for statement in [*module.body]:
-        if isinstance(statement, ast.Assign):
-            target = statement.targets[0]
-            if isinstance(target, ast.Name) and target.id in _DOMAIN_LISTS:
-                lists[target.id] = set(ast.literal_eval(statement.value))
-                module.body.remove(statement)
-    return ast.dump(module), lists

@@ -12,7 +12,7 @@ from maxaitools.lock import Resolve, read_resolves
 
 RESOLVES = [
     resolve
-    for resolve in read_resolves(Path("pants.toml")).values()
+    for resolve in read_resolves(Path()).values()
     if resolve.lock.parent == Path(os.environ["LOCKS_IN"])
 ]
 

@@ -9,7 +9,7 @@ import pytest
 
 
 def test_the_dockerfile_starts_from_the_current_base() -> None:
-    command = [Path(__file__).resolve().parent / "base-image", "stale"]
+    command = [str(Path(__file__).resolve().parent / "base-image"), "stale"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         pytest.fail(done.stdout + done.stderr, pytrace=False)

@@ -18,7 +18,7 @@ ALLOWED = {
     "selection": {"graph", "release", "shared"},
 }
 # The modules that the plugin shares with the run-time library. They run on CPython 3.9.
-SHARED = {"dynamic_imports", "launches", "tree"}
+SHARED = {"launches", "tree"}
 
 
 def imported_modules(node: ast.Import | ast.ImportFrom) -> list[list[str]]:

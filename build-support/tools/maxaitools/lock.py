@@ -1,4 +1,4 @@
-"""Compile the lock files of the resolves in pants.toml.
+"""Compile the lock files of the domains and of the resolves in pants.toml.
 
 uv compiles a lock `x.lock` from the requirements `x.txt` beside it. A lock contains names,
 versions, hashes and the packages that require each package. It contains no host or URL, so
@@ -9,7 +9,6 @@ it works with any package index. Its header contains a hash of its inputs, by wh
 from __future__ import annotations
 
 import argparse
-import ast
 import hashlib
 import os
 import re
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import uv
 
-from maxairesources.tree import MACROS, PANTS_TOML, nearest
+from maxairesources.tree import PANTS_TOML, USECASES, nearest
 
 
 class LockError(Exception):
@@ -35,7 +34,7 @@ class Resolve:
     """A named set of requirements and its lock.
 
     Attributes:
-        name: the name in [python.resolves].
+        name: the name of a domain, or the name in [python.resolves].
         lock: the path of the lock.
         interpreters: minor versions of CPython, lowest first, such as ("3.9", "3.11").
     """
@@ -73,26 +72,23 @@ class Resolve:
         )
 
 
-def read_resolves(pants_toml: Path) -> dict[str, Resolve]:
-    """Return the resolves in a pants.toml, by name.
+def read_resolves(root: Path) -> dict[str, Resolve]:
+    """Return the resolves of a repository, by name: those of the tools, then the domains'.
 
-    The macros beside it give the CPython of a domain that has another one.
+    Args:
+        root: its root folder, or Path() for the current folder.
 
     Raises:
-        LockError: the file is missing, or defines no resolves or interpreters; or the macros
-            cannot be read.
+        LockError: pants.toml is missing, or defines no resolves or interpreters.
     """
     try:
-        python = tomllib.loads(pants_toml.read_text())["python"]
-        constraints = python.get("resolves_to_interpreter_constraints", {})
+        python = tomllib.loads((root / PANTS_TOML).read_text())["python"]
+        constraints = python["resolves_to_interpreter_constraints"]
         default = python["interpreter_constraints"]
-        macros = pants_toml.parent / MACROS
-        pythons = read_pythons(macros.read_text()) if macros.exists() else {}
-        constraints |= {name: [f"=={python}"] for name, python in pythons.items()}
-        return {
+        resolves = {
             name: Resolve(
                 name,
-                Path(lock),
+                root / lock,
                 tuple(
                     re.findall(
                         r"==(\d+\.\d+)", " ".join(constraints.get(name, default))
@@ -103,21 +99,17 @@ def read_resolves(pants_toml: Path) -> dict[str, Resolve]:
         }
     except FileNotFoundError:
         raise LockError(
-            f"{pants_toml}: not found; run this in the root of the repository"
+            f"{PANTS_TOML}: not found; run this in the root of the repository"
         ) from None
-    except SyntaxError as error:
-        raise LockError(f"{MACROS}: cannot be read: {error}") from None
     except KeyError as key:
-        raise LockError(f"{pants_toml}: [python] has no {key}; add it") from None
-
-
-def read_pythons(macros: str) -> dict[str, str]:
-    """Return PYTHONS in the macros: the CPython of some domains, such as 3.13, by name."""
-    for statement in ast.parse(macros).body:
-        if isinstance(statement, ast.Assign):
-            if getattr(statement.targets[0], "id", "") == "PYTHONS":
-                return dict(ast.literal_eval(statement.value))
-    return {}
+        raise LockError(f"{PANTS_TOML}: [python] has no {key}; add it") from None
+    # The launcher gives Pants the same resolves.
+    for path in sorted(root.glob(f"{USECASES}/*/requirements.txt")):
+        version, name = path.with_name(".python-version"), path.parent.name
+        python_version = version.read_text().strip() if version.exists() else "3.11"
+        lock = path.with_name("requirements.lock")
+        resolves[name] = Resolve(name, lock, (python_version,))
+    return resolves
 
 
 def select(resolves: dict[str, Resolve], names: list[str]) -> list[Resolve]:
@@ -129,7 +121,7 @@ def select(resolves: dict[str, Resolve], names: list[str]) -> list[Resolve]:
     for name in names:
         if name not in resolves:
             raise LockError(
-                f"{PANTS_TOML}: [python.resolves] has no {name!r}; "
+                f"{name!r} is neither a domain nor a resolve in {PANTS_TOML}; "
                 f"{nearest(name, resolves)}"
             )
     return [resolves[name] for name in names] or list(resolves.values())
@@ -190,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "resolve",
         nargs="*",
-        help="a resolve in pants.toml, such as the name of a domain (default: all)",
+        help="a domain, or a resolve in pants.toml (default: all)",
     )
     parser.add_argument(
         "--upgrade",
@@ -199,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        resolves = select(read_resolves(Path(PANTS_TOML)), options.resolve)
+        resolves = select(read_resolves(Path()), options.resolve)
         for number, resolve in enumerate(resolves, start=1):
             changed = compile_lock(resolve, upgrade=options.upgrade)
             state = "written" if changed else "unchanged"

@@ -10,11 +10,11 @@ import pytest
 
 from maxaitools import lock
 
+FOLDER = "maxaiusecases/domain"
 PANTS_TOML = """\
 [python]
 interpreter_constraints = ["CPython==3.11.*"]
 [python.resolves]
-domain = "domain/requirements.lock"
 tools = "tools.lock"
 [python.resolves_to_interpreter_constraints]
 tools = ["CPython==3.9.*", "CPython==3.11.*"]
@@ -39,12 +39,13 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for version in ("1.0", "1.1", "2.0"):
         write_wheel(wheels, "sample", version)
     monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     root = tmp_path / "root"
-    (root / "domain").mkdir(parents=True)
+    (root / FOLDER).mkdir(parents=True)
     (root / "pants.toml").write_text(PANTS_TOML)
-    (root / "domain/requirements.txt").write_text("sample<2\n")
+    (root / f"{FOLDER}/requirements.txt").write_text("sample<2\n")
     (root / "tools.txt").write_text("sample\n")
     monkeypatch.chdir(root)
     return root
@@ -54,13 +55,13 @@ def test_all_locks_are_written_with_hashes_and_without_urls(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert lock.main([]) == 0
-    text = (repository / "domain/requirements.lock").read_text()
+    text = (repository / f"{FOLDER}/requirements.lock").read_text()
     assert "sample==1.1 \\\n    --hash=sha256:" in text
     assert "    # via -r requirements.txt" in text
     assert "://" not in text and str(repository) not in text
     assert "sample==2.0" in (repository / "tools.lock").read_text()
     assert capsys.readouterr().out == (
-        "[1/2] domain/requirements.lock: written\n[2/2] tools.lock: written\n"
+        f"[1/2] tools.lock: written\n[2/2] {FOLDER}/requirements.lock: written\n"
     )
 
 
@@ -74,25 +75,25 @@ def test_a_second_run_changes_nothing(
 
 
 def test_a_locked_version_changes_only_with_upgrade(repository: Path) -> None:
-    requirements = repository / "domain/requirements.txt"
+    requirements = repository / f"{FOLDER}/requirements.txt"
     requirements.write_text("sample==1.0\n")
     lock.main(["domain"])
     requirements.write_text("sample>=1.0\n")
     lock.main(["domain"])
-    assert "sample==1.0" in (repository / "domain/requirements.lock").read_text()
+    assert "sample==1.0" in (repository / f"{FOLDER}/requirements.lock").read_text()
     lock.main(["domain", "--upgrade"])
-    assert "sample==2.0" in (repository / "domain/requirements.lock").read_text()
+    assert "sample==2.0" in (repository / f"{FOLDER}/requirements.lock").read_text()
 
 
 def test_only_the_named_lock_is_written(repository: Path) -> None:
     assert lock.main(["tools"]) == 0
-    assert not (repository / "domain/requirements.lock").exists()
+    assert not (repository / f"{FOLDER}/requirements.lock").exists()
 
 
 def test_the_header_depends_on_requirements_but_not_on_comments(
     repository: Path,
 ) -> None:
-    domain = lock.read_resolves(Path("pants.toml"))["domain"]
+    domain = lock.read_resolves(Path())["domain"]
     before = domain.header()
     domain.requirements.write_text("# Why.\n\nsample<2  # Because.\n")
     assert domain.header() == before
@@ -101,32 +102,23 @@ def test_the_header_depends_on_requirements_but_not_on_comments(
 
 
 def test_the_header_depends_on_the_interpreters(repository: Path) -> None:
-    before = lock.read_resolves(Path("pants.toml"))["domain"].header()
-    Path("pants.toml").write_text(
-        PANTS_TOML.replace('ts = ["CPython==3.11.*"]', 'ts = ["CPython==3.12.*"]', 1)
-    )
-    assert lock.read_resolves(Path("pants.toml"))["domain"].header() != before
+    before = lock.read_resolves(Path())["tools"].header()
+    Path("pants.toml").write_text(PANTS_TOML.replace("3.9", "3.10"))
+    assert lock.read_resolves(Path())["tools"].header() != before
 
 
-def test_the_macros_give_the_interpreter_of_a_domain(repository: Path) -> None:
-    Path("build-support").mkdir()
-    macros = Path("build-support/macros.py")
-    macros.write_text('DOMAINS = ("domain",)\nPYTHONS = (("domain", "3.13"),)\n')
-    resolves = lock.read_resolves(Path("pants.toml"))
+def test_a_file_gives_the_interpreter_of_a_domain(repository: Path) -> None:
+    Path(FOLDER, ".python-version").write_text("3.13\n")
+    resolves = lock.read_resolves(Path())
     assert resolves["domain"].interpreters == ("3.13",)
     assert resolves["tools"].interpreters == ("3.9", "3.11")
-    macros.write_text("PYTHONS = (")
-    with pytest.raises(
-        lock.LockError, match="^build-support/macros.py: cannot be read"
-    ):
-        lock.read_resolves(Path("pants.toml"))
 
 
 @pytest.mark.parametrize(
     ("break_it", "arguments", "message"),
     [
-        (lambda: None, ["domian"], "has no 'domian'; did you mean domain?"),
-        (lambda: None, ["x"], "has no 'x'; use one of: domain, tools"),
+        (lambda: None, ["domian"], "pants.toml; did you mean domain?"),
+        (lambda: None, ["x"], "pants.toml; use one of: domain, tools"),
         (
             lambda: Path("tools.txt").unlink(),
             ["tools"],
@@ -140,7 +132,7 @@ def test_the_macros_give_the_interpreter_of_a_domain(repository: Path) -> None:
         (
             lambda: Path("pants.toml").write_text("[python]\n"),
             [],
-            "pants.toml: [python] has no 'interpreter_constraints'; add it",
+            "pants.toml: [python] has no 'resolves_to_interpreter_constraints'",
         ),
         (
             lambda: Path("pants.toml").unlink(),

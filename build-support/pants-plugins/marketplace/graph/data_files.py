@@ -1,4 +1,4 @@
-"""The target `data_files`, and the dependencies of Python modules on data files beside them.
+"""Infers the dependencies of Python modules on the data files beside them.
 
 A module can read a file of its package by any name, so it depends on all of them: the files in its
 folder, and in the folders below that hold no Python file. A DAG may also read the files in the
@@ -7,65 +7,26 @@ folder of its usecase.
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Collection, Iterable
 
 from pants.backend.python.target_types import PythonSourceField
-from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
-from pants.core.target_types import (
-    ResourceDependenciesField,
-    ResourcesGeneratingSourcesField,
-    ResourceTarget,
-)
-from pants.engine.addresses import Address
-from pants.engine.collection import DeduplicatedCollection
 from pants.engine.fs import PathGlobs, Paths
-from pants.engine.internals.graph import Owners, OwnersRequest
 from pants.engine.rules import Get, collect_rules, rule
 from pants.engine.target import (
-    COMMON_TARGET_FIELDS,
     FieldSet,
     InferDependenciesRequest,
     InferredDependencies,
-    TargetFilesGenerator,
+    Target,
 )
 from pants.engine.unions import UnionRule
 
+from marketplace.graph.addresses import source_address
 from maxairesources.tree import COMMON, DAGS, USECASES
 
 _PYTHON = (".py", ".pyi")
-
-
-class DataFilesSourcesField(ResourcesGeneratingSourcesField):
-    required = False
-    # The target of a tree has the data files of all domains, so that no other BUILD file has
-    # to list them.
-    default = (
-        "*/*/**",
-        "!*/*/notebooks/**",
-        *(f"!**/{name}" for name in ("*.py", "*.pyi", "BUILD", "README*", ".*")),
-    )
-    default_glob_match_error_behavior = GlobMatchErrorBehavior.ignore
-
-
-class DataFilesTarget(TargetFilesGenerator):
-    alias = "data_files"
-    core_fields = (*COMMON_TARGET_FIELDS, DataFilesSourcesField)
-    generated_target_cls = ResourceTarget
-    copied_fields = COMMON_TARGET_FIELDS
-    moved_fields = (ResourceDependenciesField,)
-    help = "Generates a `resource` target for each data file beside handlers and DAGs."
-
-
-@dataclass(frozen=True)
-class DataFilesRequest:
-    """Asks for the data files that the modules in a folder may read."""
-
-    folder: str
-
-
-class DataFiles(DeduplicatedCollection[Address]):
-    sort_input = True
 
 
 @dataclass(frozen=True)
@@ -74,33 +35,38 @@ class DataFilesFieldSet(FieldSet):
 
     source: PythonSourceField
 
+    @classmethod
+    def opt_out(cls, target: Target) -> bool:
+        return not is_with_data(
+            PurePath(target[PythonSourceField].file_path).parent.as_posix()
+        )
+
 
 class InferDataFilesRequest(InferDependenciesRequest):
     infer_from = DataFilesFieldSet
 
 
 @rule
-async def find_data_files(request: DataFilesRequest) -> DataFiles:
-    folder, parent = request.folder, request.folder.rpartition("/")[0]
-    paths = await Get(Paths, PathGlobs([f"{folder}/**", f"{parent}/*"]))
-    python = {path.rpartition("/")[0] for path in paths.files if path.endswith(_PYTHON)}
-    data = [
-        path
-        for path in paths.files
-        if not path.endswith((*_PYTHON, "/BUILD"))
-        and folder in folders_that_read(path, python)
-    ]
-    # Most folders hold no data, and asking for owners is not free.
-    return DataFiles(await Get(Owners, OwnersRequest(tuple(data))) if data else ())
-
-
-@rule
 async def infer_data_files(request: InferDataFilesRequest) -> InferredDependencies:
-    path = request.field_set.source.file_path
-    folder = path.rpartition("/")[0]
-    if not is_with_data(folder):
-        return InferredDependencies([])
-    return InferredDependencies(await Get(DataFiles, DataFilesRequest(folder)))
+    folder = request.field_set.source.file_path.rpartition("/")[0]
+    here, parent = map(glob.escape, (folder, folder.rpartition("/")[0]))
+    paths = await Get(Paths, PathGlobs([f"{here}/**", f"{parent}/*"]))
+    python = {path.rpartition("/")[0] for path in paths.files if path.endswith(_PYTHON)}
+    return InferredDependencies(
+        source_address(path)
+        for path in paths.files
+        if is_data(path) and folder in folders_that_read(path, python)
+    )
+
+
+def is_data(path: str) -> bool:
+    """Return if a file is a data file, as `data_files` in the macros defines it."""
+    name = path.rpartition("/")[2]
+    return (
+        not name.endswith(_PYTHON)
+        and not name.startswith((".", "README"))
+        and name != "BUILD"
+    )
 
 
 def is_with_data(folder: str) -> bool:

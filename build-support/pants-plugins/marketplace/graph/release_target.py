@@ -9,11 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterable
 
-from pants.backend.python.target_types import PythonSourceField
-from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
-from pants.base.specs import RawSpecs, RecursiveGlobSpec
 from pants.core.goals.package import OutputPathField
-from pants.core.target_types import FileSourceField
+from pants.engine.fs import PathGlobs, Paths
 from pants.engine.rules import Get, collect_rules, rule
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
@@ -22,11 +19,11 @@ from pants.engine.target import (
     InferDependenciesRequest,
     InferredDependencies,
     Target,
-    Targets,
 )
 from pants.engine.unions import UnionRule
 
-from maxairesources.tree import CONFIGS, DAG_FILE, DAGS
+from marketplace.graph.addresses import source_address
+from maxairesources.tree import CONFIGS, DAGS
 
 
 class ReleaseDependenciesField(Dependencies):
@@ -58,27 +55,10 @@ class InferReleaseDependenciesRequest(InferDependenciesRequest):
 async def infer_release_dependencies(
     request: InferReleaseDependenciesRequest,
 ) -> InferredDependencies:
-    targets = await Get(
-        Targets,
-        RawSpecs(
-            recursive_globs=(RecursiveGlobSpec(CONFIGS), RecursiveGlobSpec(DAGS)),
-            # `package` reports a release without a DAG.
-            unmatched_glob_behavior=GlobMatchErrorBehavior.ignore,
-            description_of_origin=f"the target {request.field_set.address}",
-        ),
-    )
-    released = [target.address for target in targets if _is_released(target)]
-    # A generator owns a deleted file, so the release must depend on it too.
-    generators = {address.maybe_convert_to_target_generator() for address in released}
-    return InferredDependencies([*released, *generators])
-
-
-def _is_released(target: Target) -> bool:
-    if target.has_field(FileSourceField):
-        return target[FileSourceField].file_path.startswith(f"{CONFIGS}/")
-    if target.has_field(PythonSourceField):
-        return bool(DAG_FILE.fullmatch(target[PythonSourceField].file_path))
-    return False
+    # `package` reports a release without a DAG.
+    globs = [f"{CONFIGS}/**/*.json", f"{DAGS}/*/*/*/dag.py"]
+    paths = await Get(Paths, PathGlobs(globs))
+    return InferredDependencies(map(source_address, paths.files))
 
 
 def rules() -> Iterable[Any]:

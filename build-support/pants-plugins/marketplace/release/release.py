@@ -39,7 +39,7 @@ from pants.engine.target import (
 from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
 
-from marketplace.graph.launch_configs import LaunchesField
+from marketplace.graph.configs import LaunchesField
 from marketplace.graph.release_target import ReleaseDependenciesField
 from marketplace.release.image_tags import TaggedImage
 from maxairesources.tree import CONFIGS, DAG_FILE, DAGS, LIBRARY, USECASES, dag_id

@@ -30,12 +30,15 @@ from pants.engine.internals.scheduler import ExecutionError
 from pants.engine.rules import Get, rule
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
-from marketplace.graph import launch_configs, release_target
+from marketplace.graph import configs, release_target
 from marketplace.release import release
 from marketplace.release.image_tags import TaggedImage
 from marketplace.release.release import Release, ReleaseFieldSet, base_of
 
-CODE = "python_sources()\npython_tests(name='tests')\n"
+CODE = """\
+python_sources(name='{}', sources=['*/**/*.py', '!**/*_test.py'])
+python_tests(name='tests', sources=['**/*_test.py'])
+"""
 HANDLERS = "maxaiusecases/shop/churn/handlers"
 CONFIGS, DAG = "maxaiconfigs/shop/churn", "maxaidags/shop/churn/weekly"
 KUBEPOD = {
@@ -50,22 +53,21 @@ KUBEPOD = {
 }
 FILES: dict[str, Any] = {
     "BUILD": "marketplace_release(name='release')",
-    "maxaiusecases/shop/BUILD": "docker_image(name='image', repository='maxai/shop')",
+    "maxaiusecases/shop/BUILD": "docker_image(name='image', repository='maxai/shop')\n"
+    + CODE.format("handlers"),
     "maxaiusecases/shop/Dockerfile": "FROM maxai/spark:1 AS deps\nFROM maxai/spark:2\n",
     "maxaiusecases/shop/README.md": "",
-    f"{HANDLERS}/BUILD": CODE,
     f"{HANDLERS}/fit.py": "",
     f"{HANDLERS}/fit_test.py": "",
-    f"{CONFIGS}/BUILD": "launch_configs()",
+    "maxaiconfigs/BUILD": "marketplace_configs(name='shop', sources=['shop/**/*.json'])",
     f"{CONFIGS}/kubepod_config.json": json.dumps(KUBEPOD),
     f"{CONFIGS}/kubepod_config.prod.json": "{}",
-    f"{CONFIGS}/weekly/BUILD": "files(sources=['*'])",
     f"{CONFIGS}/weekly/notes.txt": "",
     f"{CONFIGS}/weekly/py_config.json": "{}",
     f"{CONFIGS}/weekly/py_config.dev.json": "{}",
-    "maxaidags/BUILD": "file(name='ignore', source='.airflowignore')",
+    "maxaidags/BUILD": "file(name='ignore', source='.airflowignore')\n"
+    + CODE.format("dags"),
     "maxaidags/.airflowignore": "",
-    f"{DAG}/BUILD": CODE,
     f"{DAG}/dag.py": "from maxairesources.dagfactory import DAGFactory\n",
     f"{DAG}/dag_test.py": "import maxairesources.testing\n",
     "maxairesources/BUILD": "python_sources(dependencies=[':table'])\n"
@@ -105,8 +107,8 @@ async def tag_by_the_handlers(field_set: DockerPackageFieldSet) -> TaggedImage:
 def rule_runner() -> RuleRunner:
     result = RuleRunner(
         rules=[
+            *configs.rules(),
             *core_target_rules(),
-            *launch_configs.rules(),
             *package.rules(),
             *python_inference.rules(),
             *python_target_rules(),
@@ -118,14 +120,14 @@ def rule_runner() -> RuleRunner:
             QueryRule(Release, [ReleaseFieldSet]),
         ],
         target_types=[
+            configs.ConfigsTarget,
+            configs.ConfigTarget,
             DockerImageTarget,
             FilesGeneratorTarget,
             FileTarget,
             ResourceTarget,
             PythonSourcesGeneratorTarget,
             PythonTestsGeneratorTarget,
-            launch_configs.LaunchConfigsTarget,
-            launch_configs.LaunchConfigTarget,
             release_target.MarketplaceRelease,
         ],
     )
@@ -237,7 +239,7 @@ def test_a_new_overlay_and_a_new_dag_are_in_the_release(
 def test_a_marketplace_without_a_dag_has_a_release_without_a_dag(
     rule_runner: RuleRunner,
 ) -> None:
-    rule_runner.write_files({f"{DAG}/BUILD": ""})
+    Path(rule_runner.build_root, DAG, "dag.py").unlink()
     files = contents(rule_runner, build(rule_runner))
     assert json.loads(files["manifest.json"])["dags"] == {}
 

@@ -11,18 +11,14 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from typing import Any, Iterable
 
-import toml
 from pants.base.build_environment import get_buildroot
-
-from maxairesources.tree import MACROS, PANTS_TOML, read_macros
 
 # Every image, test and check depends on these files. The locks are those of the launcher and the
 # tools: targets are in the other resolves. Tests and READMEs of the plugin affect nothing else.
 _EVERYTHING = re.compile(
-    r"(pants|pants\.ci\.toml|\.gitignore|maxairesources/(__init__|dynamic_imports|launches|tree)\.py"
-    r"|3rdparty/python/(?!(act|airflow|build-support|buildgrid|library|pants-plugins)\.)[^/]*\.lock"
+    r"(pants|pants\.toml|pants\.ci\.toml|build-support/macros\.py|\.gitignore|maxairesources/(__init__|launches|tree)\.py"
+    r"|3rdparty/python/(?!(act|airflow|build-support|library|pants-plugins)\.)[^/]*\.lock"
     r"|build-support/(mypy\.ini|images/(?!BUILD|[^/]*_test\.py).*"
     r"|pants-plugins/(?!.*(_test\.py|README\.md|/BUILD)$).*))"
 )
@@ -30,13 +26,6 @@ _EVERYTHING = re.compile(
 # The folders of targets, and the modes of entries whose content Git does not track as files.
 _SOURCES = ("3rdparty", "build-support", "maxai*")
 _UNSEEN = {"120000": "symbolic link", "160000": "submodule"}
-
-# Defaults and dependency rules apply to the folders below too. A macro may set both; the two
-# targets that are excluded here set neither.
-_INHERITED = re.compile(
-    r"__(defaults|dependencies_rules|dependents_rules)__"
-    r"|marketplace_(?!(deployment|release)\b)"
-)
 
 
 class NoChanges(Exception):
@@ -52,18 +41,12 @@ class Changes:
         files: the changed, added, deleted and untracked files; a renamed file by both names.
         deleted: the deleted files among them.
         everything: the files among them that affect everything.
-        domains: the domains that were added to the files in `lists`, changed or removed there.
-        lists: the files in which only lists of domains changed.
-        inherited: the changed BUILD files that affect all folders below them.
     """
 
     base: str
     files: tuple[str, ...]
     deleted: tuple[str, ...] = ()
     everything: tuple[str, ...] = ()
-    domains: tuple[str, ...] = ()
-    lists: tuple[str, ...] = ()
-    inherited: tuple[str, ...] = ()
 
 
 def read_changes(since: str) -> Changes:
@@ -94,33 +77,11 @@ def read_changes(since: str) -> Changes:
             raise NoChanges(
                 f"{path}: Git does not report changes inside a {kind}; replace it with a copy"
             )
-    everything = {path for path in files if _EVERYTHING.fullmatch(path)}
-    domains: set[str] = set()
-    lists = []
-    for path, compare in ((PANTS_TOML, _compare_toml), (MACROS, _compare_macros)):
-        if path in files:
-            found = compare(read_before(base, path) or "", read_after(path) or "")
-            if found is None:
-                everything.add(path)
-            else:
-                domains |= found
-                lists.append(path)
     return Changes(
         base,
         files,
         tuple(path for path in files if not os.path.lexists(os.path.join(root, path))),
-        tuple(sorted(everything)),
-        tuple(sorted(domains)),
-        tuple(lists),
-        tuple(
-            path
-            for path in files
-            if path.rpartition("/")[2] == "BUILD"
-            and any(
-                _INHERITED.search(text or "")
-                for text in (read_before(base, path), read_after(path))
-            )
-        ),
+        tuple(path for path in files if _EVERYTHING.fullmatch(path)),
     )
 
 
@@ -177,12 +138,6 @@ def read_before(base: str, path: str) -> str | None:
     return None if shown.returncode else shown.stdout
 
 
-def read_archive(base: str, folders: Iterable[str]) -> bytes:
-    """Return a tar archive of those of some folders that a commit has."""
-    listed = _git("ls-tree", "-d", "--name-only", "-z", base, *folders).split("\0")
-    return _run_bytes("archive", "--format=tar", base, *filter(None, listed)).stdout
-
-
 def read_after(path: str) -> str | None:
     """Return the content of a file now; None if it is missing or not a file."""
     try:
@@ -191,39 +146,3 @@ def read_after(path: str) -> str | None:
             return file.read()
     except OSError:
         return None
-
-
-def _compare_toml(before: str, after: str) -> set[str] | None:
-    """Return the domains whose resolves differ; None if anything else differs."""
-
-    def read(text: str) -> tuple[dict[str, Any], dict[str, str]]:
-        config = toml.loads(text)
-        resolves = config.get("python", {}).pop("resolves", {})
-        of_domains = {
-            name: lock
-            for name, lock in resolves.items()
-            if lock.startswith("maxaiusecases/")
-        }
-        config["resolves"] = {
-            name: lock for name, lock in resolves.items() if name not in of_domains
-        }
-        return config, of_domains
-
-    try:
-        (rest, old), (rest_after, new) = read(before), read(after)
-    except toml.TomlDecodeError:
-        return None
-    if rest != rest_after:
-        return None
-    return {name for name in {*old, *new} if old.get(name) != new.get(name)}
-
-
-def _compare_macros(before: str, after: str) -> set[str] | None:
-    """Return the domains that the lists differ in; None if anything else differs."""
-    try:
-        (rest, old), (rest_after, new) = read_macros(before), read_macros(after)
-    except (SyntaxError, ValueError):
-        return None
-    if rest != rest_after or {*old} != {*new}:
-        return None
-    return set().union(*(old[name] ^ new[name] for name in old))

@@ -17,7 +17,7 @@ from pants.engine.target import (
 )
 from pants.vcs.changed import ChangedAddresses
 
-from marketplace.graph.launch_configs import LaunchConfigTarget
+from marketplace.graph.configs import ConfigTarget
 from marketplace.selection.changed_targets import ByFile, ChangedTargets
 from marketplace.selection.known_targets import KnownTargets, domain_of_address
 from maxairesources.tree import domain_of
@@ -37,13 +37,13 @@ class ChangedDependents:
     Attributes:
         mapping: the dependents by address, without the launch configs.
         launched: the launch configs by the address of an image or a handler in them.
-        gathered: the targets that only gather other targets, for tests that read them all.
+        generators: the target generators.
         images: the images.
     """
 
     mapping: Edges
     launched: Edges = field(default_factory=dict)
-    gathered: frozenset[Address] = frozenset()
+    generators: frozenset[Address] = frozenset()
     images: frozenset[Address] = frozenset()
 
 
@@ -81,13 +81,8 @@ async def _direct_dependencies(
 async def map_dependents(
     changed: ChangedTargets, known: KnownTargets
 ) -> ChangedDependents:
-    # The tests of all domains share the targets that gather the files of all domains.
-    of_all = {
-        address for address in known.gathered if domain_of_address(address) is None
-    }
     reached = {
-        domain_of_address(address, known.by_domain)
-        for address in changed.addresses - of_all
+        domain_of_address(address, known.by_domain) for address in changed.addresses
     }
     # The dependencies on a deleted file may be errors, which only a look at them reveals.
     reached |= {domain_of(path) for path in changed.gone}
@@ -96,12 +91,10 @@ async def map_dependents(
     launched: dict[Address, list[Address]] = defaultdict(list)
     for target, found in dependencies:
         # A launch config depends only on what it launches.
-        edges = launched if isinstance(target, LaunchConfigTarget) else dependents
+        edges = launched if isinstance(target, ConfigTarget) else dependents
         domain = domain_of_address(target.address)
         for address in found:
-            if domain and (
-                address in of_all or domain_of_address(address) not in (None, domain)
-            ):
+            if domain and domain_of_address(address) not in (None, domain):
                 raise DomainsMixed(
                     f"{target.address}: depends on {address}, which belongs to another "
                     "domain; move the code that both need into maxairesources"
@@ -110,19 +103,16 @@ async def map_dependents(
     # A release holds the tags of the images, so any change of an image changes it.
     for address in known.images & launched.keys():
         dependents[address].extend(known.releases)
-    return ChangedDependents(dependents, launched, known.gathered, known.images)
+    return ChangedDependents(dependents, launched, known.generators, known.images)
 
 
 @rule
 async def find_affected_addresses(
     changed: ChangedTargets, dependents: ChangedDependents, known: KnownTargets
 ) -> ChangedAddresses:
-    # A generator selects all of its targets, and the change may reach only some of them. It
-    # is kept if it changed itself: then it owns a deleted file.
+    # A generator selects all of its targets, and the change may reach only some of them.
     reached = reach(changed.by_file, dependents)
-    return ChangedAddresses(
-        sorted(reached.keys() - (known.generators - changed.addresses))
-    )
+    return ChangedAddresses(sorted(reached.keys() - known.generators))
 
 
 def reach(by_file: ByFile, dependents: ChangedDependents) -> Reached:
@@ -145,10 +135,8 @@ def reach(by_file: ByFile, dependents: ChangedDependents) -> Reached:
                     queue.append(dependent)
 
     follow([*reached])
-    # A change of an image or a handler affects the DAGs that launch it and their tests, but
-    # not the tests that only read all configs or DAGs. An image that changes with a handler
-    # affects only the DAGs that launch that handler; the tests that run the image depend on
-    # the image itself.
+    # An image that changes with a handler affects only the DAGs that launch that handler. The
+    # tests that run the image depend on the image itself.
     launching = {
         config: address
         for address in [*reached]
@@ -157,7 +145,8 @@ def reach(by_file: ByFile, dependents: ChangedDependents) -> Reached:
         and (address not in dependents.images or isinstance(reached[address], str))
     }
     reached.update(launching)
-    follow(launching, dependents.gathered)
+    # The tests that read all configs of a domain do not see what those launch.
+    follow(launching, dependents.generators)
     return reached
 
 

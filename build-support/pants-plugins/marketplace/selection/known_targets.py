@@ -15,17 +15,17 @@ from pants.backend.python.dependency_inference.module_mapper import (
     FirstPartyPythonModuleMapping,
 )
 from pants.backend.python.target_types import (
+    PythonSourceField,
     PythonTestsGeneratorTarget,
     PythonTestTarget,
 )
+from pants.core.target_types import ResourcesGeneratorTarget
 from pants.engine.addresses import Address
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import AllUnexpandedTargets, Target, TargetGenerator
 
-from marketplace.graph.data_files import DataFilesTarget
 from marketplace.graph.release_target import MarketplaceRelease
-from marketplace.graph.sources_below import SourcesBelow
-from maxairesources.tree import domain_of
+from maxairesources.tree import CONFIGS, DAGS, domain_of
 
 
 class AmbiguousModule(Exception):
@@ -38,20 +38,27 @@ class KnownTargets:
 
     Attributes:
         by_domain: the targets of each domain; None is the key of the shared targets.
-        gathered: the targets that only gather other targets, for tests that read them all.
         generators: the target generators.
         images: the images.
         releases: the releases.
-        no_owners: the generators of tests and of data files, which do not stand for a
-            deleted file.
+        no_owners: the generators of tests, data files and DAGs, on which nothing depends.
+        python: the addresses of the Python files in each folder.
     """
 
     by_domain: Mapping[str | None, tuple[Target, ...]]
-    gathered: frozenset[Address]
     generators: frozenset[Address]
     images: frozenset[Address]
     releases: frozenset[Address]
     no_owners: frozenset[Address]
+    python: Mapping[str, tuple[Address, ...]]
+
+    def below(self, folder: str) -> list[Address]:
+        """Return the addresses of all targets in a folder and below it."""
+        return [
+            target.address
+            for target in self.by_domain.get(domain_of(f"{folder}/"), ())
+            if f"{_folder_of(target)}/".startswith(f"{folder}/")
+        ]
 
     def reachable(self, domains: Collection[str | None]) -> list[Target]:
         """Return the targets that a change in some domains can reach.
@@ -81,14 +88,23 @@ async def sort_targets(
     by_domain: dict[str | None, list[Target]] = defaultdict(list)
     for target in targets:
         by_domain[domain_of_address(target.address, names)].append(target)
+    python: dict[str, list[Address]] = defaultdict(list)
+    for target in targets:
+        if target.has_field(PythonSourceField) and target.address.is_file_target:
+            python[_folder_of(target)].append(target.address)
     return KnownTargets(
         {name: tuple(found) for name, found in by_domain.items()},
-        gathered=of(SourcesBelow),
         generators=of(TargetGenerator),
         images=of(DockerImageTarget),
         releases=of(MarketplaceRelease),
-        no_owners=of(PythonTestsGeneratorTarget, DataFilesTarget),
+        no_owners=of(PythonTestsGeneratorTarget, ResourcesGeneratorTarget)
+        | {Address(DAGS, target_name="dags")},
+        python={folder: tuple(found) for folder, found in python.items()},
     )
+
+
+def _folder_of(target: Target) -> str:
+    return target.residence_dir or ""
 
 
 def domain_of_address(
@@ -103,6 +119,9 @@ def domain_of_address(
     path = address.filename if address.is_file_target else f"{address.spec_path}/"
     if domain := domain_of(path):
         return domain
+    if address.spec_path == CONFIGS:
+        # One target generates the configs of each domain.
+        return address.target_name
     resolve = address.parameters.get("resolve")
     return resolve if resolve in known else None
 

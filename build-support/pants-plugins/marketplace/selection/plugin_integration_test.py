@@ -14,7 +14,11 @@ from typing import Iterator
 
 import pytest
 
-from marketplace.selection.small_marketplace import DOMAINS, Repository
+from marketplace.selection.small_marketplace import (
+    DOMAINS,
+    Repository,
+    domain_variables,
+)
 
 HANDLERS = "maxaiusecases/bank/risk/handlers"
 
@@ -33,7 +37,12 @@ def pants(
             *arguments,
         ],
         cwd=root / cwd,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **env},
+        env={
+            **os.environ,
+            **domain_variables(root),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            **env,
+        },
         capture_output=True,
         text=True,
     )
@@ -49,7 +58,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
         result.write(f"{code}/requirements.txt", "")
         result.write(f"{code}/{usecase}/handlers/fit.py", "import maxairesources.all\n")
     # Python looks for the modules that the plugin shares in the working directory first.
-    for module in ("dynamic_imports", "launches", "tree"):
+    for module in ("launches", "tree"):
         path = f"maxairesources/{module}.py"
         result.write(path, Path(path).read_text())
     tool = "build-support/tools/maxaitools/deployments"
@@ -192,5 +201,5 @@ def test_changed_since_prints_no_traceback_and_uses_the_working_directory(
         *("--changed-since=HEAD", "list", "risk::"),
         cwd="maxaiusecases/bank",
     )
-    assert result.stdout.split() == [f"{HANDLERS}/rank_test.py:tests"]
+    assert result.stdout.split() == [f"{HANDLERS}/rank_test.py:../../tests"]
     repository.git("reset", "--quiet", "--hard")

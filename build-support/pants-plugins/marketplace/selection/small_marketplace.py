@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -25,10 +24,10 @@ from pants.pantsd.service.pants_service import PantsServices
 
 DOMAINS = {"bank": "risk", "shop": "churn"}
 OBJECTIVES = ("monthly", "weekly")
+TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
 
 PANTS_TOML = """\
 [GLOBAL]
-pants_version = "2.17.1"
 backend_packages = [
   "pants.backend.docker",
   "pants.backend.experimental.visibility",
@@ -36,7 +35,7 @@ backend_packages = [
   "marketplace",
 ]
 build_file_prelude_globs = ["build-support/macros.py"]
-ignore_warnings = ["DEPRECATED: Running Pants in an external Python interpreter"]
+ignore_warnings = ["DEPRECATED: Running Pants in an external", "Unmatched glob"]
 unmatched_cli_globs = "error"
 build_patterns = ["BUILD"]
 [anonymous-telemetry]
@@ -49,6 +48,8 @@ root_patterns = ["/", "/build-support/tools"]
 tailor = false
 [dockerfile-parser]
 install_from_resolve = "dockerfile-parser"
+[pytest]
+install_from_resolve = "pytest"
 [python]
 interpreter_constraints = ["CPython==3.11.*"]
 enable_resolves = true
@@ -60,40 +61,32 @@ init_files = "always"
 use_rust_parser = true
 unowned_dependency_behavior = "error"
 [python.resolves]
-bank = "maxaiusecases/bank/requirements.lock"
-shop = "maxaiusecases/shop/requirements.lock"
 airflow = "3rdparty/python/airflow.lock"
 dockerfile-parser = "3rdparty/python/dockerfile-parser.lock"
 lint = "3rdparty/python/lint.lock"
+pytest = "3rdparty/python/pytest.lock"
 """
-# `tailor` writes this BUILD file for a folder of code.
-CODE = 'python_sources()\n\npython_tests(\n    name="tests",\n)\n'
+# Two locks of the one requirement of a domain.
+LOCK, NEW_LOCK = (
+    f"iniconfig=={version} \\\n    --hash=sha256:{sha256}\n"
+    for version, sha256 in (
+        ("2.3.1", "9121e2c1fdb355232495be3194c8dfe87ccc2d5dee45947b78e68f499790d7a7"),
+        ("2.1.0", "9deba5723312380e77435581c6bf4935c94cbfab9b1ed33ef8d238ea168eb760"),
+    )
+)
 SHARED = """\
 library_sources(sources=["__init__.py", "all.py"], resolves=("airflow",))
 python_sources(name="some", sources=["some.py", "none.py"], resolve="shop")
 python_sources(name="dags", sources=["dagfactory.py"], resolve="airflow")
 """
-# A test that reads all configs, and one that reads all DAGs.
-READERS = """\
-__defaults__({python_test: dict(resolve="airflow")})
-python_sources(sources=["macros.py"])
-python_test(name="configs", source="read_test.py", dependencies=["//maxaiconfigs:all"])
-python_test(name="dags", source="read_test.py", dependencies=["//maxaidags:all"])
-"""
+MACROS = "build-support/macros.py"
 FRAUD = "maxaiusecases/bank/fraud"
 HANDLERS = "maxaiusecases/bank/risk/handlers"
 CONFIGS = "maxaiconfigs/bank/risk"
 DAG = "maxaidags/bank/risk/weekly"
 # Beside handlers, in a folder below them, beside a DAG, and beside all DAGs of a usecase.
-DATA_FILES = (
-    f"{HANDLERS}/query.sql",
-    f"{HANDLERS}/sql/deep.sql",
-    f"{DAG}/load.sql",
-    "maxaidags/bank/risk/shared.sql",
-)
-FRAUD_DAG, FRAUD_RUN = (
-    f"maxaidags/bank/fraud/daily/{name}_test.py:tests" for name in ("dag", "run")
-)
+DATA_FILES = [f"{HANDLERS}/query.sql", f"{HANDLERS}/sql/deep [1].sql"]
+DATA_FILES += [f"{DAG}/load.sql", "maxaidags/bank/risk/shared.sql"]
 ROOT = """\
 marketplace_release(name="release")
 marketplace_deployment(
@@ -103,29 +96,6 @@ marketplace_deployment(
 )
 marketplace_deployment(name="prod", registry="127.0.0.1:1", after="dev")
 """
-ROOT_TARGETS = ["//:dev", "//:prod", "//:release"]
-DAGS = '__defaults__({(python_sources, python_tests): dict(resolve="airflow")})\n'
-DAGS += 'sources_below(name="all")\ndata_files(name="data")\n'
-
-
-def dag_tests(domain: str, *objectives: str) -> set[str]:
-    return {
-        f"maxaidags/{domain}/{DOMAINS[domain]}/{objective}/{name}_test.py:tests"
-        for objective in objectives
-        for name in ("dag", "run")
-    }
-
-
-def handler_tests(domain: str, *handlers: str) -> set[str]:
-    folder = f"maxaiusecases/{domain}/{DOMAINS[domain]}/handlers"
-    return {f"{folder}/{name}_test.py:tests" for name in handlers}
-
-
-def image_tests(domain: str) -> set[str]:
-    """Return the tests that run a domain's image, and the DAG tests of its first usecase."""
-    runs = [f"maxaiusecases/{domain}/image_test.py:tests"]
-    runs += [FRAUD_RUN] if domain == "bank" else []
-    return {*runs, *dag_tests(domain, *OBJECTIVES)}
 
 
 def files() -> dict[str, str]:
@@ -139,30 +109,26 @@ def files() -> dict[str, str]:
         result |= _domain_files(domain, usecase)
     # Only one domain imports this module.
     result["maxaiusecases/shop/churn/handlers/rank.py"] = "import maxairesources.some\n"
+    result["maxaidags/shop/churn/conftest.py"] = ""
+    result[f"{HANDLERS}/two words [1].py"] = ""
     result |= dict.fromkeys(DATA_FILES, "select 1\n")
     return result
 
 
 def _shared_files() -> dict[str, str]:
-    macros = Path("build-support/macros.py").read_text()
     pex_cli = Path("pants.toml").read_text().partition("[pex-cli]\n")[2]
-    parser_lock = "3rdparty/python/dockerfile-parser.lock"
+    own = (MACROS, "maxaiconfigs/BUILD", "maxaidags/BUILD")
+    locks = [f"3rdparty/python/{name}.lock" for name in ("dockerfile-parser", "pytest")]
     return {
         "pants.toml": f"{PANTS_TOML}[pex-cli]\n{pex_cli}",
-        parser_lock: Path(parser_lock).read_text(),
+        **{path: Path(path).read_text() for path in (*own, *locks)},
         "pants": "",
         ".gitignore": "/.pants.d/\n/.pids/\n/dist/\n",
         "BUILD": ROOT,
         "3rdparty/python/airflow.lock": "",
         "3rdparty/python/lint.lock": "",
-        "build-support/BUILD": READERS,
-        "build-support/read_test.py": "",
-        "maxaiconfigs/BUILD": 'sources_below(name="all")\n',
-        "build-support/macros.py": re.sub(
-            r"(?m)^DOMAINS = .*$", 'DOMAINS = ("bank", "shop")', macros
-        ),
-        "maxaidags/BUILD": DAGS,
-        "maxaiusecases/BUILD": 'data_files(name="data")\n',
+        "build-support/BUILD": 'python_sources(sources=["macros.py"])\n',
+        "maxaidags/.airflowignore": "",
         "maxairesources/BUILD": SHARED,
         **{
             f"maxairesources/{name}.py": ""
@@ -174,17 +140,16 @@ def _shared_files() -> dict[str, str]:
 def _domain_files(domain: str, usecase: str) -> dict[str, str]:
     code = f"maxaiusecases.{domain}.{usecase}.handlers"
     below = {
-        "BUILD": f'marketplace_domain(\n    name="_domain",\n)\n\n{CODE}',
-        "Dockerfile": "ARG base=debian\nFROM $base\n",
+        "BUILD": "marketplace_domain()\n",
+        "Dockerfile": "ARG base=debian:12\nFROM $base\n",
         "README.md": "",
         "image_test.py": f"import {code}.fit\n",
-        "requirements.lock": "",
-        "requirements.txt": "pydantic\n",
+        "requirements.lock": LOCK,
+        "requirements.txt": "iniconfig\n",
         "setup.py": "",
-        f"{usecase}/handlers/BUILD": CODE,
-        f"{usecase}/handlers/__init__.py": "",
-        f"{usecase}/handlers/fit.py": "import pydantic\nimport maxairesources.all\n"
-        f"import {code}.model\n",
+        f"{usecase}/handlers/__init__.py": '"""Not empty."""\n',
+        f"{usecase}/handlers/fit.py": "import iniconfig\nimport maxairesources.all\n"
+        f"from {code} import model\n",
         f"{usecase}/handlers/fit_test.py": f"import {code}.fit\n",
         f"{usecase}/handlers/model.py": "",
         f"{usecase}/handlers/rank.py": "",
@@ -192,12 +157,9 @@ def _domain_files(domain: str, usecase: str) -> dict[str, str]:
     }
     configs = f"maxaiconfigs/{domain}/{usecase}"
     result = {f"maxaiusecases/{domain}/{name}": text for name, text in below.items()}
-    result[f"{configs}/BUILD"] = "launch_configs()\n"
     result[f"{configs}/kubepod_config.json"] = _launches(domain, code, "fit", "rank")
     result[f"{configs}/kubepod_config.prod.json"] = "{}"
     for objective in OBJECTIVES:
-        py_configs = 'files(\n    sources=[\n        "*.json",\n    ],\n)\n'
-        result[f"{configs}/{objective}/BUILD"] = py_configs
         result[f"{configs}/{objective}/py_config.json"] = "{}"
         result |= _dag_files(f"maxaidags/{domain}/{usecase}/{objective}")
     return result
@@ -206,10 +168,8 @@ def _domain_files(domain: str, usecase: str) -> dict[str, str]:
 def _fraud_files() -> dict[str, str]:
     configs, code = "maxaiconfigs/bank/fraud", f"{FRAUD}/handlers".replace("/", ".")
     return {
-        f"{FRAUD}/handlers/BUILD": "python_sources()\n",
         f"{FRAUD}/handlers/__init__.py": "",
         f"{FRAUD}/handlers/spot.py": "",
-        f"{configs}/BUILD": "launch_configs()\n",
         f"{configs}/kubepod_config.json": _launches("bank", code, "spot"),
         **_dag_files("maxaidags/bank/fraud/daily"),
     }
@@ -226,10 +186,22 @@ def _launches(domain: str, code: str, *handlers: str) -> str:
 
 def _dag_files(folder: str) -> dict[str, str]:
     return {
-        f"{folder}/BUILD": CODE,
         f"{folder}/dag.py": "import maxairesources.dagfactory\n",
         f"{folder}/dag_test.py": "",
         f"{folder}/run_test.py": "",
+    }
+
+
+def domain_variables(root: Path) -> dict[str, str]:
+    """Return the variables by which the launcher passes the domains to Pants."""
+    pythons, resolves = {}, {}
+    for path in sorted(root.glob("maxaiusecases/*/requirements.txt")):
+        name, version = path.parent.name, path.with_name(".python-version")
+        pythons[name] = version.read_text().strip() if version.exists() else "3.11"
+        resolves[name] = f"maxaiusecases/{name}/requirements.lock"
+    return {
+        "MAXAI_DOMAINS": " ".join(f"{name}={v}" for name, v in pythons.items()),
+        "PANTS_PYTHON_RESOLVES": f"+{resolves}",
     }
 
 
@@ -255,6 +227,25 @@ class Repository:
         with (self.root / path).open("a") as file:
             file.write(content)
 
+    def replace(self, path: str, old: str, new: str) -> None:
+        text = (self.root / path).read_text()
+        assert old in text, f"{path} has no {old}"
+        self.write(path, text.replace(old, new))
+
+    def delete(self, *paths: str) -> None:
+        self.git("rm", "-r", "--quiet", *paths)
+
+    def move(self, old: str, new: str) -> None:
+        (self.root / new).parent.mkdir(parents=True, exist_ok=True)
+        self.git("mv", old, new)
+
+    def copy(self, source: str, target: str, old: str, new: str) -> None:
+        """Copy a folder, and replace a name in its files."""
+        for file in (self.root / source).rglob("*"):
+            if file.is_file():
+                path = f"{target}/{file.relative_to(self.root / source)}"
+                self.write(path, file.read_text().replace(old, new))
+
     def git(self, *arguments: str) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
         git = [shutil.which("git") or "git", "-C", str(self.root), *identity]
@@ -273,7 +264,7 @@ class Repository:
         The first command starts the engine. Each command reads all files again.
         """
         BuildRoot().path = str(self.root)
-        environment = {**os.environ, **env}
+        environment = {**os.environ, **domain_variables(self.root), **env}
         options = OptionsBootstrapper.create(
             env=environment,
             args=["pants", "--no-pantsd", "--no-dynamic-ui", *arguments],
@@ -313,6 +304,16 @@ class Repository:
         return sorted(result.stdout.split())
 
 
+def add_domain(repository: Repository, name: str) -> None:
+    """Copy the domain `bank`."""
+    for tree in TREES:
+        repository.copy(f"{tree}/bank", f"{tree}/{name}", "bank", name)
+
+
+def delete_domain(repository: Repository, name: str) -> None:
+    repository.delete(*(f"{tree}/{name}" for tree in TREES))
+
+
 @pytest.fixture(scope="session")
 def shared_repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return Repository(tmp_path_factory.mktemp("repository"))
@@ -321,5 +322,5 @@ def shared_repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 @pytest.fixture
 def repository(shared_repository: Repository) -> Iterator[Repository]:
     yield shared_repository
-    shared_repository.git("reset", "--quiet", "--hard", "base")
+    shared_repository.git("checkout", "--quiet", "--force", "-B", "case", "base")
     shared_repository.git("clean", "--quiet", "--force", "-d")

@@ -1,6 +1,6 @@
 """Kill deploys, and race them: a deployment must never be half changed.
 
-The tests and build-support/checks/bench/faults.py use it.
+The tests use it.
 """
 
 import contextlib

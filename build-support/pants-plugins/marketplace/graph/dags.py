@@ -9,21 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterable
 
-from pants.backend.python.target_types import (
-    PythonSourceField,
-    PythonSourcesGeneratorTarget,
-    PythonSourceTarget,
-)
-from pants.base.glob_match_error_behavior import GlobMatchErrorBehavior
-from pants.base.specs import DirGlobSpec, RawSpecs
+from pants.backend.python.target_types import PythonSourceField
+from pants.engine.fs import PathGlobs, Paths
 from pants.engine.rules import Get, collect_rules, rule
 from pants.engine.target import (
     FieldSet,
     InferDependenciesRequest,
     InferredDependencies,
-    UnexpandedTargets,
+    Target,
 )
 from pants.engine.unions import UnionRule
+
+from marketplace.graph.addresses import sample_data_address, source_address
+from maxairesources.tree import CONFIGS, DAGS, USECASES
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,10 @@ class DagFieldSet(FieldSet):
     required_fields = (PythonSourceField,)
 
     source: PythonSourceField
+
+    @classmethod
+    def opt_out(cls, target: Target) -> bool:
+        return not target[PythonSourceField].file_path.startswith(f"{DAGS}/")
 
 
 class InferDagDependenciesRequest(InferDependenciesRequest):
@@ -42,27 +44,22 @@ async def infer_dag_dependencies(
     request: InferDagDependenciesRequest,
 ) -> InferredDependencies:
     folder, _, name = request.field_set.source.file_path.rpartition("/")
-    tree, *names = folder.split("/")
-    if tree != "maxaidags" or len(names) != 3:
+    _, *names = folder.split("/")
+    if len(names) != 3:
         return InferredDependencies([])
-    usecase = "/".join(["maxaiconfigs", *names[:2]])
-    folders = [usecase, f"{usecase}/{names[2]}"] if name == "dag.py" else [folder]
-    targets = await Get(
-        UnexpandedTargets,
-        RawSpecs(
-            dir_globs=tuple(DirGlobSpec(folder) for folder in folders),
-            # `lint` reports missing configs.
-            unmatched_glob_behavior=GlobMatchErrorBehavior.ignore,
-            description_of_origin=f"the dependencies of {folder}/{name}",
-        ),
-    )
-    # The generators are among the targets, because a generator owns a deleted file.
-    return InferredDependencies(
-        target.address
-        for target in targets
-        if name == "dag.py"
-        or isinstance(target, (PythonSourceTarget, PythonSourcesGeneratorTarget))
-    )
+    domain, usecase, objective = names
+    if name == "dag.py":
+        configs = f"{CONFIGS}/{domain}/{usecase}"
+        globs = [f"{configs}/*.json", f"{configs}/{objective}/*.json"]
+    else:
+        # Its tests and helpers depend on the DAG, and on what stands beside it.
+        globs = [f"{folder}/*.py", f"!{folder}/*_test.py"]
+    paths = await Get(Paths, PathGlobs(globs))
+    found = [*map(source_address, paths.files)]
+    if name == "run_test.py":
+        data = await Get(Paths, PathGlobs([f"{USECASES}/{domain}/sample_data.py"]))
+        found += [sample_data_address(domain)] if data.files else []
+    return InferredDependencies(found)
 
 
 def rules() -> Iterable[Any]:
