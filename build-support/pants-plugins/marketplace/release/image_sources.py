@@ -7,6 +7,7 @@ of the domain's lock that the handlers need. Finding them installs nothing.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
@@ -121,22 +122,17 @@ async def find_contents(
             for_sources_types=(PythonSourceField, FileSourceField, ResourceSourceField),
         ),
     )
-    needed = {
-        (target[PythonRequirementResolveField].normalized_value(python_setup), each)
-        for target in closure.dependencies
-        if target.has_field(PythonRequirementsField)
-        for each in target[PythonRequirementsField].value
-    }
+    needed: dict[str, set[str]] = defaultdict(set)
+    for target in closure.dependencies:
+        if target.has_field(PythonRequirementsField):
+            field = target[PythonRequirementResolveField]
+            path = python_setup.resolves[field.normalized_value(python_setup)]
+            needed[path].update(map(str, target[PythonRequirementsField].value))
     text = ""
-    for resolve in sorted({resolve for resolve, _ in needed}):
-        path = python_setup.resolves[resolve]
+    for path, requirements in sorted(needed.items()):
         (lock,) = await Get(DigestContents, PathGlobs([path]))
-        listed = sorted(f"# {each}\n" for of, each in needed if of == resolve)
-        # The lock does not hold a requirement whose marker is false.
-        names = [
-            r.project_name for of, r in needed if of == resolve and ";" not in str(r)
-        ]
-        text += "".join(listed) + select(path, lock.content.decode(), names)
+        text += "".join(f"# {each}\n" for each in sorted(requirements))
+        text += select(path, lock.content.decode(), requirements)
     return Contents(sources.snapshot.digest, text)
 
 
@@ -154,19 +150,21 @@ async def generate_image_sources(
     return GeneratedSources(await Get(Snapshot, AddPrefix(merged, FOLDER)))
 
 
-def select(path: str, lock: str, names: Iterable[str]) -> str:
-    """Return the entries of a lock for some packages and for all packages that those need.
+def select(path: str, lock: str, requirements: Iterable[str]) -> str:
+    """Return the entries of a lock for some requirements and for all packages that those need.
 
     Args:
         path: the path of the lock, for errors.
         lock: its content.
-        names: the names of the packages.
+        requirements: the requirements, as in a requirements.txt.
 
     Raises:
         InvalidLock: the lock lacks one of them.
     """
     locked = parse_lock(lock)
-    wanted = {normalize(name) for name in names}
+    # The lock does not hold a requirement whose marker is false.
+    names = (re.match(r"[\w.-]+", each) for each in requirements if ";" not in each)
+    wanted = {normalize(found[0]) for found in names if found}
     for name in sorted(wanted - locked.keys()):
         raise InvalidLock(f"{path}: the package {name} is missing; run ./pants lock")
     size = 0

@@ -32,19 +32,21 @@ threadpoolctl==3.6 \\
 
 
 @pytest.mark.parametrize(
-    ("names", "expected"),
+    ("requirements", "expected"),
     [
         ([], []),
         (["numpy"], ["numpy"]),
-        (["pandas"], ["numpy", "pandas"]),
-        (["s3fs"], ["aiohttp", "s3fs"]),
+        (["pandas>=2"], ["numpy", "pandas"]),
+        (["s3fs[boto3]~=2026.1"], ["aiohttp", "s3fs"]),
         (["Scikit_Learn"], ["numpy", "scikit-learn", "threadpoolctl"]),
+        # A lock has no package whose marker is false.
+        (["colorama; sys_platform == 'win32'"], []),
     ],
 )
 def test_packages_include_their_dependencies(
-    names: list[str], expected: list[str]
+    requirements: list[str], expected: list[str]
 ) -> None:
-    assert [*parse_lock(select("x.lock", LOCK, names))] == expected
+    assert [*parse_lock(select("x.lock", LOCK, requirements))] == expected
 
 
 def test_an_entry_keeps_its_version_marker_and_hashes() -> None:

@@ -12,13 +12,8 @@ from typing import Any, Iterable
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
 from pants.backend.docker.subsystems.docker_options import DockerOptions
 from pants.backend.docker.target_types import (
-    DockerImageBuildArgsField,
-    DockerImageRegistriesField,
-    DockerImageRepositoryField,
-    DockerImageSkipPushField,
     DockerImageSourceField,
     DockerImageTags,
-    DockerImageTagsField,
     DockerImageTagsRequest,
 )
 from pants.backend.docker.util_rules.docker_build_args import (
@@ -30,10 +25,8 @@ from pants.backend.docker.util_rules.docker_build_env import (
     DockerBuildEnvironmentRequest,
 )
 from pants.backend.python.subsystems.setup import PythonSetup
-from pants.backend.python.target_types import PexIncludeSourcesField
+from pants.backend.python.target_types import PexBinary
 from pants.backend.python.util_rules.pex_cli import PexCli
-from pants.core.goals.package import OutputPathField, PackageFieldSet
-from pants.core.target_types import FileSourceField
 from pants.core.util_rules.source_files import SourceFiles, SourceFilesRequest
 from pants.engine.addresses import Addresses
 from pants.engine.platform import Platform
@@ -41,13 +34,7 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     Dependencies,
     DependenciesRequest,
-    DescriptionField,
     ExplicitlyProvidedDependencies,
-    FieldSetsPerTarget,
-    FieldSetsPerTargetRequest,
-    SourcesField,
-    Tags,
-    Target,
     Targets,
     WrappedTarget,
     WrappedTargetRequest,
@@ -56,20 +43,7 @@ from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
 from pants.util.value_interpolation import InterpolationContext
 
-from marketplace.release.image_sources import Contents, ContentsRequest
-
-# The fields that do not change the content of an image or a PEX.
-_NO_CONTENT = (
-    Dependencies,
-    DescriptionField,
-    DockerImageBuildArgsField,
-    DockerImageRegistriesField,
-    DockerImageRepositoryField,
-    DockerImageSkipPushField,
-    DockerImageTagsField,
-    OutputPathField,
-    Tags,
-)
+from marketplace.release.image_sources import Contents, ContentsRequest, ImageSources
 
 
 class NoImageTag(Exception):
@@ -93,32 +67,6 @@ class ContentTagRequest(DockerImageTagsRequest):
     pass
 
 
-async def _packages_of(image: Target) -> tuple[Targets, list[Target]]:
-    """Return the explicit dependencies of an image, and the packages among them.
-
-    Raises:
-        NoImageTag: the content of a package is known only when it is built.
-    """
-    # Inferring more from the Dockerfile would install a tool; see `add_content_tag`.
-    explicit = await Get(
-        ExplicitlyProvidedDependencies, DependenciesRequest(image[Dependencies])
-    )
-    targets = await Get(Targets, Addresses(sorted(explicit.includes)))
-    packages = await Get(
-        FieldSetsPerTarget, FieldSetsPerTargetRequest(PackageFieldSet, targets)
-    )
-    pexes = [
-        target for target, field_sets in zip(targets, packages.collection) if field_sets
-    ]
-    for target in pexes:
-        if not target.has_field(PexIncludeSourcesField):
-            raise NoImageTag(
-                f"{image.address}: depends on {target.address}, whose content is known only "
-                "when it is built; use image_sources or pex_binary"
-            )
-    return targets, pexes
-
-
 @rule(desc="Tag images by their content", level=LogLevel.DEBUG)
 async def tag_image(
     field_set: DockerPackageFieldSet,
@@ -132,35 +80,31 @@ async def tag_image(
         WrappedTargetRequest(field_set.address, description_of_origin="its image"),
     )
     image = wrapped.target
-    targets, pexes = await _packages_of(image)
-    dockerfile, files, args, environment = await MultiGet(
+    # Inferring more from the Dockerfile would install a tool; see `add_content_tag`.
+    explicit = await Get(
+        ExplicitlyProvidedDependencies, DependenciesRequest(image[Dependencies])
+    )
+    targets = await Get(Targets, Addresses(sorted(explicit.includes)))
+    if sorted(each.alias for each in targets) != [ImageSources.alias, PexBinary.alias]:
+        raise NoImageTag(
+            f"{image.address}: an image depends on exactly one {ImageSources.alias} and one "
+            f"{PexBinary.alias}; change its `dependencies` to these"
+        )
+    dockerfile, args, environment, *contents = await MultiGet(
         Get(SourceFiles, SourceFilesRequest([image[DockerImageSourceField]])),
-        Get(
-            SourceFiles,
-            SourceFilesRequest(
-                [target.get(SourcesField) for target in targets],
-                for_sources_types=(FileSourceField,),
-                enable_codegen=True,
-            ),
-        ),
         Get(DockerBuildArgs, DockerBuildArgsRequest(image)),
         Get(DockerBuildEnvironment, DockerBuildEnvironmentRequest(image)),
+        *(Get(Contents, ContentsRequest(each.address)) for each in targets),
     )
-    contents = await MultiGet(
-        Get(Contents, ContentsRequest(each.address)) for each in pexes
-    )
-    inputs: list[Any] = [
-        *(dockerfile.snapshot.digest, _fields(image)),
+    inputs = [
+        dockerfile.snapshot.digest,
         # An argument without a value gets its value from the environment.
         *((each, environment.environment.get(each)) for each in args),
-        files.snapshot.digest,
-        *((platform.value, pex_cli.version) if pexes else ()),
+        *contents,
+        *(sorted(map(str, each.field_values.values())) for each in (image, *targets)),
+        # Pants makes the PEX of the packages with these.
+        *(platform.value, pex_cli.version, python_setup.interpreter_constraints),
     ]
-    for pex, content in zip(pexes, contents):
-        with_sources = pex[PexIncludeSourcesField].value
-        inputs += [pex.address.spec, _fields(pex), content.lock]
-        inputs += [python_setup.interpreter_constraints]
-        inputs += [content.sources] if with_sources else []
     return TaggedImage(
         field_set,
         field_set.format_repository(
@@ -170,29 +114,23 @@ async def tag_image(
     )
 
 
-def _fields(target: Target) -> list[tuple[str, str]]:
-    values = target.field_values.values()
-    return sorted(
-        (field.alias, str(field.value))
-        for field in values
-        if not isinstance(field, _NO_CONTENT)
-    )
-
-
 @rule
 async def add_content_tag(request: ContentTagRequest) -> DockerImageTags:
     asked = DependenciesRequest(request.target[Dependencies])
-    explicit, complete = await MultiGet(
+    explicit, complete, tagged = await MultiGet(
         Get(ExplicitlyProvidedDependencies, DependenciesRequest, asked),
         Get(Addresses, DependenciesRequest, asked),
+        Get(
+            TaggedImage,
+            DockerPackageFieldSet,
+            DockerPackageFieldSet.create(request.target),
+        ),
     )
     for address in sorted({*complete} - {*explicit.includes}):
         raise NoImageTag(
-            f"{request.target.address}: its Dockerfile uses {address}, which its `dependencies` "
-            "do not name; add it there"
+            f"{request.target.address}: its Dockerfile uses {address}, which the content tag does "
+            "not cover; use only the packages and sources in the image's `dependencies`"
         )
-    field_set = DockerPackageFieldSet.create(request.target)
-    tagged = await Get(TaggedImage, DockerPackageFieldSet, field_set)
     return DockerImageTags([tagged.tag])
 
 

@@ -10,7 +10,6 @@ from pants.backend.docker.goals.package_image import DockerPackageFieldSet
 from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.docker.util_rules import docker_build_args, docker_build_env
 from pants.backend.python.dependency_inference import rules as python_inference
-from pants.backend.python.goals.package_pex_binary import PexBinaryFieldSet
 from pants.backend.python.macros.python_requirements import (
     PythonRequirementsTargetGenerator,
 )
@@ -24,15 +23,11 @@ from pants.backend.python.target_types import (
 )
 from pants.backend.python.target_types_rules import rules as python_target_rules
 from pants.backend.python.util_rules import pex_cli
-from pants.core.goals import package
-from pants.core.goals.package import BuiltPackage, PackageFieldSet
 from pants.core.target_types import FilesGeneratorTarget, FileTarget, GenericTarget
 from pants.core.target_types import rules as core_target_rules
 from pants.core.util_rules import source_files
 from pants.engine.addresses import Address
 from pants.engine.internals.scheduler import ExecutionError
-from pants.engine.rules import rule
-from pants.engine.unions import UnionRule
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
 from marketplace.release import image_sources, image_tags
@@ -73,18 +68,11 @@ FILES = {
 }
 
 
-@rule
-async def never_build_a_pex(field_set: PexBinaryFieldSet) -> BuiltPackage:
-    raise AssertionError(f"computing a tag must not build {field_set.address}")
-
-
-@rule
-async def never_build_an_image(field_set: DockerPackageFieldSet) -> BuiltPackage:
-    raise AssertionError(f"computing a tag must not build {field_set.address}")
-
-
 class Repository:
-    """A repository with one image."""
+    """A repository with one image.
+
+    It has no rule that builds a PEX or an image: a tag needs neither.
+    """
 
     def __init__(self) -> None:
         self.rule_runner = RuleRunner(
@@ -99,11 +87,6 @@ class Repository:
                 *python_target_rules(),
                 *requirements_rules(),
                 *source_files.rules(),
-                *package.rules(),
-                never_build_a_pex,
-                never_build_an_image,
-                UnionRule(PackageFieldSet, DockerPackageFieldSet),
-                UnionRule(PackageFieldSet, PexBinaryFieldSet),
                 QueryRule(TaggedImage, [DockerPackageFieldSet]),
             ],
             target_types=[
@@ -162,7 +145,6 @@ def repository(first: Repository) -> Iterator[Repository]:
         (f"{HANDLERS}/fit.py", "pandas", "pandas, other"),
         (f"{HANDLERS}/table.csv", "1", "2"),
         ("BUILD", "image_tags=[]", "image_tags=[], extra_build_args=['A=1']"),
-        ("BUILD", "image_tags=[]", "image_tags=[], image_labels={'a': 'b'}"),
         ("BUILD", "image_tags=[]", "image_tags=[], target_stage='x'"),
         ("BUILD", 'layout="packed"', 'layout="packed", include_tools=True'),
     ],
@@ -183,8 +165,6 @@ def test_a_change_of_the_content_changes_the_tag(
         ("requirements.lock", "numpy==", "# A comment.\nnumpy=="),
         ("requirements.txt", "polars", "polars>=1  # Why."),
         ("other.py", "polars", "numpy"),
-        ("BUILD", "image_tags=[]", "image_tags=[], description='x', tags=['x']"),
-        ("BUILD", 'layout="packed"', 'layout="packed", output_path="x.pex"'),
         ("BUILD", "docker_image", "# A comment.\ndocker_image"),
     ],
 )
@@ -219,10 +199,13 @@ def test_an_executable_file_changes_the_tag(repository: Repository) -> None:
     file.chmod(0o644)
 
 
-def test_a_dependency_of_unknown_content_is_an_error(repository: Repository) -> None:
+@pytest.mark.parametrize("others", ['":sources"', '":deps", ":sources", "//:other"'])
+def test_other_dependencies_are_an_error(repository: Repository, others: str) -> None:
+    build = BUILD.replace('":deps", ":sources"', others)
     other = "docker_image(name='other', image_tags=['x'])\n"
-    build = BUILD.replace('[":deps"', '[":other"') + other
-    repository.rule_runner.write_files({"BUILD": build})
-    problem = "depends on //:other, whose content is known only when it is built"
+    repository.rule_runner.write_files({"BUILD": build + other})
+    problem = (
+        "//:image: an image depends on exactly one image_sources and one pex_binary"
+    )
     with pytest.raises(ExecutionError, match=problem):
         repository.tag()
