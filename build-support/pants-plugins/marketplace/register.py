@@ -19,15 +19,8 @@ from marketplace.graph import (
     release_target,
 )
 from marketplace.lint import config_schemas, conventions, mypy_cache, wheel_linters
-from marketplace.release import (
-    deploy,
-    docker_engine,
-    image_sources,
-    image_tags,
-    provided_images,
-    release,
-)
-from marketplace.run import local_runs, tested_images
+from marketplace.release import deploy, image_sources, image_tags, release
+from marketplace.run import local_runs, provided_images
 from marketplace.selection import (
     affected,
     changed_since,
@@ -38,7 +31,6 @@ from marketplace.selection import (
 )
 
 changed_since.install()
-docker_engine.install()
 local_runs.install()
 mypy_cache.install()
 parsed_build_files.install()
@@ -60,7 +52,6 @@ def rules() -> Iterable[Any]:
         *dependents.rules(),
         *deploy.rules(),
         *deployments.rules(),
-        *docker_engine.rules(),
         *image_sources.rules(),
         *image_tags.rules(),
         *known_targets.rules(),
@@ -68,7 +59,6 @@ def rules() -> Iterable[Any]:
         *provided_images.rules(),
         *release.rules(),
         *release_target.rules(),
-        *tested_images.rules(),
         *wheel_linters.rules(),
     ]
 

@@ -6,7 +6,7 @@ build-support/tools/maxaitools/local.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterable
 
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
@@ -25,7 +25,7 @@ from pants.engine.target import (
     Targets,
 )
 
-from marketplace.release.provided_images import ProvidedImage
+from marketplace.run.provided_images import ProvidedImage
 from maxairesources.tree import DAG_FILE, DAGS, USECASES
 
 RUNNER = Address("build-support/tools/maxaitools/local", relative_file_path="main.py")
@@ -64,59 +64,45 @@ class AirflowFieldSet(RunFieldSet):
     airflow: AirflowField
 
 
-@dataclass(frozen=True)
-class LocalRun:
-    """Asks for a run of the DAGs in a folder.
-
-    Attributes:
-        folder: the folder.
-        dockerfiles: a glob of the Dockerfiles of their images.
-    """
-
-    folder: str
-    dockerfiles: str
-
-
-@rule
-async def run_locally(request: LocalRun) -> RunRequest:
+async def _run_locally(folder: str, domain: str) -> RunRequest:
+    """Run the DAGs below a folder; the domain is a name or `*`."""
     paths, tools = await MultiGet(
-        Get(Paths, PathGlobs([request.dockerfiles])),
+        Get(Paths, PathGlobs([f"{USECASES}/{domain}/Dockerfile"])),
         Get(Targets, Addresses([RUNNER])),
     )
-    addresses = [
+    addresses = (
         Address(path.rpartition("/")[0], target_name="image") for path in paths.files
-    ]
+    )
     images, runners = await MultiGet(
         Get(Targets, Addresses(addresses)),
         Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, tools)),
     )
-    field_sets = [DockerPackageFieldSet.create(image) for image in images]
     (runnable,) = runners.field_sets
     # All images at the same time.
     runner, *provided = await MultiGet(
         Get(RunRequest, RunFieldSet, runnable),
-        *(Get(ProvidedImage, DockerPackageFieldSet, each) for each in field_sets),
+        *(
+            Get(
+                ProvidedImage,
+                DockerPackageFieldSet,
+                DockerPackageFieldSet.create(image),
+            )
+            for image in images
+        ),
     )
     names = (f"--image={each.name}" for each in provided)
-    return RunRequest(
-        digest=runner.digest,
-        args=(*runner.args, request.folder, *names),
-        extra_env=runner.extra_env,
-        immutable_input_digests=runner.immutable_input_digests,
-        append_only_caches=runner.append_only_caches,
-    )
+    return replace(runner, args=(*runner.args, folder, *names))
 
 
 @rule
 async def run_objective(field_set: ObjectiveFieldSet) -> RunRequest:
     folder = field_set.source.file_path.rpartition("/")[0]
-    domain = folder.split("/")[1]
-    return await Get(RunRequest, LocalRun(folder, f"{USECASES}/{domain}/Dockerfile"))
+    return await _run_locally(folder, folder.split("/")[1])
 
 
 @rule
 async def run_airflow(field_set: AirflowFieldSet) -> RunRequest:
-    return await Get(RunRequest, LocalRun(DAGS, f"{USECASES}/*/Dockerfile"))
+    return await _run_locally(DAGS, "*")
 
 
 def _is_in_dags(cls: type[PythonSourceFieldSet], tgt: Target) -> bool:
@@ -129,8 +115,4 @@ def install() -> None:
 
 
 def rules() -> Iterable[Any]:
-    return [
-        *collect_rules(),
-        *AirflowFieldSet.rules(),
-        *ObjectiveFieldSet.rules(),
-    ]
+    return [*collect_rules(), *AirflowFieldSet.rules(), *ObjectiveFieldSet.rules()]

@@ -1,0 +1,127 @@
+"""Provides images to run: those of the engine, or of the registry, or else new builds.
+
+The content tag names the same image everywhere, so an existing image is not built again. A
+domain's image_test.py and its objectives' run_test.py get the image of their domain. Pants'
+`runtime_package_dependencies` would build it, even if the registry has it, and run the tests
+again for each build of the same content.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Iterable
+
+from pants.backend.docker.goals.package_image import DockerPackageFieldSet
+from pants.backend.docker.util_rules.docker_binary import DockerBinary
+from pants.backend.python.goals.pytest_runner import (
+    PytestPluginSetup,
+    PytestPluginSetupRequest,
+)
+from pants.backend.python.target_types import PythonTestTarget
+from pants.core.goals.package import (
+    BuiltPackage,
+    EnvironmentAwarePackageRequest,
+    OutputPathField,
+)
+from pants.engine.addresses import Address, UnparsedAddressInputs
+from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
+from pants.engine.fs import CreateDigest, Digest, FileContent
+from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.target import SpecialCasedDependencies, Target, Targets
+from pants.engine.unions import UnionRule
+
+from marketplace.release.image_tags import TaggedImage
+
+_TESTS_OF_IMAGES = re.compile(
+    r"maxaiusecases/([^/]+)/image_test\.py|maxaidags/([^/]+)/[^/]+/[^/]+/run_test\.py"
+)
+# docker finds the engine, credentials and proxies by these variables.
+_ENVIRONMENT = (
+    *("HOME", "PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST"),
+    *("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    "MAXAI_REGISTRY",
+)
+_LOOK_AND_PULL = """\
+"$0" image inspect "$1" || {
+  [ -n "$MAXAI_REGISTRY" ] && "$0" pull --quiet "$MAXAI_REGISTRY/$1" &&
+    "$0" tag "$MAXAI_REGISTRY/$1" "$1"
+}"""
+
+
+@dataclass(frozen=True)
+class ProvidedImage:
+    """An image that the engine has; `name` is its repository and content tag."""
+
+    name: str
+
+
+@rule
+async def provide_image(
+    field_set: DockerPackageFieldSet, docker: DockerBinary
+) -> ProvidedImage:
+    tagged, env = await MultiGet(
+        Get(TaggedImage, DockerPackageFieldSet, field_set),
+        Get(EnvironmentVars, EnvironmentVarsRequest(_ENVIRONMENT)),
+    )
+    found = await Get(
+        FallibleProcessResult,
+        Process(
+            ("/bin/sh", "-c", _LOOK_AND_PULL, docker.path, tagged.name),
+            env=env,
+            description=f"Look for docker image {tagged.name}, or pull it",
+            cache_scope=ProcessCacheScope.PER_SESSION,
+        ),
+    )
+    if found.exit_code != 0:
+        # Also if no engine or registry answers: the build says what is wrong.
+        await Get(BuiltPackage, EnvironmentAwarePackageRequest(field_set))
+    return ProvidedImage(tagged.name)
+
+
+class TestedImageField(SpecialCasedDependencies):
+    alias = "tested_image"
+    help = "The image that a test runs; it follows from the place of the test's file."
+
+    # Prevent this class from being detected by pytest as a test class.
+    __test__ = False
+
+    @classmethod
+    def compute_value(
+        cls, raw_value: Iterable[str] | None, address: Address
+    ) -> tuple[str, ...] | None:
+        path = address.filename if address.is_file_target else ""
+        found = _TESTS_OF_IMAGES.fullmatch(path)
+        return found and (f"//maxaiusecases/{found[1] or found[2]}:image",)
+
+
+class TestedImageRequest(PytestPluginSetupRequest):
+    @classmethod
+    def is_applicable(cls, target: Target) -> bool:
+        return bool(target.get(TestedImageField).value)
+
+
+@rule
+async def provide_tested_image(request: TestedImageRequest) -> PytestPluginSetup:
+    field = request.target.get(TestedImageField)
+    (image,) = await Get(
+        Targets, UnparsedAddressInputs, field.to_unparsed_address_inputs()
+    )
+    field_set = DockerPackageFieldSet.create(image)
+    provided = await Get(ProvidedImage, DockerPackageFieldSet, field_set)
+    # The part of the file that tests read. The rest differs between two builds of the same
+    # content, and would run the tests again.
+    info = {"registries": [{"tags": [{"name": provided.name}]}]}
+    path = image[OutputPathField].value_or_default(file_ending="docker-info.json")
+    file = FileContent(path, json.dumps(info).encode())
+    return PytestPluginSetup(await Get(Digest, CreateDigest([file])))
+
+
+def rules() -> Iterable[Any]:
+    return [
+        *collect_rules(),
+        UnionRule(PytestPluginSetupRequest, TestedImageRequest),
+        PythonTestTarget.register_plugin_field(TestedImageField),
+    ]
