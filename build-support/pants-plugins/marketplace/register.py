@@ -18,7 +18,7 @@ from marketplace.graph import (
     deployments,
     release_target,
 )
-from marketplace.lint import config_schemas, conventions, mypy_cache, wheel_linters
+from marketplace.lint import conventions, mypy_cache, wheel_linters
 from marketplace.release import deploy, image_sources, image_tags, release
 from marketplace.run import local_runs, provided_images
 from marketplace.selection import (
@@ -44,7 +44,6 @@ def rules() -> Iterable[Any]:
         *affected.rules(),
         *changed_since.rules(),
         *changed_targets.rules(),
-        *config_schemas.rules(),
         *configs.rules(),
         *conventions.rules(),
         *dags.rules(),

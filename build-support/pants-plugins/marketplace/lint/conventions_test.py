@@ -1,14 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from pants.backend.python.util_rules import pex, pex_from_targets
-from pants.core.util_rules.partitions import Partitions
-from pants.engine.environment import EnvironmentName
-from pants.testutil.rule_runner import QueryRule, RuleRunner
+from pants.testutil.option_util import create_subsystem
+from pants.testutil.rule_runner import run_rule_with_mocks
 
-from marketplace.graph import deployments
-from marketplace.lint import conventions
-from marketplace.lint.conventions import ConventionsRequest
+from marketplace.lint.conventions import Conventions, ConventionsRequest, partition
 
 
 @pytest.mark.parametrize(
@@ -23,18 +19,7 @@ from marketplace.lint.conventions import ConventionsRequest
 def test_each_domain_of_the_files_is_a_partition(
     files: list[str], domains: list[str]
 ) -> None:
-    rule_runner = RuleRunner(
-        rules=[
-            *conventions.rules(),
-            *deployments.rules(),
-            *pex.rules(),
-            *pex_from_targets.rules(),
-            QueryRule(
-                Partitions, [ConventionsRequest.PartitionRequest, EnvironmentName]
-            ),
-        ],
-        target_types=[deployments.MarketplaceDeployment],
-    )
     request = ConventionsRequest.PartitionRequest(tuple(files))
-    partitions = rule_runner.request(Partitions, [request])
+    subsystem = create_subsystem(Conventions, skip=False)
+    partitions = run_rule_with_mocks(partition, rule_args=[request, subsystem])
     assert [each.elements for each in partitions] == [(name,) for name in domains]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from pants.core.util_rules.partitions import Partitions
-from pants.engine.environment import EnvironmentName
-from pants.testutil.rule_runner import QueryRule, RuleRunner
+from pants.engine.fs import DigestContents, FileContent, PathGlobs
+from pants.testutil.option_util import create_subsystem
+from pants.testutil.rule_runner import MockGet, run_rule_with_mocks
 
-from marketplace.lint import wheel_linters
-from marketplace.lint.wheel_linters import WheelLintersRequest
+from marketplace.lint.wheel_linters import (
+    WheelLinters,
+    WheelLintersRequest,
+    partition,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,15 +32,11 @@ from marketplace.lint.wheel_linters import WheelLintersRequest
     ],
 )
 def test_each_file_has_its_linters(path: str, text: str, expected: str) -> None:
-    rule_runner = RuleRunner(
-        rules=[
-            *wheel_linters.rules(),
-            QueryRule(
-                Partitions, [WheelLintersRequest.PartitionRequest, EnvironmentName]
-            ),
-        ]
-    )
-    rule_runner.write_files({path: text})
+    content = DigestContents([FileContent(path, text.encode())])
     request = WheelLintersRequest.PartitionRequest((path,))
-    partitions = rule_runner.request(Partitions, [request])
+    partitions = run_rule_with_mocks(
+        partition,
+        rule_args=[request, create_subsystem(WheelLinters, skip=False)],
+        mock_gets=[MockGet(DigestContents, (PathGlobs,), lambda _: content)],
+    )
     assert " ".join(each.metadata.command for each in partitions) == expected

@@ -1,10 +1,10 @@
 """Writes the JSON Schemas of the configs, with which editors complete and check them.
 
-`./pants fmt` runs this whenever what they are made from has changed.
+A test fails if the files in maxairesources/configs/schemas are stale. To write them, run
+`./pants run build-support/tools/maxaitools/schemas/json_schema.py`.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from maxairesources.configs.objective import KUBEPOD, SPARK
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.configs.spark_keys import FREQUENT
 from maxairesources.dags.operators import operator_class, parameters
+
+FOLDER = Path("maxairesources/configs/schemas")
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -67,13 +69,14 @@ def _arguments(operator: str, **required: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main(folder: Path) -> None:
-    """Write the schemas into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, schema in schemas().items():
-        text = json.dumps(schema, indent=1, sort_keys=True)
-        (folder / name).write_text(f"{text}\n")
+def files() -> dict[Path, str]:
+    """Return the content of each file."""
+    return {
+        FOLDER / name: json.dumps(schema, indent=1, sort_keys=True) + "\n"
+        for name, schema in schemas().items()
+    }
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    for path, text in files().items():
+        path.write_text(text)
