@@ -68,6 +68,5 @@ def target_types() -> Iterable[type[Target]]:
         configs.ConfigTarget,
         deployments.MarketplaceDeployment,
         image_sources.ImageSources,
-        local_runs.MarketplaceAirflow,
         release_target.MarketplaceRelease,
     ]

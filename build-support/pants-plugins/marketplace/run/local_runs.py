@@ -6,6 +6,7 @@ build-support/tools/maxaitools/local.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, replace
 from typing import Any, Iterable
 
@@ -17,10 +18,9 @@ from pants.engine.addresses import Address, Addresses
 from pants.engine.fs import PathGlobs, Paths
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
-    COMMON_TARGET_FIELDS,
     FieldSetsPerTarget,
     FieldSetsPerTargetRequest,
-    StringField,
+    SingleSourceField,
     Target,
     Targets,
 )
@@ -29,80 +29,50 @@ from marketplace.run.provided_images import ProvidedImage
 from maxairesources.tree import DAG_FILE, DAGS, USECASES
 
 RUNNER = Address("build-support/tools/maxaitools/local", relative_file_path="main.py")
-
-
-class AirflowField(StringField):
-    alias = "_airflow"
-    help = "Distinguishes the target from others."
-
-
-class MarketplaceAirflow(Target):
-    alias = "marketplace_airflow"
-    core_fields = (*COMMON_TARGET_FIELDS, AirflowField)
-    help = "`run` starts Airflow on this machine, with all DAGs."
+# The file of the target maxaidags:airflow.
+ALL_DAGS = f"{DAGS}/.airflowignore"
 
 
 @dataclass(frozen=True)
-class ObjectiveFieldSet(RunFieldSet):
-    """The dag.py of an objective."""
+class LocalRunFieldSet(RunFieldSet):
+    """A file whose folder has the DAGs to run: the dag.py of an objective, or ALL_DAGS."""
 
-    required_fields = (PythonSourceField,)
+    required_fields = (SingleSourceField,)
     run_in_sandbox_behavior = RunInSandboxBehavior.NOT_SUPPORTED
 
-    source: PythonSourceField
+    source: SingleSourceField
 
     @classmethod
     def opt_out(cls, tgt: Target) -> bool:
-        return not DAG_FILE.fullmatch(tgt[PythonSourceField].file_path)
+        path = tgt[SingleSourceField].file_path
+        return path != ALL_DAGS and not DAG_FILE.fullmatch(path)
 
 
-@dataclass(frozen=True)
-class AirflowFieldSet(RunFieldSet):
-    required_fields = (AirflowField,)
-    run_in_sandbox_behavior = RunInSandboxBehavior.NOT_SUPPORTED
-
-    airflow: AirflowField
-
-
-async def _run_locally(folder: str, domain: str) -> RunRequest:
-    """Run the DAGs below a folder; the domain is a name or `*`."""
-    paths, tools = await MultiGet(
+@rule
+async def run_locally(field_set: LocalRunFieldSet) -> RunRequest:
+    path = field_set.source.file_path
+    domain = "*" if path == ALL_DAGS else path.split("/")[1]
+    dockerfiles, tools = await MultiGet(
         Get(Paths, PathGlobs([f"{USECASES}/{domain}/Dockerfile"])),
         Get(Targets, Addresses([RUNNER])),
     )
     addresses = (
-        Address(path.rpartition("/")[0], target_name="image") for path in paths.files
+        Address(posixpath.dirname(each), target_name="image")
+        for each in dockerfiles.files
     )
     images, runners = await MultiGet(
         Get(Targets, Addresses(addresses)),
         Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, tools)),
     )
     (runnable,) = runners.field_sets
+    field_sets = [DockerPackageFieldSet.create(image) for image in images]
     # All images at the same time.
     runner, *provided = await MultiGet(
         Get(RunRequest, RunFieldSet, runnable),
-        *(
-            Get(
-                ProvidedImage,
-                DockerPackageFieldSet,
-                DockerPackageFieldSet.create(image),
-            )
-            for image in images
-        ),
+        *(Get(ProvidedImage, DockerPackageFieldSet, each) for each in field_sets),
     )
     names = (f"--image={each.name}" for each in provided)
-    return replace(runner, args=(*runner.args, folder, *names))
-
-
-@rule
-async def run_objective(field_set: ObjectiveFieldSet) -> RunRequest:
-    folder = field_set.source.file_path.rpartition("/")[0]
-    return await _run_locally(folder, folder.split("/")[1])
-
-
-@rule
-async def run_airflow(field_set: AirflowFieldSet) -> RunRequest:
-    return await _run_locally(DAGS, "*")
+    return replace(runner, args=(*runner.args, posixpath.dirname(path), *names))
 
 
 def _is_in_dags(cls: type[PythonSourceFieldSet], tgt: Target) -> bool:
@@ -115,4 +85,4 @@ def install() -> None:
 
 
 def rules() -> Iterable[Any]:
-    return [*collect_rules(), *AirflowFieldSet.rules(), *ObjectiveFieldSet.rules()]
+    return [*collect_rules(), *LocalRunFieldSet.rules()]
