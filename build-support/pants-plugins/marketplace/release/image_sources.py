@@ -67,10 +67,6 @@ class Locked:
     needed_by: frozenset[str]
 
 
-class ImageSourcesDependenciesField(Dependencies):
-    pass
-
-
 class ImageSourcesField(SourcesField):
     alias = "_sources"
     help = "Pants generates these sources from the dependencies."
@@ -80,7 +76,7 @@ class ImageSources(Target):
     alias = "image_sources"
     core_fields = (
         *COMMON_TARGET_FIELDS,
-        ImageSourcesDependenciesField,
+        Dependencies,
         ImageSourcesField,
     )
     help = (
@@ -96,25 +92,16 @@ class GenerateImageSourcesRequest(GenerateSourcesRequest):
 
 
 @dataclass(frozen=True)
-class ContentsRequest:
-    """Asks for the sources and the lock of a target's dependencies."""
-
-    address: Address
-
-
-@dataclass(frozen=True)
 class Contents:
-    """The sources and files of all dependencies, and the lock of the packages they need."""
+    """All sources and files that a target needs, and the lock of the packages they need."""
 
     sources: Digest
     lock: str
 
 
 @rule
-async def find_contents(
-    request: ContentsRequest, python_setup: PythonSetup
-) -> Contents:
-    closure = await Get(TransitiveTargets, TransitiveTargetsRequest([request.address]))
+async def find_contents(address: Address, python_setup: PythonSetup) -> Contents:
+    closure = await Get(TransitiveTargets, TransitiveTargetsRequest([address]))
     sources = await Get(
         SourceFiles,
         SourceFilesRequest(
@@ -141,7 +128,7 @@ async def generate_image_sources(
     request: GenerateImageSourcesRequest,
 ) -> GeneratedSources:
     address = request.protocol_target.address
-    contents = await Get(Contents, ContentsRequest(address))
+    contents = await Get(Contents, Address, address)
     lock = FileContent(LOCK, contents.lock.encode())
     # A Dockerfile copies both folders, even if they are empty.
     folders = map(Directory, _FOLDERS)

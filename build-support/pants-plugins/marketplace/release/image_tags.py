@@ -28,7 +28,7 @@ from pants.backend.python.subsystems.setup import PythonSetup
 from pants.backend.python.target_types import PexBinary
 from pants.backend.python.util_rules.pex_cli import PexCli
 from pants.core.util_rules.source_files import SourceFiles, SourceFilesRequest
-from pants.engine.addresses import Addresses
+from pants.engine.addresses import Address, Addresses
 from pants.engine.platform import Platform
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
@@ -43,7 +43,7 @@ from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
 from pants.util.value_interpolation import InterpolationContext
 
-from marketplace.release.image_sources import Contents, ContentsRequest, ImageSources
+from marketplace.release.image_sources import Contents, ImageSources
 
 
 class NoImageTag(Exception):
@@ -94,7 +94,7 @@ async def tag_image(
         Get(SourceFiles, SourceFilesRequest([image[DockerImageSourceField]])),
         Get(DockerBuildArgs, DockerBuildArgsRequest(image)),
         Get(DockerBuildEnvironment, DockerBuildEnvironmentRequest(image)),
-        *(Get(Contents, ContentsRequest(each.address)) for each in targets),
+        *(Get(Contents, Address, each.address) for each in targets),
     )
     inputs = [
         dockerfile.snapshot.digest,
