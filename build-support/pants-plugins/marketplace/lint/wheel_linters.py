@@ -66,21 +66,15 @@ _WHY_NOT = (
     "the tests of this file; use an import statement, or add the module to the "
     "dependencies in the BUILD file and `# noqa: TID251` to this line"
 )
+_SCHEMAS = {
+    ".github/workflows/*.y*ml": ("vendor.github-workflows",),
+    ".github/dependabot.yml": ("vendor.dependabot",),
+    "gitlab-ci.yml": ("vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
+}
 LINTERS = (
-    WheelLinter(
-        "check-jsonschema",
-        (".github/workflows/*.y*ml",),
-        ("--builtin-schema", "vendor.github-workflows"),
-    ),
-    WheelLinter(
-        "check-jsonschema",
-        (".github/dependabot.yml",),
-        ("--builtin-schema", "vendor.dependabot"),
-    ),
-    WheelLinter(
-        "check-jsonschema",
-        ("gitlab-ci.yml",),
-        ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
+    *(
+        WheelLinter("check-jsonschema", (pattern,), ("--builtin-schema", *schema))
+        for pattern, schema in _SCHEMAS.items()
     ),
     WheelLinter("hadolint", ("Dockerfile",)),
     WheelLinter(
@@ -132,11 +126,10 @@ async def partition(
     if subsystem.skip:
         return Partitions()
     # Scripts that people type have no suffix.
-    bare = [path for path in request.files if not PurePath(path).suffix]
-    names = {path: path for path in request.files}
-    for file in await Get(DigestContents, PathGlobs(bare)):
-        if _SHEBANG.match(file.content):
-            names[file.path] = f"{file.path}.sh"
+    bare = PathGlobs(path for path in request.files if not PurePath(path).suffix)
+    contents = await Get(DigestContents, PathGlobs, bare)
+    scripts = {each.path for each in contents if _SHEBANG.match(each.content)}
+    names = {each: f"{each}.sh" if each in scripts else each for each in request.files}
     return Partitions(
         Partition(files, linter)
         for linter in LINTERS
