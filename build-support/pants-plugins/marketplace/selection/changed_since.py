@@ -2,8 +2,8 @@
 
 Stock Pants accepts only one of the two (upstream issue 14243), and misses some changes that
 `changes` and `changed_targets` find. It offers no hook for either. This module therefore wraps
-`calculate_specs`, the one function that turns arguments into specs. `parsed_build_files`,
-`docker_engine` and `local_runs` are the other modules that replace something in Pants.
+`calculate_specs`, the one function that turns arguments into specs. `parsed_build_files` and
+`local_runs` are the other modules that replace something in Pants.
 """
 
 from __future__ import annotations
