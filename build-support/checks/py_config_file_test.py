@@ -8,15 +8,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from maxairesources.config_store.task import Arguments, check_task
 from maxairesources.configs.document import parse, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.errors import InputError
-from maxairesources.launches import handler_name, read_launches
-from maxairesources.tree import KUBEPOD_CONFIG, SPARK_CONFIG
+from maxairesources.launches import handler_name, merge, read_launches
 
 FOLDER = Path("maxaiconfigs", os.environ["DOMAIN"])
-CONFIGS = sorted(FOLDER.rglob("py_config.json"))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def arguments(usecase: Path, task: str) -> type[Arguments] | None:
     It is None for a handler without such a model, which checks its arguments itself. Such a
     handler may run when it is imported.
     """
-    for path in (usecase / KUBEPOD_CONFIG, usecase / SPARK_CONFIG):
-        for launch in read_launches(read(path)) if path.exists() else []:
+    for path in usecase.glob("*_config.json"):
+        for launch in read_launches(read(path)):
             if launch.task == task and launch.file:
                 body = ast.parse(Path(launch.file).read_text()).body
                 classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
@@ -42,28 +42,15 @@ def arguments(usecase: Path, task: str) -> type[Arguments] | None:
     raise AssertionError(f"no launch config of {usecase} has a handler for task {task}")
 
 
-def check(path: Path, config: dict[str, Any]) -> None:
-    for name in validate(PyConfig, config, path).tasks:
-        if model := arguments(path.parent.parent, name):
+# A py_config alone, such as py_config.json, and one with an overlay, such as py_config.prod.json.
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("py_config.*json")), ids=str)
+def test_handlers_accept_the_arguments(path: Path) -> None:
+    config = read(path.with_name("py_config.json"))
+    if path.name != "py_config.json":
+        config = merge(config, read(path))
+    for task in validate(PyConfig, config, path).tasks:
+        if model := arguments(path.parent.parent, task):
             try:
-                check_task(config, name, model)
+                check_task(config, task, model)
             except InputError as error:
-                raise AssertionError(
-                    f"{path}: {error.problem}; {error.remedy}"
-                ) from None
-
-
-def test_handlers_accept_the_arguments_of_the_py_configs() -> None:
-    for path in CONFIGS:
-        check(path, read(path))
-
-
-def test_handlers_accept_the_arguments_with_each_overlay() -> None:
-    for path in FOLDER.rglob("py_config.*.json"):
-        config, overlay = read(path.with_name("py_config.json")), read(path)
-        for name in config.keys() & overlay.keys() - {"$allow_secret", "$schema"}:
-            given = overlay[name].get("function", {}).get("args", {})
-            args = {**config[name]["function"]["args"], **given}
-            kept = {key: value for key, value in args.items() if value is not None}
-            config[name]["function"]["args"] = kept
-        check(path, config)
+                pytest.fail(f"{path}: {error.problem}; {error.remedy}", pytrace=False)
