@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import pytest
-
 SCRIPT = Path(__file__).resolve().parent / "spark-entrypoint"
 OPTIONS = {f"SPARK_JAVA_OPT_{n}": f"-Dn={n} x" for n in (0, 1, 2, 10)}
 # What Spark sets for an executor, with the arguments that the entry point makes of it.
@@ -28,7 +26,7 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     for name in ("spark/bin/spark-submit", "java/bin/java", "bin/python"):
         path = folder / name
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('#!/bin/sh\nprintf "%s\\n" "${0##*/}" "$@"\n')
         path.chmod(0o755)
     homes = {"SPARK_HOME": f"{folder}/spark", "JAVA_HOME": f"{folder}/java"}
@@ -44,14 +42,8 @@ def test_a_module(tmp_path: Path) -> None:
 
 def test_a_driver(tmp_path: Path) -> None:
     done = run(tmp_path, "driver", "--class", "a b", SPARK_DRIVER_BIND_ADDRESS="ip")
-    first, *_, mode, client, option, value = done.stdout.splitlines()
-    assert first == "spark-submit" and "spark.driver.bindAddress=ip" in done.stdout
-    assert [mode, client, option, value] == [
-        "--deploy-mode",
-        "client",
-        "--class",
-        "a b",
-    ]
+    assert done.stdout.startswith("spark-submit\n--conf\nspark.driver.bindAddress=ip\n")
+    assert done.stdout.endswith("\n--deploy-mode\nclient\n--class\na b\n")
 
 
 def test_an_executor(tmp_path: Path) -> None:
@@ -61,10 +53,6 @@ def test_an_executor(tmp_path: Path) -> None:
     assert f"{tmp_path}/spark/conf:{tmp_path}/spark/jars/*" in found
     made = " ".join(found)
     assert all(SETTINGS[n].replace("*", SETTING[n]) in made for n in SETTINGS)
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_an_executor_without_its_settings(tmp_path: Path, name: str) -> None:
-    env = {key: value for key, value in SETTING.items() if key != name}
-    done = run(tmp_path, "executor", **env)
-    assert done.returncode != 0 and f"{name}: unbound variable" in done.stderr
+    for name in SETTINGS:
+        env = {key: value for key, value in SETTING.items() if key != name}
+        assert f"{name}: unbound variable" in run(tmp_path, "executor", **env).stderr
