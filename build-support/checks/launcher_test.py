@@ -132,28 +132,21 @@ def test_another_lock_or_launcher_is_another_installation(
     assert message.startswith("PANTS_PYTHON=/bin/false is not a CPython 3.9: set it")
 
 
-@pytest.mark.parametrize(
-    "missing", ["client", "pex", "venv/bin/python", "venv/bin/pants"]
-)
+@pytest.mark.parametrize("missing", ["client", "pex", "venv/bin/pants"])
 def test_half_an_installation_is_never_used(launcher: Launcher, missing: str) -> None:
     (launcher.install_stub("") / missing).unlink()
     assert "PANTS_PYTHON" in launcher.error(PANTS_PYTHON="/bin/false")
 
 
+# The build of the pex CLI ends well, with another file than the expected one.
+OTHER_PEX = 'for last; do :; done; [ "${last%/pex}" = "$last" ] || echo x > "$last"'
+
+
 @pytest.mark.parametrize(
     ("pip", "message"),
     [
-        (
-            "echo ERROR: Could not find a version that satisfies x >&2; exit 1",
-            "cannot reach the Python package index",
-        ),
         ("echo No space left on device >&2; exit 1", "No space left on device"),
-        ("exit 1", "no output"),
-        # The build of the pex CLI ends well, with another file than the expected one.
-        (
-            'for last; do :; done; case "$*" in *--python-shebang*) echo x > "$last" ;; esac',
-            "the pex CLI that was built is not the expected one",
-        ),
+        (OTHER_PEX, "the pex CLI that was built is not the expected one"),
     ],
 )
 def test_a_failed_installation_is_one_message_and_leaves_nothing(
