@@ -208,8 +208,8 @@ NO_ENGINE = "  no driver\nsetup: the Docker engine does not answer"
         (
             "java",
             "apt-get",
-            "echo E: no mirror; exit 100",
-            "  E: no mirror\nsetup: apt",
+            "echo E: none; exit 100",
+            "  E: none\nsetup: apt-get could",
         ),
     ],
 )
@@ -234,41 +234,24 @@ def test_a_service_manager_starts_the_engine_and_no_registry(tmp_path: Path) -> 
     assert "systemctl start docker" in changes
 
 
+NO_BASE = "  no mirror\nsetup: maxai/spark:abc could not be built"
+
+
 @pytest.mark.parametrize(
-    ("file", "lacks", "uid", "code", "message", "calls"),
+    ("file", "lacks", "code", "message"),
     [
-        (
-            "registry",
-            "mmdebstrap",
-            1000,
-            0,
-            "..  pulling",
-            ["docker pull", "docker tag"],
-        ),
-        ("", "", 0, 0, "pulled: manifest unknown", ["docker pull", "base-image build"]),
-        ("", "mmdebstrap", 1000, 3, "mmdebstrap and debian-archive", ["docker pull"]),
-        (
-            "build-fails",
-            "",
-            0,
-            1,
-            "  no mirror\nsetup: maxai/spark:abc could not",
-            ["docker pull", "base-image build"],
-        ),
+        ("registry", "mmdebstrap", 0, "..  pulling maxai/spark:abc"),
+        ("", "", 0, "it cannot be pulled: manifest unknown"),
+        ("", "mmdebstrap", 3, "install mmdebstrap and debian-archive-keyring"),
+        ("build-fails", "", 1, NO_BASE),
     ],
 )
 def test_a_base_image_is_pulled_else_built(
-    tmp_path: Path,
-    file: str,
-    lacks: str,
-    uid: int,
-    code: int,
-    message: str,
-    calls: list[str],
+    tmp_path: Path, file: str, lacks: str, code: int, message: str
 ) -> None:
-    here = Machine(tmp_path, f"spark {lacks}", uid)
+    here = Machine(tmp_path, f"spark {lacks}", uid=1000 if lacks else 0)
     (tmp_path / (file or "nothing")).touch()
     here.env["MAXAI_REGISTRY"] = "registry.invalid:5000/team"
     found, output, changes = here.run()
     assert found == code and message in output, output
-    assert [" ".join(line.split()[:2]) for line in changes] == calls
+    assert ("base-image build spark" in changes) == (lacks == "")
