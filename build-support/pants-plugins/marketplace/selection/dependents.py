@@ -81,8 +81,10 @@ async def _direct_dependencies(
 async def map_dependents(
     changed: ChangedTargets, known: KnownTargets
 ) -> ChangedDependents:
+    # Nothing but a deployment depends on a release, and both are shared targets.
     reached = {
-        domain_of_address(address, known.by_domain) for address in changed.addresses
+        domain_of_address(address, known.by_domain)
+        for address in changed.addresses - known.releases
     }
     # The dependencies on a deleted file may be errors, which only a look at them reveals.
     reached |= {domain_of(path) for path in changed.gone}
