@@ -106,7 +106,8 @@ def read_resolves(root: Path) -> dict[str, Resolve]:
     # The launcher gives Pants the same resolves.
     for path in sorted(root.glob(f"{USECASES}/*/requirements.txt")):
         version, name = path.with_name(".python-version"), path.parent.name
-        python_version = version.read_text().strip() if version.exists() else "3.11"
+        text = version.read_text().strip() if version.exists() else "3.11"
+        python_version = ".".join(text.split(".")[:2])
         lock = path.with_name("requirements.lock")
         resolves[name] = Resolve(name, lock, (python_version,))
     return resolves

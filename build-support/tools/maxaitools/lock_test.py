@@ -108,7 +108,7 @@ def test_the_header_depends_on_the_interpreters(repository: Path) -> None:
 
 
 def test_a_file_gives_the_interpreter_of_a_domain(repository: Path) -> None:
-    Path(FOLDER, ".python-version").write_text("3.13\n")
+    Path(FOLDER, ".python-version").write_text("3.13.1\n")
     resolves = lock.read_resolves(Path())
     assert resolves["domain"].interpreters == ("3.13",)
     assert resolves["tools"].interpreters == ("3.9", "3.11")
