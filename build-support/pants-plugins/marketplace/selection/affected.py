@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Any, Iterable
+from typing import Any, Iterable, Mapping
 
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
 from pants.backend.docker.target_types import DockerImageTarget
@@ -139,22 +139,12 @@ async def make_report(request: ReportRequest) -> Report:
         *images,
         *(t.address for t in targets if isinstance(t, MarketplaceDeployment)),
     }
-    # A deleted DAG affects each deployment that carries its domain.
-    gone = {name[1] for name in map(DAG_FILE.fullmatch, changes.deleted) if name}
     tests = (each for each in targets if isinstance(each, PythonTestTarget))
     return Report(
         since=request.since,
         base=changes.base,
         everything=changes.everything,
-        images=tuple(
-            AffectedImage(
-                names[address],
-                image.tag,
-                shortest_path(address, reached),
-                files_of[address],
-            )
-            for address, image in images.items()
-        ),
+        images=describe_images(images, reached, files_of),
         tests=tuple(sorted(name_of(test.address) for test in tests)),
         dags=tuple(sorted(dags.values())),
         deployments=tuple(
@@ -165,9 +155,32 @@ async def make_report(request: ReportRequest) -> Report:
             )
             for each in deployments
             if (carried := find_carried(each, changed.by_file, dependents, deployed))
-            or any(map(each.carries, gone))
+            # A deleted DAG affects each deployment that carries its domain.
+            or any(map(each.carries, deleted_dags(changes)))
         ),
     )
+
+
+def describe_images(
+    images: Mapping[Address, TaggedImage],
+    reached: Reached,
+    files_of: Mapping[Address, tuple[str, ...]],
+) -> tuple[AffectedImage, ...]:
+    """Return the images with the files that affect each of them."""
+    return tuple(
+        AffectedImage(
+            image.repository,
+            image.tag,
+            shortest_path(address, reached),
+            files_of[address],
+        )
+        for address, image in images.items()
+    )
+
+
+def deleted_dags(changes: Changes) -> set[str]:
+    """Return the domains of the DAGs that were deleted."""
+    return {name[1] for name in map(DAG_FILE.fullmatch, changes.deleted) if name}
 
 
 def name_of(address: Address) -> str:

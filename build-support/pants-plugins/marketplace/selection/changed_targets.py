@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Iterator, Mapping
 
 from pants.backend.python.dependency_inference.parse_python_dependencies import (
     ParsedPythonDependencies,
@@ -22,7 +22,7 @@ from pants.backend.python.util_rules.interpreter_constraints import (
 from pants.engine.addresses import Address
 from pants.engine.internals.graph import Owners, OwnersRequest
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
-from pants.engine.target import AllUnexpandedTargets
+from pants.engine.target import AllUnexpandedTargets, Target
 from pants.util.frozendict import FrozenDict
 
 from marketplace.graph.data_files import folders_that_read
@@ -110,20 +110,24 @@ async def find_changed_targets(
         folder, _, name = path.rpartition("/")
         if name in _OF_FOLDERS and folder:
             by_file[path].update(known.below(folder))
-    # pex gives all packages of a lock to a test that imports none.
     for resolve, path in python_setup.resolves.items():
         if path in by_file:
-            by_file[path].update(
-                target.address
-                for target in targets
-                if target.has_field(PythonResolveField)
-                and target[PythonResolveField].normalized_value(python_setup) == resolve
-            )
+            by_file[path].update(_of_resolve(resolve, targets, python_setup))
     gone = {*changes.deleted, *(p for p in changes.files if p.endswith("/BUILD"))}
     return ChangedTargets(
         FrozenDict({path: tuple(sorted(f)) for path, f in by_file.items() if f}),
         tuple(sorted(gone)),
     )
+
+
+def _of_resolve(
+    resolve: str, targets: Iterable[Target], python_setup: PythonSetup
+) -> Iterator[Address]:
+    """Yield all targets of a resolve: pex gives all packages to a test that imports none."""
+    for target in targets:
+        if target.has_field(PythonResolveField):
+            if target[PythonResolveField].normalized_value(python_setup) == resolve:
+                yield target.address
 
 
 def _users(path: str, known: KnownTargets) -> set[Address]:
