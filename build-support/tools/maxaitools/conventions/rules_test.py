@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from maxaitools.conventions import main
+from maxaitools.conventions import check as command
 from maxaitools.conventions.domain import Domain
 from maxaitools.conventions.rules import RULES, check, rule_id
 
@@ -232,7 +232,7 @@ def test_files_of_no_domain(tmp_path: Path) -> None:
 def run(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     paths = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
     return subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", main.__name__, *arguments],
+        [sys.executable, "-X", "importtime", "-m", command.__name__, *arguments],
         cwd=root,
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
