@@ -103,14 +103,20 @@ def read_resolves(root: Path) -> dict[str, Resolve]:
         ) from None
     except KeyError as key:
         raise LockError(f"{PANTS_TOML}: [python] has no {key}; add it") from None
-    # The launcher gives Pants the same resolves.
-    for path in sorted(root.glob(f"{USECASES}/*/requirements.txt")):
-        version, name = path.with_name(".python-version"), path.parent.name
-        text = version.read_text().strip() if version.exists() else "3.11"
-        python_version = ".".join(text.split(".")[:2])
-        lock = path.with_name("requirements.lock")
+    for name, python_version in read_domains(root).items():
+        lock = root / USECASES / name / "requirements.lock"
         resolves[name] = Resolve(name, lock, (python_version,))
     return resolves
+
+
+def read_domains(root: Path) -> dict[str, str]:
+    """Return the CPython of each domain, such as 3.11; the launcher finds the same domains."""
+    domains = {}
+    for path in sorted(root.glob(f"{USECASES}/*/requirements.txt")):
+        version = path.with_name(".python-version")
+        text = version.read_text().strip() if version.exists() else "3.11"
+        domains[path.parent.name] = ".".join(text.split(".")[:2])
+    return domains
 
 
 def select(resolves: dict[str, Resolve], names: list[str]) -> list[Resolve]:

@@ -111,7 +111,7 @@ def check(answers: Mapping[str, Any]) -> None:
                 f"domain {domain!r}: a tool's resolve has this name; rename it"
             )
         return
-    domains = {path.parent.name for path in Path(USECASES).glob("*/requirements.txt")}
+    domains = lock.read_domains(Path())
     if domain not in domains:
         create = f"create it with `./pants new domain {domain}`"
         hint = nearest(domain, domains, create)
@@ -180,24 +180,19 @@ def _files(domain: str) -> set[Path]:
 
 def ask(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answers, after copier has asked for those that are missing."""
-    worker = copier.run_copy(
-        str(_TEMPLATES),
-        ".",
-        dict(given),
-        settings=copier.Settings(),
-        exclude=["*"],
-        quiet=True,
-    )
-    return dict(worker.answers.combined)
+    return dict(_copy(given, exclude=["*"]).answers.combined)
 
 
 def render(answers: Mapping[str, Any]) -> None:
     """Write the files of a template; existing files stay as they are."""
+    _copy(answers, defaults=True)
+
+
+def _copy(answers: Mapping[str, Any], **options: Any) -> Any:
     # The user's own settings of copier must not change the files.
     settings = copier.Settings()
-    data = dict(answers)
-    copier.run_copy(
-        str(_TEMPLATES), ".", data, settings=settings, defaults=True, quiet=True
+    return copier.run_copy(
+        str(_TEMPLATES), ".", dict(answers), settings=settings, quiet=True, **options
     )
 
 
