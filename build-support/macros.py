@@ -38,11 +38,11 @@ def library_sources(name=None, resolves=("library",), domains=None, **fields):
         )
 
 
-def data_files(name="data"):
-    """Define a `resource` for each data file in the folders below, which modules read."""
+def data_files():
+    """Define a `resource` of `:data` for each data file in the folders below, which modules read."""
     excluded = ("*.py", "*.pyi", "BUILD", "README*", ".*")
     exclude = [f"!**/{each}" for each in excluded]
-    resources(name=name, sources=["*/**", "!*/notebooks/**", *exclude])
+    resources(name="data", sources=["*/**", "!*/notebooks/**", *exclude])
 
 
 def marketplace_domain(dependencies=(), sample_data=None):

@@ -12,6 +12,8 @@ from pants.engine.addresses import Address
 
 from maxairesources.tree import CONFIGS, DAGS, USECASES
 
+PYTHON = (".py", ".pyi")
+
 
 def source_address(path: str) -> Address:
     """Return the address of a config, a Python file of a DAG, a handler or a data file."""
@@ -22,7 +24,7 @@ def source_address(path: str) -> Address:
         return Address(
             CONFIGS, target_name=domain, relative_file_path=f"{domain}/{below}"
         )
-    is_python = path.endswith((".py", ".pyi"))
+    is_python = path.endswith(PYTHON)
     if tree == DAGS:
         name = "dags" if is_python else "data"
         return Address(DAGS, target_name=name, relative_file_path=f"{domain}/{below}")

@@ -23,10 +23,8 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
-from marketplace.graph.addresses import source_address
+from marketplace.graph.addresses import PYTHON, source_address
 from maxairesources.tree import COMMON, DAGS, USECASES
-
-_PYTHON = (".py", ".pyi")
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ async def infer_data_files(request: InferDataFilesRequest) -> InferredDependenci
     folder = request.field_set.source.file_path.rpartition("/")[0]
     here, parent = map(glob.escape, (folder, folder.rpartition("/")[0]))
     paths = await Get(Paths, PathGlobs([f"{here}/**", f"{parent}/*"]))
-    python = {path.rpartition("/")[0] for path in paths.files if path.endswith(_PYTHON)}
+    python = {path.rpartition("/")[0] for path in paths.files if path.endswith(PYTHON)}
     return InferredDependencies(
         source_address(path)
         for path in paths.files
@@ -63,7 +61,7 @@ def is_data(path: str) -> bool:
     """Return if a file is a data file, as `data_files` in the macros defines it."""
     name = path.rpartition("/")[2]
     return (
-        not name.endswith(_PYTHON)
+        not name.endswith(PYTHON)
         and not name.startswith((".", "README"))
         and name != "BUILD"
     )

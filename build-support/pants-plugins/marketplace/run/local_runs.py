@@ -25,6 +25,7 @@ from pants.engine.target import (
     Targets,
 )
 
+from marketplace.graph.addresses import image_address
 from marketplace.run.provided_images import ProvidedImage
 from maxairesources.tree import DAG_FILE, DAGS, USECASES
 
@@ -56,10 +57,7 @@ async def run_locally(field_set: LocalRunFieldSet) -> RunRequest:
         Get(Paths, PathGlobs([f"{USECASES}/{domain}/Dockerfile"])),
         Get(Targets, Addresses([RUNNER])),
     )
-    addresses = (
-        Address(posixpath.dirname(each), target_name="image")
-        for each in dockerfiles.files
-    )
+    addresses = (image_address(each.split("/")[1]) for each in dockerfiles.files)
     images, runners = await MultiGet(
         Get(Targets, Addresses(addresses)),
         Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, tools)),

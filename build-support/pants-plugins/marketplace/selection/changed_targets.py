@@ -25,13 +25,13 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import AllUnexpandedTargets, Target
 from pants.util.frozendict import FrozenDict
 
+from marketplace.graph.addresses import PYTHON
 from marketplace.graph.data_files import folders_that_read
 from marketplace.selection.changes import Changes
 from marketplace.selection.known_targets import KnownTargets
 from maxairesources.tree import CONFIGS, DAGS, domain_of
 
 ByFile = Mapping[str, Iterable[Address]]
-_PYTHON = (".py", ".pyi")
 # A change of these files affects all targets in their folder and below.
 _OF_FOLDERS = ("BUILD", ".python-version")
 
@@ -84,13 +84,14 @@ async def find_changed_targets(
         everything = tuple(target.address for target in targets)
         return ChangedTargets(FrozenDict(dict.fromkeys(changes.everything, everything)))
 
+    deleted = {*changes.deleted}
     # Pants reads a path as a glob. It takes an escaped name for that of a deleted file, too, and
     # then also finds the generator.
     owners = await MultiGet(
         Get(
             Owners,
             OwnersRequest(
-                (path if path in changes.deleted else glob.escape(path),),
+                (path if path in deleted else glob.escape(path),),
                 match_if_owning_build_file_included_in_sources=True,
             ),
         )
@@ -98,11 +99,11 @@ async def find_changed_targets(
     )
     importers = await Get(Importers, ImportersRequest(changes.deleted))
     by_file = {path: set(found) for path, found in zip(changes.files, owners)}
-    for path in {*changes.files} - {*changes.deleted}:
+    for path in {*changes.files} - deleted:
         by_file[path] -= known.generators
     for path, found in importers.by_file.items():
         by_file[path].update(found)
-    for path in changes.deleted:
+    for path in deleted:
         # A generator owns a deleted file. Its image and wheel have lost the file, but its tests
         # and data files do not stand for each other.
         by_file[path] = by_file[path] - known.no_owners | _users(path, known)
@@ -113,7 +114,7 @@ async def find_changed_targets(
     for resolve, path in python_setup.resolves.items():
         if path in by_file:
             by_file[path].update(_of_resolve(resolve, targets, python_setup))
-    gone = {*changes.deleted, *(p for p in changes.files if p.endswith("/BUILD"))}
+    gone = {*deleted, *(p for p in changes.files if p.endswith("/BUILD"))}
     return ChangedTargets(
         FrozenDict({path: tuple(sorted(f)) for path, f in by_file.items() if f}),
         tuple(sorted(gone)),
@@ -140,14 +141,14 @@ def _users(path: str, known: KnownTargets) -> set[Address]:
         found.update(a for a in dags if a.filename.endswith("/dag.py"))
     if tree == CONFIGS or (tree == DAGS and name == "dag.py"):
         found |= known.releases
-    if tree == DAGS and name.endswith(_PYTHON) and not name.endswith("_test.py"):
+    if tree == DAGS and name.endswith(PYTHON) and not name.endswith("_test.py"):
         # The tests and helpers beside a DAG depend on all modules in the folder.
         found.update(
             a
             for a in known.python.get(folder, ())
             if not a.filename.endswith("/dag.py")
         )
-    if not name.endswith(_PYTHON):
+    if not name.endswith(PYTHON):
         for reader in folders_that_read(path, known.python.keys()):
             found.update(known.python[reader])
     # The modules of a package and of its subpackages depend on its __init__.py, and all tests
@@ -163,9 +164,7 @@ async def find_importers(
 ) -> Importers:
     # Pants infers no dependency on a deleted module. `from package import module` is not an
     # error either, since the package may define that name.
-    modules = {
-        _module(path): path for path in request.deleted if path.endswith(_PYTHON)
-    }
+    modules = {_module(path): path for path in request.deleted if path.endswith(PYTHON)}
     if not modules:
         return Importers(FrozenDict())
     sources = [

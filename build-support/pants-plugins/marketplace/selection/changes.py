@@ -110,19 +110,15 @@ def _fetch_command(since: str) -> str:
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    done = _run_bytes(*arguments)
-    texts = (each.decode(errors="replace") for each in (done.stdout, done.stderr))
-    return subprocess.CompletedProcess(done.args, done.returncode, *texts)
-
-
-def _run_bytes(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
+    done = subprocess.run(
         [shutil.which("git") or "git", "-C", get_buildroot(), *arguments],
         capture_output=True,
         # With this, a full path and no `cwd`, Python spawns the process instead of forking. A
         # fork of the daemon takes 70 ms when it has a gigabyte of memory.
         close_fds=False,
     )
+    texts = (each.decode(errors="replace") for each in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, *texts)
 
 
 def _git(*arguments: str) -> str:
