@@ -74,8 +74,11 @@ def marketplace_domain(dependencies=(), sample_data=None):
         dependencies=[*dependencies],
     )
     data_files()
-    python_sources(sources=["*.py", "!*_test.py", "!sample_data.py"])
-    python_tests(name="tests", sources=["**/*_test.py", "!*/notebooks/**"])
+    python_sources(
+        sources=["*.py", "!*_test.py", "!test_*.py", "!conftest.py", "!sample_data.py"]
+    )
+    tests = ["**/*_test.py", "**/test_*.py", "!*/notebooks/**"]
+    python_tests(name="tests", sources=tests)
     python_test_utils(name="test_utils", sources=["**/conftest.py"])
     if sample_data is not None:
         _define_sample_data(sample_data)

@@ -92,7 +92,7 @@ def mistake_in(key: str, value: object) -> tuple[str, str] | None:
             not known yet.
 
     Returns:
-        The problem with the key or the value, and the remedy; None if there is no problem.
+        The problem with the key or the value and its fix, or None if both are valid.
     """
     if not key.startswith("spark."):
         problem = f"{key!r} does not begin with spark., so Spark would ignore it"

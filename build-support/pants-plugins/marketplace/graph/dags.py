@@ -53,7 +53,8 @@ async def infer_dag_dependencies(
         globs = [f"{configs}/*.json", f"{configs}/{objective}/*.json"]
     else:
         # Its tests and helpers depend on the DAG, and on what stands beside it.
-        globs = [f"{folder}/*.py", f"!{folder}/*_test.py"]
+        tests = ("*_test.py", "test_*.py", "conftest.py")
+        globs = [f"{folder}/*.py", *(f"!{folder}/{each}" for each in tests)]
     paths = await Get(Paths, PathGlobs(globs))
     found = [*map(source_address, paths.files)]
     if name == "run_test.py":

@@ -245,6 +245,16 @@ def test_the_comment_shows_values_packages_and_deployments(
         assert line in result.stdout.splitlines(), result.stdout
 
 
+@pytest.mark.parametrize("folder", [HANDLERS, DAG])
+def test_a_test_may_begin_with_the_word(repository: Repository, folder: str) -> None:
+    repository.write(f"{folder}/test_more.py", "")
+    repository.write(f"{folder}/conftest.py", "")
+    listed = repository.list("--filter-target-type=python_test", "list", f"{folder}::")
+    assert f"{folder}/test_more.py" in {each.partition(":")[0] for each in listed}
+    result = repository.pants("dependencies", f"{folder}/test_more.py")
+    assert f"{folder}/conftest.py:" in result.stdout, result.stderr
+
+
 def test_a_domain_is_a_folder(repository: Repository) -> None:
     before = repository.list("list", "::")
     add_domain(repository, "zoo")
