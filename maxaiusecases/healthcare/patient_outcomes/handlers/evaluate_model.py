@@ -28,7 +28,6 @@ from maxaiusecases.healthcare.patient_outcomes.handlers.recurrence_model import 
     EVENT,
     NODES,
     TIME,
-    check_horizon,
     covariates,
     fit,
     read_patients,
@@ -143,18 +142,14 @@ def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
     """Run the task and return the metrics."""
     settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
     args, horizon = settings.args, settings.args.horizon_days
-    patients, source = (
-        read_patients(settings.input),
-        ports.find_port(settings.input).address,
-    )
-    check_horizon(patients, horizon, source)
+    patients = read_patients(settings.input, horizon)
     events = int(patients[EVENT].sum())
     if min(events, len(patients) - events) < 2 * args.folds:
         raise InputError(
             f"{events} of {len(patients)} patients have an event, which is too few or "
             f"too many for {args.folds} folds",
             "add patients or use fewer folds",
-            source,
+            ports.find_port(settings.input).address,
         )
     table = covariates(patients)
     indices, risks = cross_validate(table, args.folds, args.repeats, args.seed, horizon)
