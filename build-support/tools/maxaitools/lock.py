@@ -22,10 +22,6 @@ import uv
 from maxairesources.tree import PANTS_TOML, USECASES, nearest
 
 
-class LockError(Exception):
-    """An error that the user can fix."""
-
-
 @dataclass(frozen=True)
 class Resolve:
     """A named set of requirements and its lock.
@@ -49,15 +45,11 @@ class Resolve:
         """Return the first lines of an up-to-date lock.
 
         Comments and blank lines in the requirements do not change it.
-
-        Raises:
-            LockError: the requirements file is missing.
         """
-        try:
-            lines = self.requirements.read_text().splitlines()
-        except FileNotFoundError:
+        if not self.requirements.exists():
             remedy = f"create it with the requirements of resolve {self.name!r}"
-            raise LockError(f"{self.requirements}: not found; {remedy}") from None
+            sys.exit(f"lock: error: {self.requirements}: not found; {remedy}")
+        lines = self.requirements.read_text().splitlines()
         stripped = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
         inputs = "\n".join([*self.interpreters, *filter(None, stripped)])
         return (
@@ -96,7 +88,7 @@ def read_domains(root: Path) -> dict[str, str]:
 
 
 def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
-    """Write the lock of a resolve.
+    """Write the lock of a resolve; exit if uv cannot meet the requirements.
 
     Args:
         resolve: the resolve.
@@ -105,9 +97,6 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
 
     Returns:
         True if the lock changed.
-
-    Raises:
-        LockError: uv cannot meet the requirements. The lock stays as it is.
     """
     header, lock = resolve.header(), resolve.lock
     before = lock.read_text() if lock.exists() else ""
@@ -124,47 +113,36 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
     ]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
-        raise LockError(f"{resolve.requirements}: {result.stderr.strip()}")
+        sys.exit(f"lock: error: {resolve.requirements}: {result.stderr.strip()}")
     # uv writes the path of the requirements; the name of the file is enough.
     after = header + re.sub(r"(?m)^(    # .*-r ).*/", r"\1", lock.read_text())
     lock.write_text(after)
     return after != before
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; an error ends it with exit code 1."""
     parser = argparse.ArgumentParser(
         prog="./pants lock",
         description="Compile lock files from the requirements beside them. Locked "
         "versions change only if the requirements exclude them.",
     )
-    parser.add_argument(
-        "resolve",
-        nargs="*",
-        help="a domain, or a resolve in pants.toml (default: all)",
-    )
-    parser.add_argument(
-        "--upgrade",
-        action="store_true",
-        help="lock the newest versions that the requirements allow",
-    )
+    text = "a domain, or a resolve in pants.toml (default: all)"
+    parser.add_argument("resolve", nargs="*", help=text)
+    text = "lock the newest versions that the requirements allow"
+    parser.add_argument("--upgrade", action="store_true", help=text)
     options = parser.parse_args(arguments)
     resolves = read_resolves(Path())
     names = options.resolve or list(resolves)
-    try:
-        for name in names:
-            if name not in resolves:
-                problem = f"{name!r} is neither a domain nor a resolve in {PANTS_TOML}"
-                raise LockError(f"{problem}; {nearest(name, resolves)}")
-        for number, name in enumerate(names, start=1):
-            changed = compile_lock(resolves[name], upgrade=options.upgrade)
-            state = "written" if changed else "unchanged"
-            print(f"[{number}/{len(names)}] {resolves[name].lock}: {state}", flush=True)
-    except LockError as error:
-        print(f"lock: error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    for name in names:
+        if name not in resolves:
+            problem = f"{name!r} is neither a domain nor a resolve in {PANTS_TOML}"
+            sys.exit(f"lock: error: {problem}; {nearest(name, resolves)}")
+    for number, name in enumerate(names, start=1):
+        changed = compile_lock(resolves[name], upgrade=options.upgrade)
+        state = "written" if changed else "unchanged"
+        print(f"[{number}/{len(names)}] {resolves[name].lock}: {state}", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

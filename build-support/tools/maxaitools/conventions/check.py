@@ -10,8 +10,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from maxaitools.conventions.domain import Domain
-from maxaitools.conventions.rules import RULES, check, rule_id
+from maxaitools.conventions.rules import RULES, Domain, check, rule_id
 
 
 def main(arguments: list[str] | None = None) -> int:

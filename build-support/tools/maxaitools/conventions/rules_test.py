@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from maxaitools.conventions import check as command
-from maxaitools.conventions.domain import Domain
-from maxaitools.conventions.rules import RULES, check, rule_id
+from maxaitools.conventions.rules import RULES, Domain, check, rule_id
 
 C, D, U = "maxaiconfigs/shop", "maxaidags/shop", "maxaiusecases/shop"
 # The launch configs, the py_config, the folder of the DAG and that of the handlers.
