@@ -136,7 +136,6 @@ def _define_image(domain):
         image_tags=[],
         dependencies=[":deps", ":sources"],
     )
-    file(name="dockerfile", source="Dockerfile")
 
 
 def _define_wheel(domain):

@@ -138,25 +138,17 @@ def test_half_an_installation_is_never_used(launcher: Launcher, missing: str) ->
     assert "PANTS_PYTHON" in launcher.error(PANTS_PYTHON="/bin/false")
 
 
-# The build of the pex CLI ends well, with another file than the expected one.
-OTHER_PEX = 'for last; do :; done; [ "${last%/pex}" = "$last" ] || echo x > "$last"'
-
-
-@pytest.mark.parametrize(
-    ("pip", "message"),
-    [
-        ("echo No space left on device >&2; exit 1", "No space left on device"),
-        (OTHER_PEX, "the pex CLI that was built is not the expected one"),
-    ],
-)
-def test_a_failed_installation_is_one_message_and_leaves_nothing(
-    launcher: Launcher, tmp_path: Path, pip: str, message: str
+def test_another_pex_than_the_expected_one_is_never_used(
+    launcher: Launcher, tmp_path: Path
 ) -> None:
+    # The build of the pex CLI ends well, with another file.
+    pip = 'for last; do :; done; [ "${last%/pex}" = "$last" ] || echo x > "$last"'
     write(tmp_path / "pip", f"#!/bin/sh\n{pip}\n")
     venv = f'mkdir -p "$3/bin"; cp {tmp_path}/pip "$3/bin/python"'
     script = f'#!/bin/sh\ncase "$*" in "-m venv "*) {venv} ;; esac\n'
     python = write(tmp_path / "python3.9", script)
-    assert message in launcher.error(PANTS_PYTHON=str(python))
+    message = launcher.error(PANTS_PYTHON=str(python))
+    assert message.startswith("the pex CLI that was built is not the expected one")
     assert launcher.files("*") == []
 
 
@@ -176,9 +168,8 @@ def test_no_cpython_39(launcher: Launcher, tmp_path: Path) -> None:
     # A shim that is there and does not start, as pyenv's may be.
     shim = write(tmp_path / "bin/python3.9", "#!/bin/sh\nexit 127\n").parent
     folder = str(tmp_path)
-    message = launcher.error(
-        PATH=f"{shim}:/usr/bin:/bin", HOME=folder, PYENV_ROOT=folder
-    )
+    homes = {"HOME": folder, "PYENV_ROOT": folder}
+    message = launcher.error(PATH=f"{shim}:/usr/bin:/bin", **homes)
     assert message.startswith("no CPython 3.9 found on the PATH or under pyenv")
 
 
@@ -231,11 +222,8 @@ def test_each_folder_with_requirements_is_a_domain(launcher: Launcher) -> None:
     ("path", "content", "message"),
     [
         ("it's/requirements.txt", "", "it's is not a valid name of a domain: rename"),
-        ("two words/requirements.txt", "", "two words is not a valid name"),
-        *(
-            ("a/.python-version", version, "a/.python-version is not a version such as")
-            for version in ("", "3.11\n3.12\n", "pypy3.9\n")
-        ),
+        ("a/.python-version", "", "a/.python-version is not a version such as 3.13"),
+        ("a/.python-version", "pypy3.9\n", "a/.python-version is not a version such"),
     ],
 )
 def test_a_domain_that_cannot_be_one(
