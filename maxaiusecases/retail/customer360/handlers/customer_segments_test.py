@@ -13,17 +13,18 @@ from maxairesources.testing.handlers import (
 )
 from maxairesources.utilities import spark_connectors
 from maxaiusecases.retail.customer360.handlers.customer_segments import (
+    Arguments,
     execute,
     with_segments,
 )
 
 TASK = "customer_segments"
-ARGS = {"segments": 4, "seed": 7, "starts": 2}
+ARGS = Arguments(segments=4, seed=7, starts=2)
 CONFIG = py_config(
     TASK,
     [port(1, "features.parquet", "spark")],
     [port(1, "segments.parquet", "spark"), port(2, "profiles.csv"), port(3, "m.csv")],
-    **ARGS,
+    **ARGS.model_dump(),
 )
 
 
@@ -49,7 +50,7 @@ def test_two_runs_give_the_same_segments_and_beat_the_baseline(
     assert call_handler(execute, CONFIG, TASK, tmp_path) == 0
     segments = pd.read_parquet(tmp_path / "segments.parquet")
     table = spark_connectors.session().read.parquet(f"{tmp_path}/features.parquet")
-    again = with_segments(table, **ARGS)
+    again = with_segments(table, ARGS)
     assert [row.segment for row in again.collect()] == segments["segment"].tolist()
 
     metrics = pd.read_csv(tmp_path / "m.csv").iloc[0]
