@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from maxairesources.configs.launch_config import KubepodConfig, SparkConfig
 from maxairesources.configs.objective import KUBEPOD, SPARK
 from maxairesources.configs.py_config import PyConfig
@@ -30,13 +32,13 @@ _SPARK_CONF = {
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema (draft 2020-12) of each config, by its file's name."""
-    models = {
+    models: dict[str, type[BaseModel]] = {
         "kubepod_config.json": KubepodConfig,
         "py_config.json": PyConfig,
         "spark_config.json": SparkConfig,
     }
     dialect = "https://json-schema.org/draft/2020-12/schema"
-    result: dict[str, dict[str, Any]] = {
+    result = {
         name: {"$schema": dialect, **model.model_json_schema()}
         for name, model in models.items()
     }
