@@ -139,20 +139,12 @@ def write(template: str, **values: Any) -> Iterator[Path]:
         yield path
 
 
-def write_domain(domain: str, spark: bool) -> Iterator[Path]:
-    """Write the files of a domain, and yield their paths."""
-    base = "spark" if spark else "python"
-    command = ["build-support/images/base-image", "tag", base]
-    tag = subprocess.check_output(command, text=True).strip()
-    yield from write("domain", domain=domain, spark=spark, base=tag)
-
-
 def write_usecase(options: argparse.Namespace) -> Iterator[Path]:
     """Write the files of a usecase, and yield their paths."""
     values = {**vars(options), "operator_class": _OPERATORS[options.operator]}
     values["port_type"] = "spark" if options.operator == "spark" else "pandas"
-    yield from write("usecase", **values)
-    yield from write(options.operator, **values)
+    for template in ("usecase", options.operator):
+        yield from write(template, **values)
     for handler in options.handlers:
         yield from write("handler", handler=handler, **values)
 
@@ -165,18 +157,24 @@ def main(arguments: list[str] | None = None) -> None:
         options.handlers = options.handlers or [options.objective]
     for problem in find_problems(options):
         parser.error(problem)
+    next_step = (
+        "next:\n  ./pants --changed-since=HEAD lint check test package ::\n  ./pants"
+    )
     if options.kind == "domain":
-        written = write_domain(options.domain, options.spark)
-        step = f"./pants new usecase {options.domain}"
-    else:
-        written = write_usecase(options)
-        usecase = f"{options.domain}/{options.usecase}"
-        step = f"./pants run maxaidags/{usecase}/{options.objective}   # reads data/"
-        step += f"{usecase}/input.csv with the columns id and value"
-    print("written:", *written, sep="\n  ")
-    if options.kind == "domain":
+        base = "spark" if options.spark else "python"
+        command = ["build-support/images/base-image", "tag", base]
+        tag = subprocess.check_output(command, text=True).strip()
+        written = write("domain", **vars(options), base=tag)
+        print("written:", *written, sep="\n  ")
         lock.main([options.domain])
-    print(f"next:\n  ./pants --changed-since=HEAD lint check test package ::\n  {step}")
+        print(f"{next_step} new usecase {options.domain}")
+    else:
+        print("written:", *write_usecase(options), sep="\n  ")
+        usecase = f"{options.domain}/{options.usecase}"
+        data = f"data/{usecase}/input.csv with the columns id and value"
+        print(
+            f"{next_step} run maxaidags/{usecase}/{options.objective}   # reads {data}"
+        )
 
 
 if __name__ == "__main__":
