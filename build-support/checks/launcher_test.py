@@ -8,12 +8,14 @@ import re
 import subprocess
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 LAUNCHER_FILES = ("pants", "3rdparty/python/pants.lock", "3rdparty/python/pex.lock")
 LOCK = Path(LAUNCHER_FILES[1]).read_text()
+PEX = tomllib.loads(Path("pants.toml").read_text())["DEFAULT"]["pex_sha256"]
 VERSION = re.findall("^pantsbuild-pants==([0-9.]+)", LOCK, re.MULTILINE)[0]
 
 
@@ -32,7 +34,7 @@ class Launcher:
         self.root, self.cache = folder / "repository", folder / "cache"
         for name in LAUNCHER_FILES:
             write(self.root / name, Path(name).read_text())
-        (self.root / "pants.toml").touch()
+        (self.root / "pants.toml").write_text(f'[DEFAULT]\npex_sha256 = "{PEX}"\n')
 
     def run(
         self, *arguments: str, **environment: str
@@ -78,9 +80,8 @@ def test_two_first_uses_leave_one_installation_that_needs_no_network(
     launcher: Launcher,
 ) -> None:
     with ThreadPoolExecutor(2) as pool:
-        call = (launcher.run, "--version")
-        launches = [pool.submit(*call, PANTS_PANTSD="false") for _ in range(2)]
-    results = [launch.result() for launch in launches]
+        launch = partial(launcher.run, PANTS_PANTSD="false")
+        results = [*pool.map(launch, ["--version"] * 2)]
     assert all("first use: installing Pants" in result.stderr for result in results)
     assert len(launcher.files("*")) == len(launcher.files("pants-*")) == 1
     offline = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "HOME": "/nonexistent"}
