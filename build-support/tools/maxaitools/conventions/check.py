@@ -182,7 +182,7 @@ def missing_file(domain: Domain) -> Iterator[Finding]:
 
 
 def orphan(domain: Domain) -> Iterator[Finding]:
-    """The trees have the same usecases and objectives. A DAG alone may run no handler.
+    """The trees have the same usecases and objectives, but a DAG without handlers may be alone.
     Why: a folder that exists in one tree alone never runs, or fails when it runs.
     Fix: add the missing folder, rename a misspelt one, or delete the rest.
     """
