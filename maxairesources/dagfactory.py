@@ -340,8 +340,8 @@ class DAGFactory:
             raise InputError(problem, wrong.remedy, launch.file) from None
 
     def _with_data_root(
-        self, launcher: str, arguments: dict[str, Any], expand: dict[str, Any] | None
-    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        self, launcher: str, arguments: dict[str, Any], expand: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], Mapping[str, Any] | None]:
         """Return the arguments of a task with the data root of the deployment."""
         if launcher == SPARK:
             conf = self._deployed.with_spark_data_root(arguments.get("conf") or {})
