@@ -1,4 +1,4 @@
-"""What differs from deployment to deployment: images, the data root, and if DAGs start paused.
+"""What differs between deployments: images, the data root, and if DAGs start paused.
 
 A deployment branch has the file deployment.json beside the three trees. Without it, as on a
 laptop or in CI, an image is the repository `maxai/<domain>`.
@@ -12,19 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from maxairesources.errors import InputError
-from maxairesources.tree import SPARK_IMAGES, json_path, repository_of
+from maxairesources.tree import repository_of
 
 FILE = "deployment.json"
 DATA_ROOT = "MAXAI_DATA_ROOT"
-
-_IMAGES = ("image", *SPARK_IMAGES)
-_POD_TEMPLATES = (
-    "pod_template_file",
-    "spark.kubernetes.driver.podTemplateFile",
-    "spark.kubernetes.executor.podTemplateFile",
-)
-# Objects whose keys people choose.
-_FREE = ("annotations", "env_vars", "labels")
 
 
 @dataclass(frozen=True)
@@ -73,64 +64,25 @@ class Deployed:
         digest = self.images[domain]["digest"]
         return f"{self.registry}/{repository_of(domain)}@{digest}"
 
-    def with_images(
-        self, value: Any, domain: str, file: str, path: tuple[Any, ...] = ()
-    ) -> Any:
-        """Return a part of a launch config in which each image is the deployment's.
-
-        Args:
-            value: the JSON value.
-            domain: the domain of the config.
-            file: the config's file, for errors.
-            path: where in the file the part stands: keys and indexes.
-
-        Raises:
-            InputError: it names another image than the domain's, or a pod template, which
-                could name any image.
-        """
-        if isinstance(value, list):
-            parts = enumerate(value)
-            return [self.with_images(p, domain, file, (*path, i)) for i, p in parts]
-        if not isinstance(value, dict):
-            return value
-        for key in value.keys() & {*_IMAGES, *_POD_TEMPLATES}:
-            problem, own = json_path((*path, key)), repository_of(domain)
-            if key in _POD_TEMPLATES:
-                problem += ": a pod template could name any image"
-                raise InputError(problem, "put its content into the config", file)
-            if value[key] != own:
-                problem += f" is {value[key]!r}"
-                raise InputError(problem, f"use {own}, the image of the domain", file)
-        return {
-            key: (
-                self.image(domain)
-                if key in _IMAGES
-                else (
-                    item
-                    if key in _FREE
-                    else self.with_images(item, domain, file, (*path, key))
-                )
-            )
-            for key, item in value.items()
-        }
-
     def with_data_root(self, variables: Any) -> Any:
         """Return the environment variables of a pod, with the data root if they lack it.
 
         Args:
             variables: an object, a list of Kubernetes' variables, or None.
         """
+        if self.data_root is None:
+            return variables
         if not isinstance(variables, list):
             return {DATA_ROOT: self.data_root, **(variables or {})}
-        names = [each["name"] for each in variables if isinstance(each, dict)]
-        names += [each.name for each in variables if not isinstance(each, dict)]
         added = {"name": DATA_ROOT, "value": self.data_root}
+        names = [e["name"] if isinstance(e, dict) else e.name for e in variables]
         return variables if DATA_ROOT in names else [*variables, added]
 
     def with_spark_data_root(self, conf: Mapping[str, Any]) -> dict[str, Any]:
         """Return Spark's configuration with the data root, if it lacks it."""
         keys = ("spark.kubernetes.driverEnv", "spark.executorEnv")
-        return {**{f"{key}.{DATA_ROOT}": self.data_root for key in keys}, **conf}
+        root = {f"{key}.{DATA_ROOT}": self.data_root for key in keys}
+        return {**(root if self.data_root else {}), **conf}
 
 
 def image(domain: str) -> str:
