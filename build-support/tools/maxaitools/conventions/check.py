@@ -14,19 +14,15 @@ from maxaitools.conventions.domain import Domain
 from maxaitools.conventions.rules import RULES, check, rule_id
 
 
-def main() -> int:
-    """Run the command.
-
-    Returns:
-        The exit code: 0 if the domain follows the conventions, 1 if not, 2 for wrong usage.
-    """
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code: 1 if there are findings."""
     parser = argparse.ArgumentParser(
         prog="./pants list-conventions", description=__doc__, allow_abbrev=False
     )
     # `lint` gives these. An empty name stands for the files that belong to no domain.
     parser.add_argument("--domain", help=argparse.SUPPRESS)
     parser.add_argument("--deployments", nargs="*", default=[], help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.domain is None:
         for rule in RULES:
             print(rule_id(rule))

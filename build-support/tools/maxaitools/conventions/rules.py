@@ -1,7 +1,7 @@
 """The conventions of the three trees: one function for each rule, which checks one domain.
 
-The rule `config` reports a config that cannot be read; the others skip it. `./pants
-list-conventions` prints the docstrings of the rules.
+`./pants list-conventions` prints the docstrings of the rules. The tests of the DAGs read the
+configs; the rules skip a config that is not valid.
 """
 
 from __future__ import annotations
@@ -13,31 +13,27 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-from maxairesources.configs.objective import find_deployments, read_objective
-from maxairesources.deployed import Deployed
-from maxairesources.errors import InputError
-from maxairesources.launches import handler_name, lacks_spark_image
+from maxairesources.launches import handler_name, read_launches
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
-from maxairesources.tree import SPARK_CONFIG, SPARK_IMAGES, TREES, USECASES
-from maxairesources.tree import json_path, nearest, path_of, repository_of
-from maxaitools.conventions.domain import LARGEST, TESTS, Domain, Names
+from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
+from maxairesources.tree import repository_of
+from maxaitools.conventions.domain import LARGEST, Domain, Names
 from maxaitools.conventions.secret_values import find_secrets
 
 # The problem's file, the problem with its place in the file, and the fix.
 Finding = tuple[str, str, str]
 Rule = Callable[[Domain], Iterator[Finding]]
 
-# The files of a folder, by its depth in a tree: the required ones, those that are required where a
-# DAG runs handlers, and the optional ones. Any folder may have a BUILD file, and configs overlays.
-LAYOUT: dict[tuple[str, int], tuple[Names, Names, Names]] = {
-    (CONFIGS, 2): ((), (), tuple(LAUNCHED_FROM.values())),
-    (CONFIGS, 3): ((), (PY_CONFIG,), ()),
-    (DAGS, 0): ((), (), (".airflowignore",)),
-    (DAGS, 3): (("dag.py", "dag_test.py"), ("run_test.py",), ()),
+# The files of a folder, by its depth in a tree: the required and the optional ones. Any folder may
+# have a BUILD file, and configs overlays.
+LAYOUT: dict[tuple[str, int], tuple[Names, Names]] = {
+    (CONFIGS, 2): ((), tuple(LAUNCHED_FROM.values())),
+    (CONFIGS, 3): ((PY_CONFIG,), ()),
+    (DAGS, 0): ((), (".airflowignore",)),
+    (DAGS, 3): (("dag.py", "dag_test.py"), ("run_test.py",)),
     (USECASES, 1): (
         ("BUILD", "Dockerfile", "README.md", "image_test.py")
         + ("requirements.lock", "requirements.txt", "setup.py"),
-        (),
         (".python-version", "sample_data.py", "sample_data_test.py"),
     ),
 }
@@ -100,16 +96,23 @@ def missing_file(domain: Domain) -> Iterator[Finding]:
     Why: without one of them, something is silently not built or not tested.
     Fix: add the file.
     """
-    for (tree, depth), (required, to_run, _) in LAYOUT.items():
-        for names in domain.folders(tree, depth):
-            wanted = required + (to_run if names in domain.launching else ())
-            for path in (path_of(tree, names, file) for file in wanted):
-                if path not in domain.files:
-                    yield path, "missing", "add it"
+    wanted = {
+        path_of(tree, names, file)
+        for (tree, depth), (required, _) in LAYOUT.items()
+        for names in domain.folders(tree, depth)
+        for file in required
+    }
+    for names in domain.folders(CONFIGS, 3) & domain.folders(DAGS, 3):
+        # Where a py_config has a task, the DAG runs a handler.
+        tasks = domain.configs.get(path_of(CONFIGS, names, PY_CONFIG), {})
+        if any(not task.startswith("$") for task in tasks):
+            wanted.add(path_of(DAGS, names, "run_test.py"))
+    for path in wanted - domain.files.keys():
+        yield path, "missing", "add it"
 
 
 def orphan(domain: Domain) -> Iterator[Finding]:
-    """The trees have the same usecases and objectives, where a DAG runs handlers.
+    """The trees have the same usecases and objectives. A DAG alone may run no handler.
     Why: a folder that exists in one tree alone never runs, or fails when it runs.
     Fix: add the missing folder, rename a misspelt one, or delete the rest.
     """
@@ -119,10 +122,10 @@ def orphan(domain: Domain) -> Iterator[Finding]:
             for tree in trees
         }
         mirrored = set.intersection(*folders.values())
-        for names in set.union(*folders.values()) - mirrored:
+        alone = set.union(*(folders[tree] for tree in trees if tree != DAGS)) - mirrored
+        for names in alone:
             present = [tree for tree in trees if names in folders[tree]]
-            is_plain = DAGS in present and names not in domain.launching
-            for tree in () if is_plain else trees:
+            for tree in trees:
                 # A usecase without this tree is reported once, not for each objective.
                 is_first = depth == 2 or names[:2] in domain.folders(tree, 2)
                 if tree not in present and is_first:
@@ -138,14 +141,16 @@ def launch(domain: Domain) -> Iterator[Finding]:
     Fix: use the handler that the message names, or the image maxai/<domain> without a tag.
     """
     own = repository_of(domain.name)
-    for file, launches in domain.launches.items():
-        _, *usecase, config = file.split("/")
+    for file, config in domain.configs.items():
+        tree, *usecase, name = file.split("/")
+        if tree != CONFIGS or len(usecase) != 2:
+            continue
         known = {
-            PurePosixPath(path).stem: handler_name(path, config.startswith("spark"))
+            PurePosixPath(path).stem: handler_name(path, name.startswith("spark"))
             for path in sorted(domain.handlers)
             if path.startswith(path_of(USECASES, usecase, "handlers/"))
         }
-        for each in launches:
+        for each in read_launches(config):
             if each.handler and each.handler not in known.values():
                 # Most of a full name is the same for all handlers.
                 stem = re.split("[./]", each.handler.removesuffix(".py"))[-1]
@@ -156,62 +161,6 @@ def launch(domain: Domain) -> Iterator[Finding]:
             for path, image in each.images.items():
                 if image != own:
                     yield file, f"{json_path(path)} is the image {image}", f"use {own}"
-        common, *tasks = ({path[-1] for path in each.images} for each in launches)
-        lacks = any(lacks_spark_image(common | keys) for keys in tasks)
-        if lacks and config == SPARK_CONFIG:
-            yield file, f"$.conf lacks {SPARK_IMAGES[0]}", f"add it: {own}"
-
-
-def unused_handler(domain: Domain) -> Iterator[Finding]:
-    """Each handler is run by a task, or imported by another module of the domain.
-    Why: the image carries an unused handler, and people maintain it, for nothing.
-    Fix: launch it from a task, import it in one that is launched, or delete it.
-    """
-    imports = {p: text for p, text in domain.imports.items() if not p.endswith(TESTS)}
-    if re.search(r"\*|import_module|runpy|import importlib\b(?!\.)", str(imports)):
-        # Only running such code shows which modules it imports.
-        return
-    launched = {each.file for found in domain.launches.values() for each in found}
-    for path in domain.handlers - launched:
-        usecase = path.split("/")[2]
-        texts = (
-            text
-            for other, text in imports.items()
-            if other != path and (other.split("/")[2] == usecase or usecase in text)
-        )
-        if not any(map(re.compile(rf"\b{PurePosixPath(path).stem}\b").search, texts)):
-            yield path, "no task runs this handler", "launch it, import it, or delete it"
-
-
-def foreign_import(domain: Domain) -> Iterator[Finding]:
-    """No domain imports the code of another.
-    Why: each has its own packages and owners; a change of one must not break another.
-    Fix: move shared code into maxairesources.
-    """
-    # Pants refuses it only for handlers, which have a resolve for each domain.
-    foreign = re.compile(rf"\b(?:{DAGS}|{USECASES})\.(?!{domain.name}\b)\w+")
-    for path, imports in domain.imports.items() if domain.name else ():
-        for found in foreign.findall(imports):
-            yield path, f"imports {found}", "move shared code into maxairesources"
-
-
-def config(domain: Domain) -> Iterator[Finding]:
-    """DAGs and handlers can read the configs, alone and with each deployment's overlays.
-    Why: otherwise a mistake appears only when a task fails.
-    Fix: follow the message.
-    """
-    for domain_name, usecase, objective in domain.folders(CONFIGS, 3):
-        folder = domain.root / path_of(CONFIGS, (domain_name, usecase))
-        for deployment in (None, *sorted({*find_deployments(folder)})):
-            try:
-                read_objective(
-                    domain.root, domain_name, usecase, objective, Deployed(deployment)
-                )
-            except InputError as error:
-                yield str(error.subject), error.problem, error.remedy
-                if deployment is None:
-                    # Each overlay would only repeat it.
-                    break
 
 
 def large_file(domain: Domain) -> Iterator[Finding]:
@@ -242,8 +191,7 @@ def secret(domain: Domain) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    *(name, unexpected_file, missing_file, orphan, launch, unused_handler),
-    *(foreign_import, config, large_file, secret),
+    *(name, unexpected_file, missing_file, orphan, launch, large_file, secret),
 )
 
 
