@@ -64,9 +64,10 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
             raise ValueError(f"{text} is not a number")
         return value
 
-    hooks = {"parse_constant": number, "parse_float": number}
     try:
-        data = json.loads(text, object_pairs_hook=unique, **hooks)
+        data = json.loads(
+            text, object_pairs_hook=unique, parse_constant=number, parse_float=number
+        )
     except InputError:
         raise
     except (RecursionError, ValueError) as error:

@@ -56,7 +56,7 @@ def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[str]
         configs: the configs of its objective.
         file: the name of its dag.py.
     """
-    tasks: dict[str, Any] = {task.label: task for task in dag.tasks}
+    tasks: dict[str, Any] = {str(task.label): task for task in dag.tasks}
     for name in configs.py_config.keys() - tasks.keys():
         problem = f"$.{name}: {file} has no task {name!r}"
         remedy = nearest(name, tasks)

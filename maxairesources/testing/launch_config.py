@@ -3,7 +3,7 @@
 import difflib
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from maxairesources.configs.document import Config, ConfigModel
 from maxairesources.errors import InputError
@@ -71,7 +71,7 @@ class SparkTask(ConfigModel):
 
     id: int
     name: Text
-    spark_submit_conf: SparkSubmit
+    spark_submit_conf: Annotated[SparkSubmit, WithJsonSchema({"type": "object"})]
 
 
 class KubepodTask(ConfigModel):
