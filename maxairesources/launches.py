@@ -6,7 +6,6 @@ runs on CPython 3.9 and 3.11.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Iterator, Mapping
 
@@ -54,30 +53,31 @@ def lacks_spark_image(conf: Iterable[Any]) -> bool:
 
 
 def merge(base: Any, patch: Any) -> Any:
-    """Return a copy of a config with an overlay applied.
+    """Return a config with an overlay applied; neither of them changes.
 
     An overlay is a JSON Merge Patch (RFC 7386), with one deviation: it merges the tasks of a
     launch config by their names, where RFC 7386 would replace the whole list.
     """
-    known, changed = named_tasks(base), named_tasks(patch)
-    names = [name for name, _ in known if isinstance(name, str)]
-    if changed and all(name in names for name, _ in changed):
-        for name, change in changed:
-            known = [(n, merge(t, change) if n == name else t) for n, t in known]
-        patch = {**patch, "tasks": [task for _, task in known]}
-    return _apply(*copy.deepcopy((patch, base)))
+    tasks = named_tasks(base)
+    names = [name for name, _ in tasks if isinstance(name, str)]
+    changes = [each for each in named_tasks(patch) if each[0] in names]
+    if changes and len(changes) == len(patch["tasks"]):
+        for name, change in changes:
+            tasks = [(n, _apply(t, change) if n == name else t) for n, t in tasks]
+        patch = {**patch, "tasks": [task for _, task in tasks]}
+    return _apply(base, patch)
 
 
-def _apply(patch: Any, base: Any) -> Any:
-    """Return the result of a JSON Merge Patch; it may change the base."""
+def _apply(base: Any, patch: Any) -> Any:
+    """Return the result of a JSON Merge Patch."""
     if not isinstance(patch, dict):
         return patch
-    merged = base if isinstance(base, dict) else {}
+    merged = {**base} if isinstance(base, dict) else {}
     for key, value in patch.items():
         if value is None:
             merged.pop(key, None)
         else:
-            merged[key] = _apply(value, merged.get(key))
+            merged[key] = _apply(merged.get(key), value)
     return merged
 
 
@@ -115,9 +115,8 @@ def _launch(path: Path, part: Any) -> Launch:
     first = arguments[0] if isinstance(arguments, list) and arguments else None
     handlers = [each for each in (application, first) if isinstance(each, str)]
     name = part.get("name") if isinstance(part, dict) else None
-    return Launch(
-        path, name if isinstance(name, str) else "", images, *(handlers[:1] or [""])
-    )
+    task = name if isinstance(name, str) else ""
+    return Launch(path, task, images, handlers[0] if handlers else "")
 
 
 def _object(value: Any, key: str) -> dict[str, Any]:

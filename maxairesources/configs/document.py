@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,32 +13,13 @@ from maxairesources.tree import json_path, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# A string, or a number, which may be one that JSON lacks, such as NaN.
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:Infinity|NaN|[0-9][-+.0-9eE]*)', re.S)
-# A half of a character that needs two escapes, such as an emoji.
-_SURROGATE = re.compile("[\ud800-\udfff]")
 # The beginning of a Jinja expression, block or comment.
 _TEMPLATE = re.compile(r"\{[{%#]")
-# More levels than any config needs, and few enough for recursive functions.
-_DEEPEST = 50
-# The most digits that Python reads.
-_MOST_DIGITS = 4300
 
 
-class Wrong(ValueError):
-    """A mistake that a validator of a model finds; `validate` adds the file and the place.
-
-    Args:
-        problem: the mistake.
-        remedy: how to fix it.
-        path: where in the value that the validator checks: keys and indexes.
-    """
-
-    def __init__(self, problem: str, remedy: str, path: tuple[Any, ...] = ()) -> None:
-        super().__init__(problem, remedy, path)
-        self.problem = problem
-        self.remedy = remedy
-        self.path = path
+def Wrong(problem: str, remedy: str, path: tuple[Any, ...] = ()) -> InputError:
+    """Return the error for a mistake that a validator of a model finds."""
+    return InputError(problem, remedy, path=path)
 
 
 class ConfigModel(BaseModel):
@@ -77,49 +59,44 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
                 raise InputError(f"key {key!r} is defined twice", "remove one", subject)
         return dict(pairs)
 
+    def number(text: str) -> float:
+        if not math.isfinite(value := float(text)):
+            raise ValueError(f"{text} is not a number")
+        return value
+
     try:
-        data = json.loads(text, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        problem = f"is not valid JSON ({error.msg}, line {error.lineno}, column {error.colno})"
+        data = json.loads(
+            text, object_pairs_hook=unique, parse_constant=number, parse_float=number
+        )
+    except InputError:
+        raise
+    except (RecursionError, ValueError) as error:
+        # Json's own message ends with the line and the column.
+        problem = f"is not valid JSON ({error})"
         raise InputError(problem, "fix the syntax there", subject) from error
-    except RecursionError as error:
-        raise InputError("is nested too deeply", "flatten it", subject) from error
-    except ValueError:
-        # Python reads integers of up to 4300 digits.
-        data = {}
-    for token in _TOKEN.finditer(text):
-        if mistake := _mistake_in_token(token[0]):
-            lines = text[: token.start()].split("\n")
-            place = f"line {len(lines)}, column {len(lines[-1]) + 1}"
-            problem = f"is not valid JSON ({mistake[0]}, {place})"
-            raise InputError(problem, mistake[1], subject)
     if not isinstance(data, dict):
         raise InputError("is not a JSON object", "put the content in braces", subject)
-    if _depth(data) > _DEEPEST:
-        raise InputError("is nested too deeply", "flatten it", subject)
+    # A character such as an emoji needs two escapes.
+    for path, value in walk(data) if "\\u" in text else ():
+        if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+            problem = f"{json_path(path)} has half of a Unicode character"
+            raise InputError(problem, "write the character itself", subject)
     return data
 
 
-def _mistake_in_token(token: str) -> tuple[str, str] | None:
-    """Return the problem and the remedy of a string or number that is not valid JSON."""
-    if token.startswith('"'):
-        if _SURROGATE.search(json.loads(token)):
-            return "half of a Unicode character", "write the character itself"
-    elif len(token) > _MOST_DIGITS:
-        return "a number has too many digits", "write it as a string"
-    elif not math.isfinite(float(token)):
-        return f"{token} is not a number", "use a finite number"
-    return None
-
-
-def _depth(value: Any) -> int:
-    """Return the number of nested objects and lists."""
-    depth, level = 0, [value]
-    while level := [each for each in level if isinstance(each, (dict, list))]:
-        depth += 1
-        items = (e.values() if isinstance(e, dict) else e for e in level)
-        level = [item for each in items for item in each]
-    return depth
+def walk(
+    value: Any, path: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield each key and each value in a JSON value that is no object or list, with its place."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield (*path, key), key
+            yield from walk(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from walk(item, (*path, index))
+    else:
+        yield path, value
 
 
 def validate(
@@ -174,6 +151,12 @@ def has_template(value: Any) -> bool:
     return isinstance(value, str) and bool(_TEMPLATE.search(value))
 
 
+def shown(value: Any) -> str:
+    """Return a JSON value as messages show it."""
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def explain(
     errors: list[Any],
     model: type[BaseModel],
@@ -183,39 +166,28 @@ def explain(
 ) -> InputError:
     """Return the error for the first of pydantic's errors; see `validate`."""
     # A misspelt key first: it explains the missing key.
-    first, *others = sorted(
-        errors, key=lambda error: error["type"] != "extra_forbidden"
-    )
-    problem, remedy = _explain(first, model, data, path)
-    if others:
-        problem += f" (and {len(others)} more)"
-    return InputError(problem, remedy, subject)
-
-
-def _explain(
-    error: Any, model: type[BaseModel], data: Any, path: tuple[Any, ...]
-) -> tuple[str, str]:
-    """Return the problem and the remedy of one error of pydantic."""
-    found, value = place_of(error, data)
-    where = path + found
-    place = json_path(where)
-    kind, context = error["type"], error.get("ctx", {})
+    first, *others = sorted(errors, key=lambda e: e["type"] != "extra_forbidden")
+    found, value = place_of(first, data)
+    where, kind, context = (*path, *found), first["type"], first.get("ctx", {})
+    problem = f"{json_path(where)} is {shown(value)}"
+    remedy = re.sub(r"^\w+ should", "it should", first["msg"])
     if kind == "missing":
-        return f"{json_path((*where, error['loc'][-1]))} is missing", "add it"
-    if kind == "extra_forbidden":
-        siblings = _known_keys(model, error["loc"][:-1])
+        problem, remedy = (
+            f"{json_path((*where, first['loc'][-1]))} is missing",
+            "add it",
+        )
+    elif kind == "extra_forbidden":
         problem = f"{json_path(where[:-1])} has an unknown key {where[-1]!r}"
-        return problem, nearest(where[-1], siblings)
-    if isinstance(context.get("error"), Wrong):
-        wrong = context["error"]
-        return f"{json_path((*where, *wrong.path))}: {wrong.problem}", wrong.remedy
-    shown = "null" if value is None else repr(value)
-    if len(shown) > 60:
-        shown = f"{shown[:57]}..."
-    if kind == "literal_error" and isinstance(value, str):
-        expected = re.findall(r"'([^']*)'", context["expected"])
-        return f"{place} is {shown}", nearest(value, expected)
-    return f"{place} is {shown}", re.sub(r"^\w+ should", "it should", error["msg"])
+        remedy = nearest(where[-1], _known_keys(model, first["loc"][:-1]))
+    elif isinstance(wrong := context.get("error"), InputError):
+        problem = f"{json_path((*where, *wrong.path))}: {wrong.problem}"
+        remedy = wrong.remedy
+    elif kind == "literal_error" and isinstance(value, str):
+        remedy = nearest(value, re.findall(r"'([^']*)'", context["expected"]))
+    # A union of types has an error for each of them.
+    if more := {place_of(error, data)[0] for error in others} - {found}:
+        problem += f" (and {len(more)} more)"
+    return InputError(problem, remedy, subject)
 
 
 def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:

@@ -21,8 +21,11 @@ os.environ.update(
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
 from airflow.serialization.serialized_objects import DagSerialization  # noqa: E402
 
-from maxairesources.configs import objective  # noqa: E402
-from maxairesources.dags.check import mistakes_in  # noqa: E402
+from maxairesources.configs.objective import find_deployments  # noqa: E402
+from maxairesources.errors import InputError  # noqa: E402
+from maxairesources.testing.config_checks import check_configs  # noqa: E402
+from maxairesources.testing.dag_checks import mistakes_in  # noqa: E402
+from maxairesources.tree import CONFIGS, DAGS, path_of  # noqa: E402
 
 
 def load_dags(file: Path, deployment: str | None = None) -> DagBag:
@@ -54,16 +57,20 @@ def advice_for(errors: str) -> str:
 def check_dag(test_file: str) -> None:
     """Assert that the dag.py beside a test is valid, with the overlays of each deployment.
 
-    It loads, has the id `<domain>.<usecase>.<objective>`, Airflow can serialize it, and
-    Kubernetes would accept each of its pods.
+    The configs are valid, it loads, has the id `<domain>.<usecase>.<objective>`, Airflow can
+    serialize it, and Kubernetes would accept each of its pods.
 
     Args:
         test_file: the test's own `__file__`.
     """
     file = Path(test_file).resolve().with_name("dag.py")
-    names = file.parts[-4:-1]
-    configs = Path(*file.parts[:-5], "maxaiconfigs", *names[:2])
-    for deployment in (None, *sorted({*objective.find_deployments(configs)})):
+    root, names = file.parents[4], file.parts[-4:-1]
+    configs = root / CONFIGS / names[0] / names[1]
+    for deployment in (None, *sorted({*find_deployments(configs)})):
+        try:
+            found = check_configs(root, names, deployment)
+        except InputError as error:
+            raise AssertionError(error) from None
         bag = load_dags(file, deployment)
         errors = "\n".join(bag.import_errors.values())
         assert not errors, f"{errors}\n{advice_for(errors)}"
@@ -77,5 +84,5 @@ def check_dag(test_file: str) -> None:
         stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
         assert stored.task_ids == dag.task_ids
         assert {*names} <= dag.tags
-        mistakes = [*mistakes_in(dag)]
+        mistakes = [*mistakes_in(dag, found, path_of(DAGS, names, "dag.py"))]
         assert not mistakes, "\n".join(mistakes)

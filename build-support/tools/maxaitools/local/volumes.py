@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from maxairesources.dags.pods import NAME
+from maxairesources.testing.pod_checks import NAME
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 from maxaitools.local.containers import Settings

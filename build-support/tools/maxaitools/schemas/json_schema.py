@@ -10,10 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from maxairesources.configs.launch_config import KubepodConfig, SparkConfig
+from maxairesources.testing.launch_config import FREQUENT, KubepodConfig, SparkConfig
 from maxairesources.configs.objective import KUBEPOD, SPARK
 from maxairesources.configs.py_config import PyConfig
-from maxairesources.configs.spark_keys import FREQUENT
 from maxairesources.dags.operators import operator_class, parameters
 
 FOLDER = Path("maxairesources/configs/schemas")

@@ -1,0 +1,236 @@
+"""Tests of the messages for mistakes in a dag.py and in what its configs give to Airflow."""
+
+import re
+from typing import Any
+
+# isort: off
+# This module must be the first to import Airflow.
+from maxairesources.dags.conftest import (
+    BOTH,
+    CONFIGS,
+    DAG_FILE,
+    FEATURES,
+    IMAGE,
+    SCORE,
+    Objective,
+)
+
+# isort: on
+import pytest
+
+from maxairesources.testing.dag_checks import _OF_AIRFLOW_2
+
+DUMMY = "f.add('a', 'DummyOperator', ['root']{})\n"
+BASH = "f.add('a', 'BashOperator', ['root'], {})\n"
+POD = "f.add('score', 'KubernetesPodOperator', ['root'], {})\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("f.add('a', 'DumyOperator', ['root'])", "unknown operator 'DumyOperator'; di"),
+        ("f.add('a', None, ['root'])", "task 'a': unknown operator None; use the clas"),
+        ("f.add('a', f.dag, ['root'])", "task 'a': unknown operator <DAG"),
+        ("f.add('a', 'DummyOperator', ['Root'])", "parent 'Root'; did you mean root?"),
+        (SCORE + "f.add('a', 'DummyOperator', ['scroe'])", "did you mean score?"),
+        ("f.add('a', 'DummyOperator', 'root')", "has the parent 'root'; use a list of"),
+        ("f.add('a', 'DummyOperator', [])", "has the parent []; use a list of task id"),
+        (f"{DUMMY.format('')}f.add('b', 'DummyOperator', [f])", "an unknown parent <"),
+        ("f.add('a', 'DummyOperator')", "missing 1 required positional argument"),
+        ("f.add('root', 'DummyOperator', ['root'])", "task 'root' is reserved: it"),
+        (DUMMY.format("") * 2, "task 'a': Airflow rejects it (Task id 'a' has already"),
+        ("f.add('a b', 'DummyOperator', ['root'])", "task 'a b': Airflow rejects it ("),
+        (BASH.format("bash_comand='x'"), "no argument 'bash_comand'; did you mean bas"),
+        (BASH.format(""), "task 'a': Airflow rejects it (missing keyword argument"),
+        (BASH.format("expand={'bash_comand': ['x']}"), "unexpected keyword argument '"),
+        (BASH.format("expand=['x']"), "argument after ** must be a mapping"),
+        (POD.format("image='a'"), "image is given here and in maxaiconfigs/qsr/custom"),
+        (POD.format("expand={'image': ['a']}"), "image is given here and in maxaiconf"),
+        (POD.format("arguments=['a']"), "arguments passes the config to the handler;"),
+        (POD.format("expand={'arguments': []}"), "or use env_vars to map a task"),
+        (
+            "f.add('scores', 'KubernetesPodOperator', ['root'])",
+            f"'scores' is not in {CONFIGS}/kubepod_config.json; did you mean score?",
+        ),
+        (
+            "f.add('score', 'SparkSubmitOperator', ['root'])",
+            f"task 'score' is not in {CONFIGS}/spark_config.json; add it there",
+        ),
+    ],
+)
+def test_a_mistake_in_a_task(lines: str, expected: str, tree: Objective) -> None:
+    reported = tree.error(lines)
+    assert expected in reported
+    assert reported.startswith("TypeError") or f"InputError: {DAG_FILE}: " in reported
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("catchupp=True", "the DAG: DAG has no argument 'catchupp'; did you mean catc"),
+        ("schedule_interval='@daily', schedule='@weekly'", "multiple values for keywo"),
+        ("max_active_tasks='x'", "the DAG: Airflow rejects it ("),
+        ("schedule='0 6 * * MNO'", "[0 6 * * mno] is not acceptable"),
+        ("obj='obj1'", "is the DAG of qsr/customer360/obj1, but it is in another fold"),
+        ("usecase='uc'", "; move it to maxaidags/qsr/uc/obj0/, or correct the names"),
+    ],
+)
+def test_a_mistake_in_the_arguments_of_a_dag(
+    arguments: str, expected: str, tree: Objective
+) -> None:
+    assert expected in tree.error(BOTH, arguments)
+
+
+def test_a_factory_outside_of_a_dag_file(tree: Objective) -> None:
+    reported = tree.error(BOTH, dag_file="maxaidags/qsr/customer360/dag.py")
+    assert "; call it in maxaidags/<domain>/<usecase>/<objective>/dag.py" in reported
+
+
+@pytest.mark.parametrize(
+    ("lines", "arguments", "expected"),
+    [
+        (
+            FEATURES,
+            "",
+            f"{CONFIGS}/obj0/py_config.json: $.score: {DAG_FILE} has no task",
+        ),
+        (
+            FEATURES + "f.add('score', 'DummyOperator', ['root'])",
+            "",
+            "is not a Kubernetes",
+        ),
+        (BOTH, "default_args={'retires': 3}", "no operator has an argument 'retires';"),
+        (BOTH, "dag_id='x'", "has the DAGs ['x'], not qsr.customer360.obj0: use this"),
+        ("import airflow.providers.dbt.cloud", "", "apache-airflow-providers-dbt, to"),
+        (
+            f"a = {DUMMY.format('')}b = f.add('b', 'DummyOperator', ['a'])\nb >> a",
+            "",
+            "Cycle detected in Dag",
+        ),
+    ],
+)
+def test_a_mistake_that_the_test_of_the_dag_finds(
+    lines: str, arguments: str, expected: str, tree: Objective
+) -> None:
+    assert expected in tree.mistakes(lines, arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"imag_pull_policy": "x"}, "argument 'imag_pull_policy'; see {file}, {place}"),
+        ({"imag_pull_policy": "x"}, "kubepod_config.json, $.tasks[0].conf; did you me"),
+        ({"on_finish_action": "delete"}, "Airflow rejects it ('delete' is not a valid"),
+        ({"do_xcom_push": "true"}, "{file}: {place}.do_xcom_push is 'true'; use a val"),
+        ({"get_logs": None}, ".get_logs is null; use a value of the type bool"),
+        ({"on_failure_callback": "notify"}, ".on_failure_callback is a function in Py"),
+        ({"on_finish_action": "{{ ds }}"}, "Airflow rejects it ("),
+        ({"in_cluster": "{{ ds }}"}, ".in_cluster is "),
+        ({"labels": {"a": ["{{ dss }}"]}}, "{place}.labels.a[0]: '{{ dss }}' has an u"),
+        ({"execution_timeout": "an hour"}, "; use a number of seconds, or ISO 8601 su"),
+        ({"execution_timeout": True}, "{file}: {place}.execution_timeout is True (a b"),
+        ({"retry_delay": [1]}, ".retry_delay is [1] ("),
+        ({"volumes": [{"nam": "v"}]}, ".volumes is [{'nam': 'v'}] (Invalid value for"),
+        ({"tolerations": [{"operatr": "Exists"}]}, "(with a key that Kubernetes lacks"),
+        ({"image_pull_secrets": "registry"}, ".image_pull_secrets is 'registry' (with"),
+        ({"env_from": [{"secretref": {}}]}, ".env_from is [{'secretref': {}}] (with a"),
+        ({"container_resources": {"limits": {"cpu": "500M"}}}, "resources.limits.cpu"),
+        ({"image": "maxai/shop"}, "{place}.image is 'maxai/shop'; use maxai/qsr, the"),
+        ({"init_containers": [{"name": "x", "image": "evil/x"}]}, "{place}.init_conta"),
+        ({"pod_template_file": "s3://x"}, "{place}.pod_template_file: a pod template"),
+    ],
+)
+def test_a_mistake_in_the_arguments_of_a_config(
+    arguments: dict[str, Any], expected: str, tree: Objective
+) -> None:
+    tree.configs({"score": arguments}, {})
+    place, file = "$.tasks[0].conf", f"{CONFIGS}/kubepod_config.json"
+    expected = expected.replace("{place}", place).replace("{file}", file)
+    assert expected in tree.mistakes(SCORE)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{ dss }}", "'{{ dss }}' has an unknown variable 'dss'; did you mean ds"),
+        ("{{ ds }", "is not a valid template (unexpected '}')"),
+        ("{ ds }}", "lacks a brace; begin a template with {{ and end it with }}"),
+        ("{{ ds | uper }}", "is not a valid template (No filter named 'uper'.)"),
+        ("a" * 500 + "{{ dss }}", f"'{'a' * 76}... has an unknown variable 'dss'"),
+        *(
+            (f"{{{{ {old} }}}}", f"; Airflow 3 has {new} instead")
+            for old, new in _OF_AIRFLOW_2.items()
+        ),
+        *((f"{{{{ {new} }}}}", "") for new in _OF_AIRFLOW_2.values()),
+        ("{{ params['n'] }}{{- ds -}} {% if ti.try_number > 1 %}a{% endif %}", ""),
+        ('$HOME $$ a {b} c {"a": {"b": 1}}', ""),
+    ],
+)
+def test_a_template(text: str, expected: str, tree: Objective) -> None:
+    tree.configs(args={"days": [text]})
+    place = "$.features.function.args.days[0]: "
+    start = f"{CONFIGS}/obj0/py_config.json: {place}" if expected else ""
+    reported = tree.mistakes(BOTH)
+    assert reported.startswith(start) and expected in reported
+    assert bool(reported) is bool(expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["obj0/py_config.json", "spark_config.json", "kubepod_config.json"]
+)
+def test_one_wrong_letter_in_any_key_or_name_is_reported_with_its_file(
+    name: str, tree: Objective
+) -> None:
+    tree.configs(
+        {"score": {"do_xcom_push": True, "image_pull_policy": "Always"}},
+        {"features": {"verbose": True, "conf": {"spark.executor.memory": 1}}},
+        {"spark.eventLog.enabled": True},
+    )
+    assert tree.mistakes(BOTH) == ""
+    path = tree.root / CONFIGS / name
+    text = path.read_text()
+    # A handler's own test knows its arguments.
+    pattern = r'"([^"]+)": |"(?:file|csv|pandas|features|score)"|\btrue\b'
+    places = [m for m in re.finditer(pattern, text) if m[1] != "as_of"]
+    assert len(places) > 10
+    for place in places:
+        at = place.start() + 2
+        path.write_text(f"{text[:at]}~{text[at + 1 :]}")
+        reported = tree.mistakes(BOTH)
+        # It is unknown which of two files has the wrong name of a task.
+        assert f"{CONFIGS}/" in reported, (place, reported)
+
+
+def test_a_dag_is_checked_with_the_overlays_of_all_deployments(tree: Objective) -> None:
+    # An overlay of another usecase does not affect this DAG.
+    tree.write("maxaiconfigs/qsr/other/spark_config.prod.json", "{")
+    tree.write(f"{CONFIGS}/spark_config.dev.json", {})
+    assert tree.mistakes(BOTH) == ""
+    overlay = tree.write(
+        f"{CONFIGS}/spark_config.staging_2.json", {"conf": {IMAGE: None}}
+    )
+    assert f"task features: {IMAGE} is missing" in tree.mistakes(BOTH)
+    overlay.unlink()
+    tree.write(f"{CONFIGS}/obj0/py_config.prod.json", "{")
+    assert f"{CONFIGS}/obj0/py_config.prod.json: is not valid" in tree.mistakes(BOTH)
+    tree.write(f"{CONFIGS}/obj0/py_config.prod.json", {"score": None})
+    expected = (
+        f"task 'score' is not in {CONFIGS}/obj0/py_config.json with py_config.prod"
+    )
+    assert expected in tree.mistakes(BOTH)
+
+
+def test_each_pod_of_a_mapped_task_is_checked(tree: Objective) -> None:
+    resources = "[{}, {'limits': {'memory': '1 Gi'}}]"
+    lines = POD.format(f"expand={{'container_resources': {resources}}}")
+    expected = (
+        "task score: the pod's resources.limits.memory is 1 Gi; use a quantity such"
+    )
+    assert expected in tree.mistakes(FEATURES + lines)
+
+
+def test_a_launch_config_of_another_form_names_the_test(tree: Objective) -> None:
+    tree.write(f"{CONFIGS}/kubepod_config.json", {"tasks": [{"nmae": "score"}]})
+    expected = "kubepod_config.json: is not a launch config; run the DAG's test"
+    assert expected in tree.error(BOTH)
+    assert "$.tasks[0] has an unknown key 'nmae'" in tree.mistakes(BOTH)

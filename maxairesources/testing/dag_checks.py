@@ -1,0 +1,217 @@
+"""Finds mistakes in a DAG that would appear only when its tasks run in a cluster."""
+
+import copy
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from airflow.sdk import DAG, Context
+from airflow.sdk.definitions._internal.mixins import ResolveMixin
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+from jinja2 import TemplateSyntaxError, meta
+from kubernetes.client import ApiClient
+from pydantic import TypeAdapter, ValidationError
+
+from maxairesources.configs.document import shown, walk
+from maxairesources.configs.objective import (
+    KUBEPOD,
+    SPARK,
+    ObjectiveConfigs,
+    TaskLaunch,
+)
+from maxairesources.dags.operators import parameters
+from maxairesources.errors import InputError
+from maxairesources.launches import lacks_spark_image
+from maxairesources.testing.pod_checks import mistakes_in_pod
+from maxairesources.tree import json_path, nearest
+
+# A template whose first brace is missing; Jinja renders it as plain text.
+_HALF_TEMPLATE = re.compile(r"(?<!\{)\{\s*(\w+)[\w.]*\s*\}\}")
+# Variables of Airflow 2, and those of Airflow 3:
+# https://airflow.apache.org/docs/apache-airflow/stable/installation/upgrading_to_airflow3.html
+_OF_AIRFLOW_2 = {
+    "conf": "dag_run.conf",
+    "execution_date": "logical_date",
+    "next_ds": "data_interval_end | ds",
+    "next_ds_nodash": "data_interval_end | ds_nodash",
+    "next_execution_date": "data_interval_end",
+    "prev_ds": "prev_data_interval_start_success | ds",
+    "prev_ds_nodash": "prev_data_interval_start_success | ds_nodash",
+    "prev_execution_date": "prev_data_interval_start_success",
+    "prev_execution_date_success": "prev_data_interval_start_success",
+    "tomorrow_ds": "macros.ds_add(ds, 1)",
+    "tomorrow_ds_nodash": "macros.ds_add(ds, 1) | replace('-', '')",
+    "triggering_dataset_events": "triggering_asset_events",
+    "yesterday_ds": "macros.ds_add(ds, -1)",
+    "yesterday_ds_nodash": "macros.ds_add(ds, -1) | replace('-', '')",
+}
+
+
+def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[str]:
+    """Yield a line for each mistake in a DAG and in the configs of its tasks.
+
+    Args:
+        dag: the DAG.
+        configs: the configs of its objective.
+        file: the name of its dag.py.
+    """
+    tasks: dict[str, Any] = {str(task.label): task for task in dag.tasks}
+    for name in configs.py_config.keys() - tasks.keys():
+        problem = f"$.{name}: {file} has no task {name!r}"
+        remedy = nearest(name, tasks)
+        yield str(InputError(problem, remedy, configs.py_config_file))
+    yield from map(str, _mistakes_in_default_args(dag, file))
+    py_config, py_config_file = configs.py_config, configs.py_config_file
+    yield from map(str, _mistakes_in_templates(dag, py_config, (), py_config_file))
+    for name, task in tasks.items():
+        launch = configs.launches.get(name)
+        if launch:
+            yield from map(str, _mistakes_in_launch(dag, task, launch, configs, file))
+        where = f"{launch.file if launch else file}: task {name}"
+        yield from (f"{where}: {mistake}" for mistake in _mistakes_in_task(task))
+
+
+def _mistakes_in_default_args(dag: DAG, file: str) -> Iterator[InputError]:
+    """Yield the default arguments that no operator of a DAG has; Airflow ignores them."""
+    known = {name for task in dag.tasks for name in parameters(_kind(task))}
+    for name in dag.default_args.keys() - known if dag.tasks else ():
+        problem = f"default_args: no operator has an argument {name!r}"
+        yield InputError(problem, nearest(name, known, "remove it"), file)
+
+
+def _mistakes_in_launch(
+    dag: DAG, task: Any, launch: TaskLaunch, configs: ObjectiveConfigs, file: str
+) -> Iterator[InputError]:
+    """Yield the mistakes of a task that a launch config has."""
+    kind, name = _kind(task), task.label
+    if launch.operator not in [base.__name__ for base in kind.__mro__]:
+        problem = f"task {name!r} is not a {launch.operator}, but {launch.file} "
+        remedy = "use that operator, or remove it there"
+        yield InputError(f"{problem}launches it with one", remedy, file)
+        return
+    if name not in configs.py_config:
+        problem = f"task {name!r} is not in {configs.py_config_file}"
+        remedy = nearest(name, configs.py_config, "add it there")
+        yield InputError(problem, remedy, file)
+    for key, value in launch.arguments.items():
+        path = (*launch.path, key)
+        if mistake := _mistake_in_value(parameters(kind).get(key, ""), value):
+            yield InputError(f"{json_path(path)} {mistake[0]}", mistake[1], launch.file)
+        rendered = key in task.template_fields
+        yield from _mistakes_in_templates(dag, value, path, launch.file, rendered)
+
+
+def _mistake_in_value(annotation: str, value: Any) -> tuple[str, str] | None:
+    """Return the problem with the type of an operator's argument and its fix, if it is wrong."""
+    if value is not None and re.search("Callable|Callback", annotation):
+        return "is a function in Python", "remove it, and pass it to add() in dag.py"
+    if re.fullmatch(
+        r"(bool|float|int|str|None)( \| (bool|float|int|str|None))*", annotation
+    ):
+        try:
+            TypeAdapter(eval(annotation)).validate_python(value, strict=True)
+        except ValidationError:
+            return f"is {shown(value)}", f"use a value of the type {annotation}"
+    return None
+
+
+def _mistakes_in_templates(
+    dag: DAG, value: Any, path: tuple[Any, ...], file: str, rendered: bool = True
+) -> Iterator[InputError]:
+    """Yield the strings in a part of a config that Airflow cannot render."""
+    for place, text in walk(value, path):
+        if not isinstance(text, str) or not re.search(r"\{[{%#]|\}\}", text):
+            continue
+        if not rendered and re.search("{[{%]", text):
+            problem = " is a template, but Airflow does not render this argument"
+            yield InputError(json_path(place) + problem, "use the value itself", file)
+        elif mistake := _mistake_in_template(dag.get_template_env(), text):
+            problem = f"{json_path(place)}: {shown(text)} {mistake[0]}"
+            yield InputError(problem, mistake[1], file)
+
+
+def _mistake_in_template(environment: Any, text: str) -> tuple[str, str] | None:
+    """Return the problem with a string that Airflow renders and its fix, if it is wrong."""
+    known = {*Context.__annotations__, *environment.globals} - _OF_AIRFLOW_2.keys()
+    half = _HALF_TEMPLATE.search(text)
+    if half and half[1] in known:
+        return "lacks a brace", "begin a template with {{ and end it with }}"
+    try:
+        environment.compile(text)
+        names = meta.find_undeclared_variables(environment.parse(text))
+    except TemplateSyntaxError as error:
+        return f"is not a valid template ({error.message})", "fix the syntax"
+    for name in sorted(names - known):
+        remedy = nearest(name, known)
+        if name in _OF_AIRFLOW_2:
+            remedy = f"Airflow 3 has {_OF_AIRFLOW_2[name]} instead"
+        return f"has an unknown variable {name!r}", remedy
+    return None
+
+
+def _mistakes_in_task(task: Any) -> Iterator[str]:
+    """Yield the mistakes of a task that would fail in a cluster."""
+    names = [base.__name__ for base in _kind(task).__mro__]
+    for each in unmapped(task) if {SPARK, KUBEPOD} & {*names} else ():
+        if SPARK in names:
+            if lacks_spark_image(each.conf or {}):
+                yield "spark.kubernetes.container.image is missing"
+            continue
+        try:
+            built = with_known_values(each).build_pod_request_obj(dry_run=True)
+        except Exception as error:
+            yield f"Airflow cannot build its pod ({error})"
+            continue
+        yield from mistakes_in_pod(ApiClient().sanitize_for_serialization(built))
+
+
+def _kind(task: Any) -> Any:
+    """Return the class of a task's operator."""
+    return task.operator_class if isinstance(task, MappedOperator) else type(task)
+
+
+def unmapped(task: Any) -> Iterator[Any]:
+    """Yield the operator of a task, or one for each combination of its literal lists."""
+    if not isinstance(task, MappedOperator):
+        # The original must not change.
+        yield task.prepare_for_execution()
+        return
+    value: Any = task.expand_input.value
+    lists: Iterable[Any] = value.values() if isinstance(value, dict) else ()
+    if not lists or not all(isinstance(items, list) for items in lists):
+        # The result of another task is known, and checked, only when the task runs.
+        return
+    for items in itertools.product(*lists):
+        yield task.unmap(dict(zip(value, items)))
+
+
+def with_known_values(task: Any) -> Any:
+    """Change a copy of a pod's operator, so that nothing depends on a run or a cluster.
+
+    A value that is known only at run time, such as the result of another task, becomes a
+    placeholder; an argument that is one altogether becomes None.
+    """
+    for name in task.template_fields:
+        value = getattr(task, name, None)
+        known = None if isinstance(value, ResolveMixin) else _known(value)
+        setattr(task, name, known)
+    # Airflow would look for the connection, the file or the context here.
+    for name in ("cluster_context", "config_file", "in_cluster", "kubernetes_conn_id"):
+        setattr(task, name, None)
+    task.namespace = task.namespace or "default"
+    return task
+
+
+def _known(value: Any) -> Any:
+    if isinstance(value, ResolveMixin):
+        return "{{ known at run time }}"
+    if isinstance(value, dict):
+        return {key: _known(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_known(item) for item in value]
+    # An object of the Kubernetes client, which the DAG itself still uses.
+    value = copy.copy(value)
+    for name in getattr(value, "openapi_types", ()):
+        setattr(value, name, _known(getattr(value, name)))
+    return value
