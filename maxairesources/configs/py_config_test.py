@@ -43,7 +43,7 @@ def test_good_config() -> None:
 
 
 @pytest.mark.parametrize("source", ["file", "s3", "abfs", "gs"])
-@pytest.mark.parametrize("file_format", ["csv", "excel", "json", "parquet"])
+@pytest.mark.parametrize("file_format", ["csv", "excel", "json", "parquet", "x"])
 def test_every_documented_source_and_format(source: str, file_format: str) -> None:
     details = {**DETAILS, "source": source, "fileFormat": file_format}
     read(changed("score input 0 sourceDetails", details))
@@ -176,13 +176,8 @@ AT = "score input 0"
         (f"{AT} sourceDetails source", "s3a", "source is 's3a'; did you mean s3?"),
         (f"{AT} sourceDetails sorce", "x", "key 'sorce'; did you mean source?"),
         (f"{AT} sourceDetails fileFormat", GONE, "sourceDetails.fileFormat is missing"),
-        (f"{AT} sourceDetails fileFormat", "cvs", "is 'cvs'; did you mean csv?"),
+        (f"{AT} sourceDetails fileFormat", "cvs", "'cvs' is not a format; did you mean csv?"),
         (f"{AT} sourceDetails fileFormat", "parket", "did you mean parquet?"),
-        (
-            f"{AT} sourceDetails fileFormat",
-            "xlsx",
-            "use one of: csv, delta, excel, iceberg",
-        ),
         (f"{AT} sourceDetails fileformat", "x", "did you mean fileFormat or filePath?"),
         (
             f"{AT} sourceDetails filePath",
@@ -208,13 +203,14 @@ AT = "score input 0"
             "$.score.output: port 1 is defined twice; remove one",
         ),
         (
+            f"{AT} sourceDetails fileFormat",
+            "delta",
+            "fileFormat: pandas cannot read or write delta; use the type spark",
+        ),
+        (
             AT,
-            {
-                **PORT,
-                "type": "spark",
-                "sourceDetails": {**DETAILS, "fileFormat": "excel"},
-            },
-            "fileFormat: Spark cannot read or write excel; use the type pandas",
+            {**PORT, "type": "spark", "options": {"na_values": ["-"]}},
+            "options.na_values: Spark has no such option; did you mean nullValue?",
         ),
         (
             AT,
