@@ -32,9 +32,7 @@ Exit code: 0 success, 1 wrong input (the error is one line on the standard error
 """
 
 
-def main(
-    execute: Callable[..., Any] | None = None,
-) -> Callable[..., Any]:
+def main(execute: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """Return a handler's `execute(**kwargs)` as a command; a decorator, with or without ().
 
     Without arguments, as at the end of a handler's module, the command reads --config and
@@ -52,25 +50,24 @@ def main(
     command writes it to /airflow/xcom/return.json, where KubernetesPodOperator reads it if
     do_xcom_push is set. If the folder /airflow/xcom does not exist, the value is ignored.
     """
+    if execute is None:
+        return main
 
-    def decorate(execute: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(execute)
-        def wrapper(**kwargs: Any) -> Any:
-            if "config" in kwargs:
-                return execute(**kwargs)
-            if kwargs:
-                try:
-                    return _call(execute, _parser(execute).parse_args(), **kwargs)
-                except Exception as error:
-                    # The documented handler exits in `finally`, which hides the error.
-                    if not isinstance(error, InputError):
-                        traceback.print_exc()
-                    raise
+    @functools.wraps(execute)
+    def wrapper(**kwargs: Any) -> Any:
+        if "config" in kwargs:
+            return execute(**kwargs)
+        if not kwargs:
             sys.exit(run_command(execute))
+        try:
+            return _call(execute, _parser(execute).parse_args(), **kwargs)
+        except Exception as error:
+            # The documented handler exits in `finally`, which hides the error.
+            if not isinstance(error, InputError):
+                traceback.print_exc()
+            raise
 
-        return wrapper
-
-    return decorate if execute is None else decorate(execute)
+    return wrapper
 
 
 # The other name of the decorator in the platform's documentation.
@@ -106,26 +103,21 @@ def _call(
     # DAGFactory puts a space in front of the JSON.
     inline = options.config.lstrip().startswith("{")
     try:
-        text = options.config if inline else storage.read_text(options.config)
-        config = parse(text)
+        config = parse(options.config if inline else storage.read_text(options.config))
         tasks = validate(PyConfig, config).tasks
         if options.task not in tasks:
             raise InputError(
                 f"has no task {options.task!r}",
                 nearest(options.task, tasks) if tasks else "add it",
             )
-        config = {key: config[key] for key in tasks}
-        credentials = Credentials()
-        # A value that is not valid is found before the outputs are replaced.
-        with storage.together():
-            value = execute(
-                config=config,
-                task=options.task,
-                access_credentials=credentials,
-                **kwargs,
-            )
-            if value is not None:
-                hand_over(value)
+        value = execute(
+            config={key: config[key] for key in tasks},
+            task=options.task,
+            access_credentials=Credentials(),
+            **kwargs,
+        )
+        if value is not None:
+            _hand_over(value)
         return value
     except InputError as error:
         if error.subject is None:
@@ -161,29 +153,17 @@ def _parser(execute: Callable[..., Any]) -> argparse.ArgumentParser:
     return parser
 
 
-def hand_over(value: Any) -> None:
-    """Write a value for the DAG, if it waits for one.
-
-    Raises:
-        InputError: JSON cannot hold the value; a scalar or an array of NumPy becomes a
-            number or a list.
-    """
+def _hand_over(value: Any) -> None:
+    """Write a value for the DAG, if it waits for one."""
     try:
-        text = json.dumps(value, allow_nan=False, default=_to_python)
-    except (TypeError, ValueError) as error:
+        # NumPy's scalars and arrays have `tolist`. Also without an XCom folder, so that
+        # tests find a value that is not JSON.
+        text = json.dumps(value, allow_nan=False, default=lambda each: each.tolist())
+    except (AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"the value that execute returned is not JSON ({error})",
             "return numbers, strings, lists and dicts, and None for a missing value",
             "execute",
         ) from error
-    # Also without an XCom folder, so that tests find a value that is not JSON.
     if _XCOM.is_dir():
-        with storage.replacing(str(_XCOM / "return.json")) as file:
-            file.write(text.encode())
-
-
-def _to_python(value: Any) -> Any:
-    # NumPy's scalars and arrays have this method. A domain may lack NumPy.
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not JSON serializable")
+        storage.write(str(_XCOM / "return.json"), text.encode())
