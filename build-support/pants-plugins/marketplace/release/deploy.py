@@ -35,22 +35,26 @@ from pants.engine.target import (
 from pants.engine.unions import UnionRule
 from pants.option.global_options import GlobalOptions
 
-from marketplace.graph.deployments import InvalidDeployment, RegistryField
+from marketplace.graph.deployments import DeploymentDependenciesField
 from marketplace.release.release import Release, ReleaseFieldSet
 
 RELEASE = Address("", target_name="release")
 TOOL = Address(
-    "build-support/tools/maxaitools/deployments", relative_file_path="main.py"
+    "build-support/tools/maxaitools/deployments", relative_file_path="__main__.py"
 )
 # The tool needs the Git repository, which no sandbox has.
 _IN_WORKSPACE = ("/bin/sh", "-c", 'cd "$0" && exec "$@"')
 
 
+class DeployFailed(Exception):
+    """A deploy that cannot start; the message contains a fix."""
+
+
 @dataclass(frozen=True)
 class MarketplaceDeployFieldSet(DeployFieldSet):
-    required_fields = (RegistryField,)
+    required_fields = (DeploymentDependenciesField,)
 
-    registry: RegistryField
+    dependencies: DeploymentDependenciesField
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ async def find_missing_images(
         FallibleProcessResult,
         Process(
             (*_IN_WORKSPACE, get_buildroot(), *sandboxed.args)
-            + ("images", request.deployment, "--release", folder, "--json"),
+            + ("images", request.deployment, "--release", folder),
             env={**environment, **sandboxed.extra_env},
             input_digest=digest,
             immutable_input_digests=sandboxed.immutable_input_digests,
@@ -112,7 +116,7 @@ async def find_missing_images(
         ),
     )
     if result.exit_code:
-        raise InvalidDeployment(result.stderr.decode(errors="replace").strip())
+        raise DeployFailed(result.stderr.decode(errors="replace").strip())
     return MissingImages(frozenset(json.loads(result.stdout)))
 
 
@@ -125,12 +129,8 @@ async def deploy(
     options: _Options,
 ) -> DeployProcess:
     name = field_set.address.target_name
-    if field_set.address.spec_path:
-        raise InvalidDeployment(
-            f"{field_set.address}: only the root BUILD file may define a deployment; move it"
-        )
     if {spec.lstrip("/") for spec in options.options.specs} != {f":{name}"}:
-        raise InvalidDeployment(
+        raise DeployFailed(
             "experimental-deploy: it deploys one deployment at a time; name only that one, "
             "such as //:dev"
         )

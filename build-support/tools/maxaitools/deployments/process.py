@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from maxairesources.errors import InputError
 
@@ -32,31 +32,21 @@ class ProcessFailed(Exception):
         super().__init__(f"{' '.join(command[:2])}: {self.reason}")
 
 
-def run(
-    command: Sequence[str],
-    stdin: bytes = b"",
-    env: Mapping[str, str] | None = None,
-    folder: str | None = None,
-) -> bytes:
-    """Run a program until it exits, and return its standard output.
-
-    Args:
-        command: the program and its arguments.
-        stdin: its standard input.
-        env: its environment; None means the environment of this process.
-        folder: its working directory; None means the current folder.
+def run(command: Sequence[str], stdin: bytes = b"", **variables: str) -> str:
+    """Run a program with more environment variables, and return its standard output.
 
     Raises:
         InputError: the program is not installed, or runs into the timeout.
         ProcessFailed: the exit code is not 0.
     """
+    # This tool parses messages, so they must not depend on the user's language.
+    fixed = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(
             command,
             input=stdin,
             capture_output=True,
-            env=_environment() if env is None else env,
-            cwd=folder,
+            env={**os.environ, **fixed, **variables},
             timeout=_TIMEOUT,
         )
     except FileNotFoundError:
@@ -67,18 +57,12 @@ def run(
         raise InputError(problem, "check the network", command[0]) from None
     if done.returncode:
         raise ProcessFailed(command, done.stderr.decode(errors="replace"))
-    return done.stdout
+    return done.stdout.decode(errors="surrogateescape").strip("\n")
 
 
 def git(*arguments: str, stdin: bytes = b"", **variables: str) -> str:
-    """Run git in the current folder with more environment variables; see `run`."""
-    printed = run(["git", *arguments], stdin, _environment() | variables)
-    return printed.decode(errors="surrogateescape").strip("\n")
-
-
-def _environment() -> dict[str, str]:
-    # This tool parses messages, so they must not depend on the user's language.
-    return {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    """Run git in the current folder; see `run`."""
+    return run(["git", *arguments], stdin, **variables)
 
 
 def is_ancestor(commit: str, of: str) -> bool:
@@ -112,14 +96,3 @@ def read_source() -> dict[str, object]:
     commit = git("rev-parse", "--verify", "HEAD")
     clean = not git("status", "--porcelain", "--untracked-files=normal")
     return {"commit": commit, "clean": clean}
-
-
-def read_log(old: str, new: str, *paths: str) -> list[str]:
-    """Return one line for each commit in old..new that changed one of the paths.
-
-    If the clone lacks one of the two commits, the list is empty.
-    """
-    try:
-        return git("log", "--format=%h %s", f"{old}..{new}", "--", *paths).splitlines()
-    except ProcessFailed:
-        return []
