@@ -19,6 +19,7 @@ def spark_domains():
 
 def marketplace_deployments():
     """Define a target for each deployment of marketplace.toml, as the launcher lists them."""
+    file(name="settings", source="marketplace.toml")
     listed = env("MAXAI_DEPLOYMENT_NAMES", "")
     for name in listed.split():
         marketplace_deployment(name=name, dependencies=[":settings"])

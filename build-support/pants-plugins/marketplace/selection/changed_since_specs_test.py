@@ -116,11 +116,9 @@ def test_a_spec_may_name_a_target_of_the_root(repository: Repository) -> None:
     ("path", "expected"),
     [
         (f"{CONFIGS}/kubepod_config.prod.json", ["prod"]),
-        # This deployment carries only the other domain.
-        (f"{CONFIGS}/kubepod_config.dev.json", []),
-        ("maxaiconfigs/shop/churn/kubepod_config.dev.json", ["dev"]),
+        (f"{CONFIGS}/kubepod_config.dev.json", ["dev"]),
         ("maxairesources/dagfactory.py", ["dev", "prod"]),
-        ("BUILD", ["dev", "prod"]),
+        ("marketplace.toml", ["dev", "prod"]),
     ],
 )
 def test_affected_lists_the_deployments(

@@ -12,30 +12,28 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from maxairesources.errors import InputError
 from maxaitools.deployments import deploys, registry, trees
-from maxaitools.deployments.branches import Branches, Entry, find_url, pick
-from maxaitools.deployments.deploys import Options
+from maxaitools.deployments.branches import Branches, find_url, pick
 from maxaitools.deployments.compare import show_difference
 from maxaitools.deployments.process import ProcessFailed, git
 from maxaitools.deployments.record import carry_over, make_record
 from maxaitools.deployments.settings import find_settings, read_settings
 
 _EPILOG = """\
-if prod is broken:
-  ./pants deployments status                                 what is live, since when
-  ./pants deployments history prod                           what was live before
-  ./pants deployments rollback prod --reason "wrong scores"  back to the previous release
-
 to release:
   ./pants experimental-deploy //:dev              package, build images, deploy to dev
   ./pants deployments diff dev prod               what a promotion would change
   ./pants deployments promote dev prod --dry-run  try it, and change nothing
   ./pants deployments promote dev prod
+
+if prod is broken:
+  ./pants deployments history prod                           what was live before
+  ./pants deployments rollback prod --reason "wrong scores"  back to the previous release
 
 Without Pants, a rollback needs only Git and Python 3.11:
   PYTHONPATH=.:build-support/tools python3 -m maxaitools.deployments rollback ...
@@ -49,12 +47,25 @@ either the old or the new commit, never in between.
 build-support/docs/deployments.md explains the branches, the policy and the set-up.
 """
 _SIDE = "a deployment, or the hash of one of its commits"
-_NAMES = {
-    "name": "the deployment, such as dev",
-    "source": "the deployment that has the release",
-    "new": _SIDE,
-    "old": _SIDE,
-}
+_YES: dict[str, Any] = {"action": "store_true"}
+_HASH = {"metavar": "HASH"}
+_MANY = {"action": "append", "metavar": "NAME", "default": []}
+# The arguments: the commands that have it, its name, its help and more fields.
+_ARGUMENTS: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("history images deploy rollback", "name", "the deployment, such as dev", {}),
+    ("verify", "name", "the deployment (default: all)", {"nargs": "?"}),
+    ("diff", "new", _SIDE, {}),
+    ("diff", "old", _SIDE, {}),
+    ("promote", "source", "the deployment that has the release", {}),
+    ("promote", "name", "the deployment that gets it", {}),
+    ("images deploy", "--release", "its folder (default: the newest)", {"type": Path}),
+    ("promote", "--commit", "a commit of `source` (default: the live one)", _HASH),
+    ("rollback", "--to", "a commit or release (default: the previous release)", _HASH),
+    ("promote rollback", "--domain", "change only this one; may be repeated", _MANY),
+    ("deploy promote", "--force", "override the policy; needs --reason", _YES),
+    ("deploy promote rollback", "--dry-run", "only show the change", _YES),
+    ("deploy promote rollback", "--reason", "why; the commit records it", {}),
+]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -67,39 +78,15 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    parsers = {}
-    for command, names in _COMMANDS.items():
+    for command in _COMMANDS:
         text = str(command.__doc__).splitlines()[0].rstrip(".")
         added = commands.add_parser(
             command.__name__, help=text, description=text, allow_abbrev=False
         )
-        for name in names:
-            nargs = "?" if command is verify else None
-            added.add_argument(name, help=_NAMES[name], nargs=nargs)
         added.set_defaults(run=command)
-        parsers[command.__name__] = added
-
-    def option(commands: str, flag: str, text: str, **more: Any) -> None:
-        for each in commands.split():
-            parsers[each].add_argument(flag, help=text, **more)
-
-    yes: dict[str, Any] = {"action": "store_true"}
-    text = "the folder of a packaged release (default: the newest in dist/release)"
-    option("images deploy", "--release", text, type=Path)
-    text = "a commit of the deployment `source` (default: the live one)"
-    option("promote", "--commit", text, metavar="HASH")
-    text = "a commit or a release that was live (default: the previous release)"
-    option("rollback", "--to", text, metavar="HASH")
-    text = "change only this domain; may be repeated"
-    more: dict[str, Any] = {"action": "append", "metavar": "NAME", "default": []}
-    option("promote rollback", "--domain", text, **more)
-    text = "override the policy of the deployment; needs --reason"
-    option("deploy promote", "--force", text, **yes)
-    text = "show the change without making it"
-    option("deploy promote rollback", "--dry-run", text, **yes)
-    text = "the reason, which the commit records"
-    option("rollback", "--reason", text, required=True)
-    option("deploy promote", "--reason", text)
+        for names, argument, about, more in _ARGUMENTS:
+            if command.__name__ in names.split():
+                added.add_argument(argument, help=about, **more)
     return parser
 
 
@@ -108,10 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     arguments = parser.parse_args(argv)
     reason = getattr(arguments, "reason", None)
-    if getattr(arguments, "force", False) or reason is not None:
-        reason = (reason or "").strip()
-    if reason == "":
-        parser.error("--force needs --reason '...', and the reason must not be empty")
+    if arguments.run is rollback or getattr(arguments, "force", False):
+        if not (reason or "").strip():
+            parser.error("this change needs --reason '...', which must not be empty")
     try:
         os.chdir(git("rev-parse", "--show-toplevel"))
         return int(arguments.run(arguments) or 0)
@@ -127,13 +113,12 @@ def status(arguments: argparse.Namespace) -> None:
     """Show the live release of each deployment."""
     branches = _open()
     for name in branches.tips:
-        print(f"{name}:")
         try:
-            made = branches.history(name)[0].get("Action")
-            print(branches.show(name, "--max-count=1"), end="")
-            print(*([] if made else ["    not made by this tool\n"]), end="")
+            made = branches.history(name)[0].action
+            print(f"{name}:{'' if made else ' not made by this tool'}")
+            print(branches.show(name, "--max-count=1"))
         except InputError as error:
-            print(f"    {error}")
+            print(f"{name}: {error}")
     if not branches.tips:
         print("nothing was deployed yet")
 
@@ -149,22 +134,20 @@ def diff(arguments: argparse.Namespace) -> None:
     """Show what changes if NEW replaces OLD."""
     branches = _open()
     new, old = (_find_side(branches, each) for each in (arguments.new, arguments.old))
-    if new is None:
-        branches.history(arguments.new)
-    else:
-        before = branches.read(old) if old else None
-        lines = show_difference(old, before, new, branches.read(new))
-        print("\n".join(lines))
+    if not new:
+        raise InputError("nothing was deployed yet", "deploy first", arguments.new)
+    before = branches.read(old) if old else None
+    print("\n".join(show_difference(old, before, new, branches.read(new))))
 
 
 def verify(arguments: argparse.Namespace) -> int:
     """Check the commits, files, signatures and images of one or all deployments."""
     branches, faults = _open(), []
     for name in [arguments.name] if arguments.name else branches.tips:
-        history = branches.history(name)
+        commits = branches.history(name)
         found = [*_find_faults(branches, name)]
         faults += found
-        print(f"{name}: {len(found) or 'no'} faults, {len(history)} commits")
+        print(f"{name}: {len(found) or 'no'} faults, {len(commits)} commits")
         print("".join(f"  {fault}\n" for fault in found), end="")
     return 1 if faults else 0
 
@@ -173,8 +156,7 @@ def images(arguments: argparse.Namespace) -> None:
     """List the domains whose image must be built before a release can be deployed."""
     to, folder = find_settings(arguments.name), trees.find_folder(arguments.release)
     known = carry_over(trees.read_tags(folder), _open().live(to.name))
-    missing = registry.find_unbuilt(make_record(to, "", known, {}))
-    print(json.dumps(missing))
+    print(json.dumps(registry.find_unbuilt(make_record(to, "", known, {}))))
 
 
 def deploy(arguments: argparse.Namespace) -> None:
@@ -196,31 +178,17 @@ def rollback(arguments: argparse.Namespace) -> None:
     deploys.rollback(_open(), arguments.name, arguments.to, _options(arguments))
 
 
-def _find_faults(branches: Branches, name: str) -> Iterator[str]:
-    settings, tip = read_settings().get(name), branches.tips[name]
-    signers = deploys.SIGNERS if settings and settings.signed else None
-    yield from branches.check(name, signers)
-    if not branches.history(name)[0].get("Action"):
-        yield f"commit {tip[:12]} was not made by this tool"
-    for image in registry.find_missing(branches.read(tip)).values():
-        yield f"{image} is not in the registry"
-
-
 def _open() -> Branches:
     return Branches(find_url())
 
 
-def _options(arguments: argparse.Namespace) -> Options:
-    given = vars(arguments)
-    return Options(**{k: given[k] for k in Options.__dataclass_fields__ if k in given})
+def _options(arguments: argparse.Namespace) -> deploys.Options:
+    given, fields = vars(arguments), deploys.Options.__dataclass_fields__
+    return deploys.Options(**{key: given[key] for key in fields.keys() & given.keys()})
 
 
 def _find_side(branches: Branches, side: str) -> str | None:
-    """Return the commit of a side of a diff; None for a deployment before its first deploy.
-
-    Raises:
-        InputError: it is neither a deployment nor a commit of one.
-    """
+    """Return the commit of a side of a diff; None for a deployment before its first deploy."""
     if side in branches.tips:
         return branches.history(side)[0].commit
     if side in read_settings():
@@ -229,16 +197,17 @@ def _find_side(branches: Branches, side: str) -> str | None:
     return pick("diff", entries, side).commit
 
 
-_COMMANDS: dict[Callable[[argparse.Namespace], int | None], Sequence[str]] = {
-    status: (),
-    history: ("name",),
-    diff: ("new", "old"),
-    verify: ("name",),
-    images: ("name",),
-    deploy: ("name",),
-    promote: ("source", "name"),
-    rollback: ("name",),
-}
+def _find_faults(branches: Branches, name: str) -> Iterator[str]:
+    settings, tip = read_settings().get(name), branches.tips[name]
+    signers = deploys.SIGNERS if settings and settings.signed else None
+    yield from branches.check(name, signers)
+    if not branches.history(name)[0].action:
+        yield f"commit {tip[:12]} was not made by this tool"
+    for image in registry.find_missing(branches.read(tip)).values():
+        yield f"{image} is not in the registry"
+
+
+_COMMANDS = (status, history, diff, verify, images, deploy, promote, rollback)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,15 +1,45 @@
-"""The policy of a deployment: the rules for each change, which --force overrides.
+"""The policy of a deployment: the rules for each change, which --force overrides."""
 
-Each function yields one line for each breach of a rule.
-"""
+from collections.abc import Iterator, Sequence
 
-from collections.abc import Callable, Iterator, Sequence
-
-from maxaitools.deployments.branches import Entry
+from maxaitools.deployments.branches import Branches, Entry
+from maxaitools.deployments.process import is_ancestor, is_on_branch
 from maxaitools.deployments.record import Record, source_of, sources_of
 from maxaitools.deployments.settings import Settings
 
-Question = Callable[[str, str], bool]
+
+def find_breaches(
+    branches: Branches, to: Settings, new: Record, origin: Record | None = None
+) -> Iterator[str]:
+    """Yield a line for each rule that a new record breaks.
+
+    Args:
+        branches: all deployments.
+        to: the deployment.
+        new: its new record.
+        origin: the record that is promoted; None for a deploy.
+    """
+    if to.after and (origin is None or origin["name"] != to.after):
+        yield f"it accepts only releases promoted from {to.after}"
+    # With --domain, the release that the domains come from counts too.
+    whole = origin or new
+    checked = [(to.name, new), (to.name, whole), (whole["name"], whole)]
+    for name, release in dict.fromkeys((n, each["release"]) for n, each in checked):
+        history = branches.history(name) if name in branches.tips else []
+        if entry := find_rollback(history, release):
+            yield f"release {release[:12]} was rolled back in {name} ({entry.why})"
+    for source in sources_of(new) if to.branch else ():
+        commit = source["commit"]
+        if not source["clean"]:
+            yield f"commit {commit[:12]} was deployed with uncommitted changes"
+        if not is_on_branch(commit, str(to.branch)):
+            yield f"commit {commit[:12]} is not on {to.branch}"
+    live = branches.live(to.name) or new
+    domains = {*new.get("domains", {}), *live.get("domains", {}), ""}
+    moves = {tuple(source_of(r, d)["commit"] for r in (new, live)) for d in domains}
+    for commit, now in sorted(moves):
+        if commit != now and is_ancestor(commit, now):
+            yield f"commit {commit[:12]} is older than {now[:12]}, which is live"
 
 
 def find_rollback(history: Sequence[Entry], release: str) -> Entry | None:
@@ -18,41 +48,8 @@ def find_rollback(history: Sequence[Entry], release: str) -> Entry | None:
     The result is None if nobody rolled it back, or if somebody deployed it again later.
     """
     for entry, before in zip(history, history[1:]):
-        if entry.get("Release") == release:
+        if entry.release == release:
             return None
-        if entry.get("Action") == "rollback" and before.get("Release") == release:
+        if entry.action == "rollback" and before.release == release:
             return entry
     return None
-
-
-def breaches_of_rollback(
-    name: str, history: Sequence[Entry], release: str
-) -> Iterator[str]:
-    """Yield a line if a release was rolled back in a deployment."""
-    if entry := find_rollback(history, release):
-        yield f"release {release[:12]} was rolled back in {name} ({entry.why})"
-
-
-def breaches_of_sources(
-    to: Settings,
-    new: Record,
-    live: Record | None,
-    is_on_branch: Question,
-    is_ancestor: Question,
-) -> Iterator[str]:
-    """Yield a line for each source commit that a deployment does not accept."""
-    for source in sources_of(new) if to.branch else ():
-        commit = source["commit"]
-        if not source["clean"]:
-            yield f"commit {commit[:12]} was deployed with uncommitted changes"
-        if not is_on_branch(commit, str(to.branch)):
-            yield f"commit {commit[:12]} is not on {to.branch}"
-    if live is None:
-        return
-    domains = {*new.get("domains", {}), *live.get("domains", {}), ""}
-    moves = {
-        (source_of(new, d)["commit"], source_of(live, d)["commit"]) for d in domains
-    }
-    for commit, now in sorted(moves):
-        if commit != now and is_ancestor(commit, now):
-            yield f"commit {commit[:12]} is older than {now[:12]}, which is live"

@@ -8,7 +8,7 @@ fails if the branch has moved since the tool fetched it.
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,7 @@ from maxaitools.deployments.trees import release_of
 
 _BRANCHES = "refs/heads/deploy/"
 _TIPS = "refs/remotes/deployments/"
-# The format of `git log` that `parse_log` reads: the attributes of `Entry`.
-_FIELDS = ("%H", "%an <%ae>", "%aI", "%s", "%(trailers:only,unfold)")
+_TRAILERS = ("Action", "Release", "From", "Domain", "Reason")
 
 
 @dataclass(frozen=True)
@@ -30,37 +29,26 @@ class Entry:
 
     Attributes:
         commit: its hash.
-        author: the person who changed the deployment.
-        time: in ISO 8601.
-        subject: the first line of its message.
-        trailers: the values of each Git trailer.
+        made: its author and time.
+        action: deploy, promote or rollback; empty if this tool did not make it.
+        release: the hash of its release.
+        origin: the commit that the release came from, after its deployment if that differs.
+        domains: the domains that a change was limited to, one on each line.
+        reason: the reason that was given.
     """
 
     commit: str
-    author: str
-    time: str
-    subject: str
-    trailers: Mapping[str, Sequence[str]]
-
-    def get(self, trailer: str) -> str | None:
-        """Return the first value of a trailer, or None if the commit lacks it."""
-        return next(iter(self.trailers.get(trailer, ())), None)
+    made: str
+    action: str = ""
+    release: str = ""
+    origin: str = ""
+    domains: str = ""
+    reason: str = ""
 
     @property
     def why(self) -> str:
         """Its author, time and reason."""
-        return f"{self.author}, {self.time}: {self.get('Reason') or 'no reason given'}"
-
-
-def parse_log(text: str) -> Iterator[Entry]:
-    """Yield the commits that `git log -z` printed with the format `_FIELDS`."""
-    size, values = len(_FIELDS), text.split("\0")
-    for start in range(0, len(values) - size + 1, size):
-        *fields, block = values[start : start + size]
-        trailers: dict[str, list[str]] = {}
-        for key, _, value in (line.partition(": ") for line in block.splitlines()):
-            trailers.setdefault(key, []).append(value)
-        yield Entry(*fields, trailers)
+        return f"{self.made}: {self.reason or 'no reason given'}"
 
 
 def pick(name: str, entries: Sequence[Entry], prefix: str) -> Entry:
@@ -70,25 +58,14 @@ def pick(name: str, entries: Sequence[Entry], prefix: str) -> Entry:
         InputError: no commit matches, commits of several releases match, or the prefix has
             fewer than 4 characters.
     """
-    hashes = [(each, (each.commit, each.get("Release") or "")) for each in entries]
-    found = [e for e, names in hashes if any(n.startswith(prefix) for n in names)]
-    if len(prefix) < 4 or len({each.get("Release") for each in found}) != 1:
+    found = [e for e in entries if e.commit.startswith(prefix)]
+    found = found or [e for e in entries if e.release.startswith(prefix)]
+    if len(prefix) < 4 or len({each.release for each in found}) != 1:
         problem = f"{prefix!r} does not name one commit or release that was live"
         listed = f"`./pants deployments history {name}`"
         remedy = f"give at least 4 characters of a hash from {listed}"
         raise InputError(problem, remedy, name)
     return found[0]
-
-
-def push_command(url: str, name: str, old: str, new: str) -> list[str]:
-    """Return the arguments of git that move a branch from its known tip to a new one.
-
-    If `old` is empty, the branch must not exist yet.
-    """
-    branch = f"{_BRANCHES}{name}"
-    lease = f"--force-with-lease={branch}:{old}"
-    flags = ["--atomic", "--no-verify", "--no-signed", lease]
-    return ["push", *flags, url, f"{new}:{branch}"]
 
 
 def explain_refusal(name: str, failed: ProcessFailed) -> InputError:
@@ -105,15 +82,14 @@ def explain_refusal(name: str, failed: ProcessFailed) -> InputError:
     return InputError(problem, remedy, where)
 
 
-def find_unsigned(log: str) -> list[str]:
-    """Return the commits without a valid signature in a log of the format `%h %G?`.
-
-    Commits before the first signed one may be older than `signed = true`.
-    """
-    lines = log.splitlines()
-    signed = [n for n, line in enumerate(lines) if line[-1] != "N"]
-    checked = lines[: max(signed, default=0) + 1]
-    return [line.split()[0] for line in checked if line[-1] != "G"]
+def is_signed(commit: str, signers: Path) -> bool:
+    """Return if a key in a file of SSH keys has signed a commit."""
+    option = f"gpg.ssh.allowedSignersFile={signers.absolute()}"
+    try:
+        git("-c", option, "verify-commit", commit)
+    except ProcessFailed:
+        return False
+    return True
 
 
 def find_url() -> str:
@@ -170,7 +146,11 @@ class Branches:
             accept = f"git update-ref -d {_TIPS}{name}"
             remedy = f"restore it: {restore}; or accept the change: {accept}"
             raise InputError(problem, remedy, f"deploy/{name}")
-        return [*parse_log(self._log(name, "%x00".join(_FIELDS), "-z"))]
+        keys = (f"%(trailers:key={k},valueonly,separator=%x0A)" for k in _TRAILERS)
+        style = "%x00".join(("%H", "%an <%ae>, %aI", *keys))
+        values = self._log(name, style, "-z").split("\0")
+        size = len(_TRAILERS) + 2
+        return [Entry(*values[n : n + size]) for n in range(0, len(values) - 1, size)]
 
     def show(self, name: str, *options: str) -> str:
         """Return the log of a deployment for people; see `git log` for the options."""
@@ -215,8 +195,12 @@ class Branches:
         Raises:
             InputError: another change was pushed first, or the repository refuses the push.
         """
+        branch, tip = f"{_BRANCHES}{name}", self.tips.get(name, "")
+        flags = ("--atomic", "--no-verify", "--no-signed")
+        # Without a known tip, the branch must not exist yet.
+        lease = f"--force-with-lease={branch}:{tip}"
         try:
-            git(*push_command(self.url, name, self.tips.get(name, ""), commit))
+            git("push", *flags, lease, self.url, f"{commit}:{branch}")
         except ProcessFailed as failed:
             raise explain_refusal(name, failed) from None
         git("update-ref", f"{_TIPS}{name}", commit)
@@ -234,18 +218,11 @@ class Branches:
                 git("-c", "transfer.fsckObjects=true", *clone, url, folder)
             except ProcessFailed as failed:
                 yield f"deploy/{name}: {failed}"
-        for commit in self.unsigned(name, signers) if signers else ():
-            yield f"commit {commit} has no valid signature"
         tip, release = self.tips[name], self.read(self.tips[name])["release"]
+        if signers and not is_signed(tip, signers):
+            yield f"commit {tip[:12]} has no valid signature"
         if release_of(tip) != release:
             yield f"commit {tip[:12]}: its files are not those of release {release}"
-
-    def unsigned(self, commit: str, signers: Path) -> list[str]:
-        """Return the commits up to one that no key of a file has signed."""
-        option = f"gpg.ssh.allowedSignersFile={signers.absolute()}"
-        tip = self.tips.get(commit, commit)
-        log = ("log", "--first-parent", "--format=%h %G?", tip)
-        return find_unsigned(git("-c", option, *log))
 
     def _log(self, name: str, style: str, *options: str) -> str:
         # The log must not depend on the user's settings.

@@ -1,10 +1,10 @@
 """Show what differs between two commits of deployments: a summary, then `git diff`."""
 
+import contextlib
 from collections.abc import Iterator
 
-from maxairesources.tree import LIBRARY, USECASES
 from maxaitools.deployments.process import ProcessFailed, git
-from maxaitools.deployments.record import Record, source_of
+from maxaitools.deployments.record import Record
 
 
 def show_difference(
@@ -25,25 +25,13 @@ def show_difference(
         tags = [each.get(domain, {}).get("tag", "nothing") for each in (was, now)]
         if tags[0] != tags[1]:
             yield f"image {domain} {tags[0][:12]} -> {tags[1][:12]}"
-            yield from _show_commits(domain, old, new)
-        elif was[domain] != {**was[domain], **now[domain]}:
-            yield f"image {domain} {tags[0][:12]} was built again"
-    empty = git("mktree")
+    if old:
+        commits = (each["source"]["commit"] for each in (old, new))
+        # This clone may lack the commits.
+        with contextlib.suppress(ProcessFailed):
+            yield git("log", "--format=commit %h %s", "..".join(commits))
+    start = old_tree or git("mktree")
     diff = ("diff", "--no-color", "--no-ext-diff", "--no-renames")
-    yield ""
-    yield git(*diff, "--stat=100", old_tree or empty, new_tree)
+    yield git(*diff, "--stat=100", start, new_tree)
     # The content of a new file is in the release.
-    yield git(*diff, "--diff-filter=M", old_tree or empty, new_tree)
-
-
-def _show_commits(domain: str, old: Record | None, new: Record) -> Iterator[str]:
-    """Yield a line for each commit that changed a domain's image, if the clone has them."""
-    if not old:
-        return
-    ends = (source_of(each, domain)["commit"] for each in (old, new))
-    folders = (f"{USECASES}/{domain}", LIBRARY)
-    try:
-        log = git("log", "--format=    %h %s", "..".join(ends), "--", *folders)
-    except ProcessFailed:
-        return
-    yield from log.splitlines()
+    yield git(*diff, "--diff-filter=M", start, new_tree)

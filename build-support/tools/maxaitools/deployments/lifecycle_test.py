@@ -35,10 +35,9 @@ def test_a_release_goes_to_prod_and_back(place: Marketplace, run: Run) -> None:
     run("deploy", "dev")
     assert json.loads(run("images", "dev")) == []
     (entry,), live = place.history(), place.live()
-    assert entry.author == "Ada <ada@example.invalid>"
+    assert entry.made.startswith("Ada <ada@example.invalid>, ")
+    assert (entry.action, entry.release) == ("deploy", first)
     commit = place.git("rev-parse", "HEAD")
-    expected = {"Action": ["deploy"], "Release": [first], "Source-Commit": [commit]}
-    assert entry.trailers == expected
     digest = live["images"]["lab"]["digest"]
     assert live == {
         "name": "dev",
@@ -65,14 +64,13 @@ def test_a_release_goes_to_prod_and_back(place: Marketplace, run: Run) -> None:
     assert [each.commit for each in place.history()] == [entry.commit]
 
     # prod gets the same release, byte for byte, and the same image.
-    shown = run("promote", "dev", "prod", "--dry-run")
-    assert f"to do exactly this: --commit {entry.commit}\n" in shown
+    assert f"of dev {entry.commit}\n" in run("promote", "dev", "prod", "--dry-run")
     assert "prod" not in place.branches.tips
     run("promote", "dev", "prod")
     promoted = place.live("prod")
     assert promoted == {**live, "name": "prod", "paused": False}
     assert trees_of(place, "dev") == trees_of(place, "prod")
-    assert place.history("prod")[0].get("From") == f"dev {entry.commit}"
+    assert place.history("prod")[0].origin == f"dev {entry.commit}"
 
     # An edited handler changes only the image, and an edited config only the config.
     place.build_image("second")
@@ -84,11 +82,11 @@ def test_a_release_goes_to_prod_and_back(place: Marketplace, run: Run) -> None:
     run("promote", "dev", "prod")
     assert trees_of(place, "dev") == trees_of(place, "prod")
     shown = run("rollback", "prod", "--reason", "scores are off", "--dry-run")
-    assert f"--to {place.history('prod')[1].commit}" in shown
+    assert f"back to commit {place.history('prod')[1].commit}\n" in shown
     run("rollback", "prod", "--reason", "scores are off")
     assert place.live("prod") == promoted
     entries = place.history("prod")
-    assert [e.get("Action") for e in entries] == ["rollback", "promote", "promote"]
+    assert [e.action for e in entries] == ["rollback", "promote", "promote"]
     assert "    Reason: scores are off" in run("history", "prod")
     assert run("verify").count("no faults") == 2
     assert f"prod:\n{entries[0].commit[:12]}" in run("status")

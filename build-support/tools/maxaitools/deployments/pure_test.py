@@ -9,7 +9,7 @@ import pytest
 
 from maxairesources.errors import InputError
 from maxaitools.deployments import branches, record, registry, settings
-from maxaitools.deployments.branches import Entry, find_unsigned, pick
+from maxaitools.deployments.branches import Entry, pick
 from maxaitools.deployments.deploys import Change, Options, find_previous, make_message
 from maxaitools.deployments.process import ProcessFailed
 from maxaitools.deployments.settings import Settings, read_settings
@@ -85,9 +85,8 @@ def test_a_damaged_record_is_reported(content: str) -> None:
 
 
 def entry(commit: str, release: str, origin: str = "", *domains: str) -> Entry:
-    trailers = {"Release": [release], "Action": ["rollback" if origin else "deploy"]}
-    trailers |= {"From": [origin]} if origin else {}
-    return Entry(commit, "Ada", "now", "", {**trailers, "Domain": domains})
+    action = "rollback" if origin else "deploy"
+    return Entry(commit, "Ada, now", action, release, origin, "\n".join(domains))
 
 
 @pytest.mark.parametrize(
@@ -168,14 +167,6 @@ def test_only_some_answers_mean_that_an_image_is_missing(
     assert registry.is_missing(answer) is missing
 
 
-def test_a_push_requires_the_known_tip() -> None:
-    lease = "--force-with-lease=refs/heads/deploy/dev:"
-    target = "b:refs/heads/deploy/dev"
-    command = branches.push_command("url", "dev", "a", "b")
-    assert command[-3:] == [f"{lease}a", "url", target] and "--atomic" in command
-    assert lease in branches.push_command("url", "dev", "", "b")
-
-
 def test_a_refused_push_shows_the_output_of_the_server() -> None:
     stderr = (
         "remote: error: GH006: Protected branch update failed.        \n"
@@ -185,8 +176,3 @@ def test_a_refused_push_shows_the_output_of_the_server() -> None:
     error = str(branches.explain_refusal("dev", ProcessFailed(["git"], stderr)))
     assert "GH006: Protected branch update failed.; protected branch hook" in error
     assert "secret" not in error
-
-
-def test_commits_before_the_first_signed_one_need_no_signature() -> None:
-    assert find_unsigned("c4 G\nc3 N\nc2 G\nc1 N") == ["c3"]
-    assert find_unsigned("c2 N\nc1 N") == ["c2"] and find_unsigned("c1 U") == ["c1"]

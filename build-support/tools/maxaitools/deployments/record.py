@@ -85,11 +85,6 @@ def carry_over(tags: Mapping[str, str], live: Record | None) -> Images:
     }
 
 
-def write_record(record: Record) -> bytes:
-    """Return the bytes of deployment.json; equal records give equal bytes."""
-    return (json.dumps(record, indent=2, sort_keys=True) + "\n").encode()
-
-
 def parse_record(content: str, where: str) -> Record:
     """Return the record in a deployment.json; errors name it `where`.
 
@@ -98,11 +93,9 @@ def parse_record(content: str, where: str) -> Record:
     """
     try:
         record: Record = json.loads(content)
-        record["name"], record["release"], record["registry"]
-        for source in sources_of(record):
-            source["commit"], source["clean"]
-        for image in record["images"].values():
-            image["tag"], image["digest"]
+        needed = [record[key] for key in ("name", "release", "registry")]
+        needed += [each["commit"] for each in sources_of(record)]
+        needed += [each["digest"] for each in record["images"].values()]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         problem = f"{RECORD_FILE} is missing or damaged ({error!r})"
         remedy = "roll back: ./pants deployments rollback NAME --to HASH --reason WHY"

@@ -77,12 +77,11 @@ def push(record: Record, domains: Iterable[str]) -> Images:
         name = f"{repository_of(domain)}:{tag}"
         target = f"{record['registry']}/{name}"
         try:
-            run(["docker", "image", "inspect", name])
+            run(["docker", "tag", name, target])
         except ProcessFailed:
             remedy = f"build it: ./pants package maxaiusecases/{domain}:image"
             raise InputError("is not in the Docker engine", remedy, name) from None
         try:
-            run(["docker", "tag", name, target])
             printed = run(["docker", "push", target])
         except ProcessFailed as failed:
             raise _explain(failed, target) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 from maxairesources.errors import InputError
 from maxairesources.tree import CONFIGS, DAGS, LIBRARY, TREES, USECASES, nearest
 from maxaitools.deployments.process import git
-from maxaitools.deployments.record import RECORD_FILE, Record, write_record
+from maxaitools.deployments.record import RECORD_FILE, Record
 
 _AGAIN = "package it again: ./pants package //:release"
 
@@ -88,7 +88,8 @@ def make_tree(entries: dict[str, str]) -> str:
 
 def add_record(release: str, record: Record) -> str:
     """Return the hash of the tree that a deployment runs: a release and its record."""
-    blob = git("hash-object", "-w", "--stdin", stdin=write_record(record))
+    content = json.dumps(record, indent=2, sort_keys=True) + "\n"
+    blob = git("hash-object", "-w", "--stdin", stdin=content.encode())
     return make_tree({**list_entries(release), RECORD_FILE: f"100644 blob {blob}"})
 
 
@@ -99,12 +100,6 @@ def release_of(commit: str) -> str:
     return make_tree(entries)
 
 
-def list_domains(release: str) -> set[str]:
-    """Return the domains of a release."""
-    folders = [list_entries(f"{release}:{tree}") for tree in TREES]
-    return {n for each in folders for n, line in each.items() if line[:6] == "040000"}
-
-
 def replace_domains(base: str, other: str, domains: Collection[str]) -> str:
     """Return the hash of a release with some domains of another one.
 
@@ -112,7 +107,7 @@ def replace_domains(base: str, other: str, domains: Collection[str]) -> str:
         InputError: the other release lacks a domain, or differs in the shared files.
     """
     where = f"release {other[:12]}"
-    known = list_domains(other)
+    known = {name for tree in TREES for name in list_entries(f"{other}:{tree}")}
     for domain in sorted({*domains} - known):
         raise InputError(f"domain {domain!r} is missing", nearest(domain, known), where)
     roots = [list_entries(base), list_entries(other)]
