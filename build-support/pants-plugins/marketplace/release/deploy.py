@@ -106,7 +106,7 @@ async def find_missing_images(
         FallibleProcessResult,
         Process(
             (*_IN_WORKSPACE, get_buildroot(), *sandboxed.args)
-            + ("images", request.deployment, "--release", folder),
+            + ("images", request.deployment, folder),
             env={**environment, **sandboxed.extra_env},
             input_digest=digest,
             immutable_input_digests=sandboxed.immutable_input_digests,
@@ -152,7 +152,7 @@ async def deploy(
     return DeployProcess(
         name=field_set.address.spec,
         process=InteractiveProcess(
-            (*run.args, "deploy", name, "--release", f"{{chroot}}/{release.path}"),
+            (*run.args, "deploy", name, f"{{chroot}}/{release.path}"),
             env={**environment, **run.extra_env},
             input_digest=digest,
             run_in_workspace=True,

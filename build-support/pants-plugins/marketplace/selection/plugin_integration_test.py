@@ -164,7 +164,7 @@ def test_deploy_builds_missing_images_and_passes_the_release_on(
     result = pants(repository.root, "experimental-deploy", "//:prod", **env)
     assert result.returncode == 0, result.stderr
     call = json.loads(result.stdout)
-    assert call["arguments"] == ["deploy", "prod", "--release"]
+    assert call["arguments"] == ["deploy", "prod"]
     assert Path(call["cwd"]) == repository.root.resolve()
     assert call["environment"] == "127.0.0.1:2/b"
     calls = (tmp_path / "calls").read_text().splitlines()

@@ -58,7 +58,7 @@ _ARGUMENTS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("diff", "old", _SIDE, {}),
     ("promote", "source", "the deployment that has the release", {}),
     ("promote", "name", "the deployment that gets it", {}),
-    ("images deploy", "--release", "its folder (default: the newest)", {"type": Path}),
+    ("images deploy", "folder", "the folder of a packaged release", {"type": Path}),
     ("promote", "--commit", "a commit of `source` (default: the live one)", _HASH),
     ("rollback", "--to", "a commit or release (default: the previous release)", _HASH),
     ("promote rollback", "--domain", "change only this one; may be repeated", _MANY),
@@ -154,16 +154,15 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def images(arguments: argparse.Namespace) -> None:
     """List the domains whose image must be built before a release can be deployed."""
-    to, folder = find_settings(arguments.name), trees.find_folder(arguments.release)
-    known = carry_over(trees.read_tags(folder), _open().live(to.name))
+    to, tags = find_settings(arguments.name), trees.read_tags(arguments.folder)
+    known = carry_over(tags, _open().live(to.name))
     print(json.dumps(registry.find_unbuilt(make_record(to, "", known, {}))))
 
 
 def deploy(arguments: argparse.Namespace) -> None:
     """Deploy a packaged release."""
     branches, to = _open(), find_settings(arguments.name)
-    folder = trees.find_folder(arguments.release)
-    deploys.deploy(branches, to, folder, _options(arguments))
+    deploys.deploy(branches, to, arguments.folder, _options(arguments))
 
 
 def promote(arguments: argparse.Namespace) -> None:

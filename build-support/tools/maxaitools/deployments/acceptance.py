@@ -27,7 +27,8 @@ def find_breaches(
     for name, release in dict.fromkeys((n, each["release"]) for n, each in checked):
         history = branches.history(name) if name in branches.tips else []
         if entry := find_rollback(history, release):
-            yield f"release {release[:12]} was rolled back in {name} ({entry.why})"
+            why = f"{entry.made}: {entry.reason}"
+            yield f"release {release[:12]} was rolled back in {name} ({why})"
     for source in sources_of(new) if to.branch else ():
         commit = source["commit"]
         if not source["clean"]:

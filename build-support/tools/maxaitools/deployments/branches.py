@@ -45,11 +45,6 @@ class Entry:
     domains: str = ""
     reason: str = ""
 
-    @property
-    def why(self) -> str:
-        """Its author, time and reason."""
-        return f"{self.made}: {self.reason or 'no reason given'}"
-
 
 def pick(name: str, entries: Sequence[Entry], prefix: str) -> Entry:
     """Return the newest commit whose hash, or release, starts with a prefix.
@@ -114,15 +109,20 @@ class Branches:
         Raises:
             InputError: the repository cannot be read.
         """
-        self.url = url
+        self.url, rewritten = url, []
+        flags = ("--no-tags", "--no-prune", "--no-write-fetch-head")
         try:
             listed = git("ls-remote", url, f"{_BRANCHES}*").split()[1::2]
             self._forget_other_repository()
             before = self._list_tips()
-            rewritten = self._fetch()
+            # Git refuses all but a fast-forward, which shows a rewritten branch.
+            git("fetch", *flags, url, f"{_BRANCHES}*:{_TIPS}*")
         except ProcessFailed as failed:
-            remedy = "check MAXAI_DEPLOYMENTS and your access to it"
-            raise InputError(failed.reason, remedy, "deployments repository") from None
+            rewritten = re.findall(r"! \[rejected\] +deploy/(\S+)", failed.stderr)
+            if not rewritten:
+                remedy = "check MAXAI_DEPLOYMENTS and your access to it"
+                where = "deployments repository"
+                raise InputError(failed.reason, remedy, where) from None
         self.tips = self._list_tips()
         remote = {ref.removeprefix(_BRANCHES) for ref in listed}
         self._rewritten = {*rewritten, *(before.keys() - remote)}
@@ -228,18 +228,6 @@ class Branches:
         # The log must not depend on the user's settings.
         fixed = ("--first-parent", "--no-show-signature", "--encoding=UTF-8")
         return git("log", *fixed, f"--format={style}", *options, self.tips[name])
-
-    def _fetch(self) -> list[str]:
-        """Fetch all branches, and return the names of the rewritten ones."""
-        flags = ("--no-tags", "--no-prune", "--no-write-fetch-head", "--update-shallow")
-        try:
-            # Git refuses all but a fast-forward, which shows a rewritten branch.
-            git("fetch", *flags, self.url, f"{_BRANCHES}*:{_TIPS}*")
-        except ProcessFailed as failed:
-            if found := re.findall(r"! \[rejected\] +deploy/(\S+)", failed.stderr):
-                return found
-            raise
-        return []
 
     def _list_tips(self) -> dict[str, str]:
         listed = git("for-each-ref", "--format=%(objectname) %(refname)", _TIPS)

@@ -52,10 +52,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """A function that runs the tool, and returns its output.
 
     `code` is the expected exit code. If that is not 0 and the tool prints an error, the
-    error must be one line, and the function returns it.
+    error must be one line, and the function returns it. `deploy` and `images` get the
+    folder of the packaged release.
     """
 
     def call(*arguments: str, code: int = 0) -> str:
+        if arguments[0] in ("deploy", "images"):
+            arguments += tuple(map(str, Path().glob("dist/release/*")))
         capsys.readouterr()
         result = tool.main(arguments)
         out, err = capsys.readouterr()

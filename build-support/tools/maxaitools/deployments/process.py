@@ -7,9 +7,6 @@ from collections.abc import Sequence
 
 from maxairesources.errors import InputError
 
-# In seconds. A registry or a Git server may be slow, but an unattended deploy must end.
-_TIMEOUT = 1800
-
 
 def hide_password(text: str) -> str:
     """Return a string without the user names and passwords of the URLs in it."""
@@ -36,7 +33,7 @@ def run(command: Sequence[str], stdin: bytes = b"", **variables: str) -> str:
     """Run a program with more environment variables, and return its standard output.
 
     Raises:
-        InputError: the program is not installed, or runs into the timeout.
+        InputError: the program is not installed.
         ProcessFailed: the exit code is not 0.
     """
     # This tool parses messages, so they must not depend on the user's language.
@@ -47,14 +44,10 @@ def run(command: Sequence[str], stdin: bytes = b"", **variables: str) -> str:
             input=stdin,
             capture_output=True,
             env={**os.environ, **fixed, **variables},
-            timeout=_TIMEOUT,
         )
     except FileNotFoundError:
         remedy = "install it: build-support/setup"
         raise InputError("is not installed", remedy, command[0]) from None
-    except subprocess.TimeoutExpired:
-        problem = f"did not finish within {_TIMEOUT} seconds"
-        raise InputError(problem, "check the network", command[0]) from None
     if done.returncode:
         raise ProcessFailed(command, done.stderr.decode(errors="replace"))
     return done.stdout.decode(errors="surrogateescape").strip("\n")
@@ -83,12 +76,12 @@ def is_on_branch(commit: str, branch: str) -> bool:
     Raises:
         InputError: neither of the two branches exists.
     """
-    refs = (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
-    known = [ref for ref in refs if is_ancestor(ref, ref)]
+    names = (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}")
+    known = git("for-each-ref", "--format=%(refname)", *names).split()
     if not known:
         problem = f"this clone has no branch {branch!r}"
         raise InputError(problem, "run `git fetch origin`", "git")
-    return is_ancestor(commit, known[0])
+    return is_ancestor(commit, known[-1])
 
 
 def read_source() -> dict[str, object]:

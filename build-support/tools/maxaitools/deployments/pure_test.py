@@ -33,7 +33,7 @@ def test_settings_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ("text", "problem"),
     [
         ("x", "marketplace.toml: cannot be read"),
-        ("[deployments.prod]\n", "None is not a valid registry; use host[:port]"),
+        ("[deployments.prod]\n", "'' is not a valid registry; use host[:port]"),
         ('registry = "http://x"\n[deployments.a]\n', "'http://x' is not a valid"),
         ('registry = "r"\n[deployments.prod-eu]\n', "the name does not match [a-z]"),
         ('registry = "r"\n' + PROD, "after = 'dev' is not another deployment"),

@@ -13,6 +13,10 @@ from maxairesources.tree import nearest
 
 _FILE = "marketplace.toml"
 _NAME = re.compile("[a-z][a-z0-9_]*")
+_KINDS: dict[str, type] = dict.fromkeys(
+    ("registry", "data_root", "after", "branch"), str
+)
+_KINDS |= dict.fromkeys(("paused", "signed"), bool)
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*")
 
 
@@ -40,7 +44,7 @@ def read_settings() -> dict[str, Settings]:
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read ({error})", "fix it", _FILE) from None
     tables = document.get("deployments", {})
-    shared = os.environ.get("MAXAI_REGISTRY") or document.get("registry")
+    shared = os.environ.get("MAXAI_REGISTRY") or document.get("registry", "")
     found = {}
     for name, table in tables.items():
         fields = {"registry": shared, **table}
@@ -67,18 +71,15 @@ def _find_mistakes(
     name: str, fields: Mapping[str, Any], tables: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """Yield the problem and the remedy of each mistake in a table."""
-    known = {*Settings.__dataclass_fields__} - {"name"}
     if not _NAME.fullmatch(name):
         yield "the name does not match [a-z][a-z0-9_]*", "rename it"
-    for key, value in fields.items():
-        if key not in known:
-            yield f"unknown key {key!r}", nearest(key, known)
-            continue
-        kind = bool if key in ("paused", "signed") else str
-        if key != "registry" and not isinstance(value, kind):
+    for key in fields.keys() - _KINDS.keys():
+        yield f"unknown key {key!r}", nearest(key, _KINDS)
+    for key, kind in _KINDS.items():
+        if not isinstance(fields.get(key, kind()), kind):
             wanted = "true or false" if kind is bool else "a string"
-            yield f"{key} is {value!r}", f"use {wanted}"
-    if not _REGISTRY.fullmatch(str(fields["registry"] or "")):
+            yield f"{key} is {fields[key]!r}", f"use {wanted}"
+    if not _REGISTRY.fullmatch(fields["registry"]):
         problem = f"{fields['registry']!r} is not a valid registry"
         yield problem, "use host[:port][/prefix], such as registry.internal:5000/team"
     after, others = fields.get("after"), {*tables} - {name}

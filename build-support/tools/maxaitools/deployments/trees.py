@@ -16,19 +16,6 @@ from maxaitools.deployments.record import RECORD_FILE, Record
 _AGAIN = "package it again: ./pants package //:release"
 
 
-def find_folder(folder: Path | None) -> Path:
-    """Return the folder of a packaged release; None means the newest one.
-
-    Raises:
-        InputError: it is missing.
-    """
-    found = [folder] if folder else [*Path("dist/release").glob("*")]
-    if not any(path.is_dir() for path in found):
-        remedy = "package one: ./pants package //:release"
-        raise InputError("there is no release", remedy, folder or "dist/release")
-    return max(found, key=lambda path: path.stat().st_mtime_ns)
-
-
 def read_tags(folder: Path) -> dict[str, str]:
     """Return the content tag of each domain's image in the folder of a release."""
     files = sorted(folder.glob(f"{USECASES}/*/image.json"))
@@ -39,7 +26,7 @@ def store(folder: Path) -> str:
     """Store the release of a folder in this clone, and return the hash of its tree.
 
     Raises:
-        InputError: the folder is not as it was packaged, or the release has no DAG.
+        InputError: the folder is not as it was packaged, or has no DAG.
     """
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     hash_files = ("hash-object", "-w", "--no-filters", "--stdin-paths")
@@ -54,7 +41,7 @@ def store(folder: Path) -> str:
         git("update-index", "-z", "--index-info", stdin=lines.encode(), **index)
         release = git("write-tree", **index)
     if release != folder.name:
-        raise InputError("the release was changed", _AGAIN, folder)
+        raise InputError("is not a release as it was packaged", _AGAIN, folder)
     if not any(folder.glob(f"{DAGS}/*/*/*/dag.py")):
         remedy = "add a DAG: ./pants new usecase --help"
         raise InputError("the release has no DAG", remedy, folder)
