@@ -60,7 +60,9 @@ async def find_deployments() -> Deployments:
         ),
     )
     found = [each for each in targets if isinstance(each, MarketplaceDeployment)]
-    return Deployments(Deployment(n) for n in sorted(t.address.target_name for t in found))
+    return Deployments(
+        Deployment(n) for n in sorted(t.address.target_name for t in found)
+    )
 
 
 def rules() -> Iterable[Any]:

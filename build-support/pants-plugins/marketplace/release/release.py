@@ -25,13 +25,13 @@ from pants.core.goals.package import (
 from pants.core.target_types import FileSourceField, ResourceSourceField
 from pants.core.util_rules.source_files import SourceFiles, SourceFilesRequest
 from pants.engine.addresses import Addresses, UnparsedAddressInputs
-from pants.engine.collection import Collection
 from pants.engine.fs import CreateDigest, Digest, DigestContents, FileContent
-from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.rules import Get, MultiGet, collect_rules, rule, rule_helper
 from pants.engine.target import (
     HydratedSources,
     HydrateSourcesRequest,
     SourcesField,
+    Target,
     TransitiveTargets,
     TransitiveTargetsRequest,
     UnexpandedTargets,
@@ -73,30 +73,25 @@ class ReleasedImage:
 
 
 @dataclass(frozen=True)
-class ReleasedImagesRequest:
-    """Asks for the images that launch configs launch."""
-
-    launches: tuple[LaunchesField, ...]
-
-
-class ReleasedImages(Collection[ReleasedImage]):
-    pass
-
-
-@dataclass(frozen=True)
 class Release:
     """A release: `digest` contains it at `path`, which ends with its hash."""
 
     path: str
     digest: Digest
-    images: ReleasedImages
+    images: tuple[ReleasedImage, ...]
 
 
-@rule(desc="Tag the images of the release")
-async def find_released_images(request: ReleasedImagesRequest) -> ReleasedImages:
+@rule_helper
+async def _find_images(configs: Iterable[Target]) -> tuple[ReleasedImage, ...]:
+    """Return the images that launch configs launch, with their tags."""
     launched = await MultiGet(
-        Get(Addresses, UnparsedAddressInputs, field.to_unparsed_address_inputs())
-        for field in request.launches
+        Get(
+            Addresses,
+            UnparsedAddressInputs,
+            config[LaunchesField].to_unparsed_address_inputs(),
+        )
+        for config in configs
+        if config.has_field(LaunchesField)
     )
     # A config launches handlers too, and several launch the same image.
     addresses = sorted({address for addresses in launched for address in addresses})
@@ -123,7 +118,7 @@ async def find_released_images(request: ReleasedImagesRequest) -> ReleasedImages
     dockerfiles = await MultiGet(
         Get(DigestContents, Digest, each.snapshot.digest) for each in sources
     )
-    return ReleasedImages(
+    return tuple(
         ReleasedImage(
             image.field_set.address.spec_path.rpartition("/")[2],
             base_of(dockerfile.content.decode()),
@@ -138,27 +133,12 @@ async def build_release(field_set: ReleaseFieldSet) -> Release:
     closure = await Get(
         TransitiveTargets, TransitiveTargetsRequest([field_set.address])
     )
-    sources, images = await MultiGet(
-        Get(
-            SourceFiles,
-            SourceFilesRequest(
-                [target.get(SourcesField) for target in closure.dependencies],
-                for_sources_types=(
-                    FileSourceField,
-                    PythonSourceField,
-                    ResourceSourceField,
-                ),
-            ),
-        ),
-        Get(
-            ReleasedImages,
-            ReleasedImagesRequest(
-                tuple(
-                    target[LaunchesField]
-                    for target in closure.dependencies
-                    if target.has_field(LaunchesField)
-                )
-            ),
+    images = await _find_images(closure.dependencies)
+    sources = await Get(
+        SourceFiles,
+        SourceFilesRequest(
+            [target.get(SourcesField) for target in closure.dependencies],
+            for_sources_types=(FileSourceField, PythonSourceField, ResourceSourceField),
         ),
     )
     contents = await Get(DigestContents, Digest, sources.snapshot.digest)
