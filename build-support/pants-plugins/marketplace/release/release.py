@@ -26,7 +26,7 @@ from pants.core.target_types import FileSourceField, ResourceSourceField
 from pants.core.util_rules.source_files import SourceFiles, SourceFilesRequest
 from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.fs import CreateDigest, Digest, DigestContents, FileContent
-from pants.engine.rules import Get, MultiGet, collect_rules, rule, rule_helper
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     HydratedSources,
     HydrateSourcesRequest,
@@ -81,7 +81,6 @@ class Release:
     images: tuple[ReleasedImage, ...]
 
 
-@rule_helper
 async def _find_images(configs: Iterable[Target]) -> tuple[ReleasedImage, ...]:
     """Return the images that launch configs launch, with their tags."""
     launched = await MultiGet(

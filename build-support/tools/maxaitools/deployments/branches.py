@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
@@ -175,7 +176,7 @@ class Branches:
         Raises:
             InputError: Git does not know the author, or cannot sign.
         """
-        who = {}
+        who: dict[str, Any] = {}
         if actor := os.environ.get("GITHUB_ACTOR"):
             email = f"{actor}@users.noreply.github.com"
             for role in ("AUTHOR", "COMMITTER"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,11 +50,12 @@ def test_airflow_runs_the_images_and_the_overlays_of_a_deployment(
         branch = f"deploy/{name}"
         bundle = GitDagBundle(name=name, repo_url=place.url, tracking_ref=branch)
         bundle.initialize()
-        assert bundle.get_current_version().version == place.history(name)[0].commit
+        version: Any = bundle.get_current_version()
+        assert version.version == place.history(name)[0].commit
         bag = DagBag(bundle.path)
         assert not bag.import_errors
         dag = bag.dags["lab.probe.first"]
-        task = dag.get_task("measure")
+        task: Any = dag.get_task("measure")
         assert task.image == references_of(place.live(name))["lab"]
         assert (task.labels, task.env_vars) == ({"n": label}, variables)
         assert dag.is_paused_upon_creation is paused

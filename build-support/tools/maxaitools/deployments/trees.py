@@ -37,9 +37,10 @@ def store(folder: Path) -> str:
         for hash, path in zip(hashes, paths)
     )
     with tempfile.TemporaryDirectory(prefix="maxai-tree-") as scratch:
-        index = {"GIT_INDEX_FILE": f"{scratch}/index"}
-        git("update-index", "-z", "--index-info", stdin=lines.encode(), **index)
-        release = git("write-tree", **index)
+        index = f"{scratch}/index"
+        update = ("update-index", "-z", "--index-info")
+        git(*update, stdin=lines.encode(), GIT_INDEX_FILE=index)
+        release = git("write-tree", GIT_INDEX_FILE=index)
     if release != folder.name:
         raise InputError("is not a release as it was packaged", _AGAIN, folder)
     if not any(folder.glob(f"{DAGS}/*/*/*/dag.py")):
