@@ -24,16 +24,13 @@ from marketplace.run import local_runs, provided_images
 from marketplace.selection import (
     affected,
     changed_since,
-    changed_targets,
-    dependents,
     known_targets,
-    parsed_build_files,
+    selection,
 )
 
 changed_since.install()
 local_runs.install()
 mypy_cache.install()
-parsed_build_files.install()
 # Pants starts processes with its own interpreter, whose path is a part of their cache keys. In
 # the launcher's virtual environment, that path has the user's cache folder in it.
 sys.executable = os.path.realpath(sys.executable)
@@ -43,12 +40,10 @@ def rules() -> Iterable[Any]:
     return [
         *affected.rules(),
         *changed_since.rules(),
-        *changed_targets.rules(),
         *configs.rules(),
         *conventions.rules(),
         *dags.rules(),
         *data_files.rules(),
-        *dependents.rules(),
         *deploy.rules(),
         *deployments.rules(),
         *image_sources.rules(),
@@ -58,6 +53,7 @@ def rules() -> Iterable[Any]:
         *provided_images.rules(),
         *release.rules(),
         *release_target.rules(),
+        *selection.rules(),
         *wheel_linters.rules(),
     ]
 

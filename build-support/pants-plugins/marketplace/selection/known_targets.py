@@ -8,24 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any, Collection, Iterable, Mapping
+from typing import Any, Collection, Iterable, Mapping, Optional
 
 from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.python.dependency_inference.module_mapper import (
     FirstPartyPythonModuleMapping,
 )
-from pants.backend.python.target_types import (
-    PythonSourceField,
-    PythonTestsGeneratorTarget,
-    PythonTestTarget,
-)
-from pants.core.target_types import ResourcesGeneratorTarget
+from pants.backend.python.target_types import PythonTestTarget
 from pants.engine.addresses import Address
 from pants.engine.rules import collect_rules, rule
 from pants.engine.target import AllUnexpandedTargets, Target, TargetGenerator
 
 from marketplace.graph.release_target import MarketplaceRelease
-from maxairesources.tree import CONFIGS, DAGS, domain_of
+from maxairesources.tree import CONFIGS, domain_of
 
 
 class AmbiguousModule(Exception):
@@ -34,31 +29,28 @@ class AmbiguousModule(Exception):
 
 @dataclass(frozen=True)
 class KnownTargets:
-    """All targets of the repository by domain, and the addresses of some kinds of targets.
+    """All targets of the repository.
 
     Attributes:
         by_domain: the targets of each domain; None is the key of the shared targets.
-        generators: the target generators.
-        images: the images.
-        releases: the releases.
-        no_owners: the generators of tests, data files and DAGs, on which nothing depends.
-        python: the addresses of the Python files in each folder.
+        generators: the addresses of the target generators.
+        images: the addresses of the images.
+        releases: the addresses of the releases.
     """
 
-    by_domain: Mapping[str | None, tuple[Target, ...]]
+    by_domain: Mapping[Optional[str], list[Target]]
     generators: frozenset[Address]
     images: frozenset[Address]
     releases: frozenset[Address]
-    no_owners: frozenset[Address]
-    python: Mapping[str, tuple[Address, ...]]
 
-    def below(self, folder: str) -> list[Address]:
+    def below(self, folder: str) -> set[Address]:
         """Return the addresses of all targets in a folder and below it."""
-        return [
-            target.address
-            for target in self.by_domain.get(domain_of(f"{folder}/"), ())
-            if f"{_folder_of(target)}/".startswith(f"{folder}/")
-        ]
+        domain = domain_of(f"{folder}/")
+        return {
+            each.address
+            for each in self.reachable({domain})
+            if f"{each.residence_dir}/".startswith(f"{folder}/")
+        }
 
     def reachable(self, domains: Collection[str | None]) -> list[Target]:
         """Return the targets that a change in some domains can reach.
@@ -70,8 +62,7 @@ class KnownTargets:
         Args:
             domains: the domains; None is a change of a shared target, which reaches all.
         """
-        reached = {None, *domains}
-        names = self.by_domain if None in domains else reached
+        names = self.by_domain if None in domains else {None, *domains}
         return [each for name in names for each in self.by_domain.get(name, ())]
 
 
@@ -81,34 +72,23 @@ async def sort_targets(
 ) -> KnownTargets:
     _refuse_two_owners(modules, targets)
 
-    def of(*kinds: type[Target]) -> frozenset[Address]:
-        return frozenset(each.address for each in targets if isinstance(each, kinds))
+    def of(kind: type[Target]) -> frozenset[Address]:
+        return frozenset(each.address for each in targets if isinstance(each, kind))
 
     names = {domain_of_address(target.address) for target in targets}
     by_domain: dict[str | None, list[Target]] = defaultdict(list)
     for target in targets:
         by_domain[domain_of_address(target.address, names)].append(target)
-    python: dict[str, list[Address]] = defaultdict(list)
-    for target in targets:
-        if target.has_field(PythonSourceField) and target.address.is_file_target:
-            python[_folder_of(target)].append(target.address)
     return KnownTargets(
-        {name: tuple(found) for name, found in by_domain.items()},
-        generators=of(TargetGenerator),
-        images=of(DockerImageTarget),
-        releases=of(MarketplaceRelease),
-        no_owners=of(PythonTestsGeneratorTarget, ResourcesGeneratorTarget)
-        | {Address(DAGS, target_name="dags")},
-        python={folder: tuple(found) for folder, found in python.items()},
+        {**by_domain},
+        of(TargetGenerator),
+        of(DockerImageTarget),
+        of(MarketplaceRelease),
     )
 
 
-def _folder_of(target: Target) -> str:
-    return target.residence_dir or ""
-
-
 def domain_of_address(
-    address: Address, known: Collection[str | None] = frozenset()
+    address: Address, known: Collection[str | None] = ()
 ) -> str | None:
     """Return the domain of an address, from its folder or else from its resolve.
 
@@ -116,29 +96,23 @@ def domain_of_address(
         address: the address of a target.
         known: the domains whose resolves count.
     """
-    path = address.filename if address.is_file_target else f"{address.spec_path}/"
-    if domain := domain_of(path):
-        return domain
-    if address.spec_path == CONFIGS:
+    if address.spec_path == CONFIGS and not address.is_file_target:
         # One target generates the configs of each domain.
         return address.target_name
+    path = address.filename if address.is_file_target else f"{address.spec_path}/"
     resolve = address.parameters.get("resolve")
-    return resolve if resolve in known else None
+    return domain_of(path) or (resolve if resolve in known else None)
 
 
 def _refuse_two_owners(
     modules: FirstPartyPythonModuleMapping, targets: Iterable[Target]
 ) -> None:
     # No module imports a test, and several targets may run the same test.
-    tests = {
-        target.address for target in targets if isinstance(target, PythonTestTarget)
-    }
+    tests = {each.address for each in targets if isinstance(each, PythonTestTarget)}
     for resolve, providers_of in modules.resolves_to_modules_to_providers.items():
         for module, providers in providers_of.items():
             # A module may have a stub beside it.
-            owners = {
-                (each.typ, each.addr) for each in providers if each.addr not in tests
-            }
+            owners = {(e.typ, e.addr) for e in providers if e.addr not in tests}
             if len({kind for kind, _ in owners}) < len(owners):
                 names = " and ".join(sorted(address.spec for _, address in owners))
                 raise AmbiguousModule(

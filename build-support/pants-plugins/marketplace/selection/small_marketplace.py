@@ -89,11 +89,7 @@ DATA_FILES = [f"{HANDLERS}/query.sql", f"{HANDLERS}/sql/deep [1].sql"]
 DATA_FILES += [f"{DAG}/load.sql", "maxaidags/bank/risk/shared.sql"]
 ROOT = """\
 marketplace_release(name="release")
-marketplace_deployment(
-    name="dev",
-    registry=env("A_REGISTRY", "127.0.0.1:1"),
-    domains=["shop"],
-)
+marketplace_deployment(name="dev", registry=env("A_REGISTRY", "127.0.0.1:1"))
 marketplace_deployment(name="prod", registry="127.0.0.1:1", after="dev")
 """
 
