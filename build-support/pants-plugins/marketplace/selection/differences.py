@@ -107,15 +107,18 @@ def _compare_lock(path: str, before: str, after: str) -> Iterator[Difference]:
     """Yield the packages of a lock whose versions or hashes differ."""
     old, new = parse_lock(before), parse_lock(after)
     for name in sorted({*old, *new}):
-        was, now = (each[name].lines if name in each else () for each in (old, new))
+        was, now = (
+            " ".join(line for line in lock.get(name, ()) if "#" not in line)
+            for lock in (old, new)
+        )
         if was != now:
-            was, now = (
-                re.findall(r"==([^\s;\\]+)", "".join(each[:1])) for each in (was, now)
-            )
-            shown = [f"{now[0]} with other hashes"] if was == now else now
-            yield Difference(
-                path, name, *("".join(each) or None for each in (was, shown))
-            )
+            versions = [
+                found[1] if (found := re.search(r"==([^\s;\\]+)", lines)) else None
+                for lines in (was, now)
+            ]
+            if versions[0] == versions[1]:
+                versions[1] = f"{versions[1]} with other hashes"
+            yield Difference(path, name, *versions)
 
 
 def _read_config(read: Read, path: str, deployment: str) -> Any:

@@ -32,9 +32,8 @@ from pants.engine.target import (
     ExplicitlyProvidedDependencies,
 )
 
-from marketplace.graph.addresses import PYTHON
+from marketplace.graph.addresses import PYTHON, is_data
 from marketplace.graph.configs import ConfigTarget
-from marketplace.graph.data_files import is_data
 from marketplace.selection.changes import Changes
 from marketplace.selection.known_targets import KnownTargets, domain_of_address
 from maxairesources.tree import CONFIGS, DAGS, domain_of
