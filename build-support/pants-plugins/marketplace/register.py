@@ -17,7 +17,7 @@ from marketplace.graph import deployments, release_target
 from marketplace.lint import linters
 from marketplace.release import deploy, image_sources, image_tags, release
 from marketplace.run import local_runs, provided_images
-from marketplace.selection import affected, changed_since, known_targets, selection
+from marketplace.selection import affected, changed_since, selection
 
 changed_since.install()
 linters.create_mypy_cache()
@@ -26,9 +26,11 @@ local_runs.install()
 # the launcher's virtual environment, that path has the user's cache folder in it.
 sys.executable = os.path.realpath(sys.executable)
 
-_MODULES = (affected, changed_since, configs, dependencies, deploy, deployments)
-_MODULES += (image_sources, image_tags, known_targets, linters, local_runs)
-_MODULES += (provided_images, release, release_target, selection)
+_MODULES = (
+    *(affected, changed_since, configs, dependencies, deploy, deployments),
+    *(image_sources, image_tags, linters, local_runs),
+    *(provided_images, release, release_target, selection),
+)
 
 
 def rules() -> Iterable[Any]:

@@ -18,6 +18,10 @@ PYTHON = (".py", ".pyi")
 NO_DATA = ("*.py", "*.pyi", "BUILD", "README*", ".*")
 
 
+class MarketplaceError(Exception):
+    """The sources or arguments are wrong; the message gives the reason and a fix."""
+
+
 def is_data(path: str) -> bool:
     """Return if a file of maxaidags or maxaiusecases is a data file, which modules read."""
     name = path.rpartition("/")[2]

@@ -44,16 +44,14 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
+from marketplace.graph.addresses import MarketplaceError
+
 # The folder of the files in the build context, and the name of the lock in it.
 FOLDER = "sources"
 LOCK = "requirements.lock"
 _FOLDERS = ("maxairesources", "maxaiusecases")
 # A comment in a lock about a package that needs another one.
 _VIA = r"(?m)^    #(?: via)? +([\w.-]+)"
-
-
-class InvalidLock(Exception):
-    """A lock lacks a package that the handlers import; the message contains a fix."""
 
 
 class ImageSourcesField(SourcesField):
@@ -131,7 +129,7 @@ def select(path: str, lock: str, requirements: Iterable[str]) -> str:
         requirements: the requirements, as in a requirements.txt.
 
     Raises:
-        InvalidLock: the lock lacks one of them.
+        MarketplaceError: the lock lacks one of them.
     """
     locked = parse_lock(lock)
     users = {
@@ -142,7 +140,9 @@ def select(path: str, lock: str, requirements: Iterable[str]) -> str:
     names = (re.match(r"[\w.-]+", each) for each in requirements if ";" not in each)
     wanted = {normalize(found[0]) for found in names if found}
     for name in sorted(wanted - locked.keys()):
-        raise InvalidLock(f"{path}: the package {name} is missing; run ./pants lock")
+        raise MarketplaceError(
+            f"{path}: the package {name} is missing; run ./pants lock"
+        )
     size = 0
     while size != len(wanted):
         size = len(wanted)

@@ -39,9 +39,11 @@ _TESTS_OF_IMAGES = re.compile(
     r"maxaiusecases/([^/]+)/image_test\.py|maxaidags/([^/]+)/[^/]+/[^/]+/run_test\.py"
 )
 # docker finds the engine, credentials and proxies by these.
-_ENVIRONMENT = ("HOME", "PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST")
-_ENVIRONMENT += ("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "HTTP_PROXY", "HTTPS_PROXY")
-_ENVIRONMENT += ("NO_PROXY", "MAXAI_REGISTRY")
+_ENVIRONMENT = (
+    *("HOME", "PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST"),
+    *("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    "MAXAI_REGISTRY",
+)
 _LOOK_AND_PULL = """\
 "$0" image inspect "$1" || {
   [ -n "$MAXAI_REGISTRY" ] && "$0" pull --quiet "$MAXAI_REGISTRY/$1" &&

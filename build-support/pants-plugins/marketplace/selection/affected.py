@@ -6,7 +6,6 @@ and the images that `package` builds. It reads sources alone, and asks neither e
 
 from __future__ import annotations
 
-import functools
 import re
 from enum import Enum
 from pathlib import Path
@@ -34,7 +33,7 @@ from marketplace.selection.report import (
     Report,
     as_json,
     as_markdown,
-    as_table,
+    as_text,
 )
 from marketplace.selection.selection import Selection
 from maxairesources.tree import CONFIGS, DAG_FILE, dag_id
@@ -44,16 +43,12 @@ Names = Mapping[Address, str]
 
 
 class Format(Enum):
-    TABLE = "table"
+    TEXT = "text"
     JSON = "json"
     MARKDOWN = "markdown"
 
 
-_PRINTERS = {
-    Format.TABLE: as_table,
-    Format.JSON: as_json,
-    Format.MARKDOWN: as_markdown,
-}
+_PRINTERS = dict(zip(Format, (as_text, as_json, as_markdown)))
 
 
 class AffectedSubsystem(GoalSubsystem):
@@ -64,11 +59,8 @@ class AffectedSubsystem(GoalSubsystem):
     )
 
     format = EnumOption(
-        default=Format.TABLE,
-        help=(
-            "The format of the output. `markdown` is a comment on a pull request; it and "
-            "`json` also have the config values and packages that change."
-        ),
+        default=Format.TEXT,
+        help="The format of the output; `markdown` is a comment on a pull request.",
     )
 
 
@@ -137,6 +129,7 @@ def make_report(
         )
 
     affected = []
+    is_dag_deleted = any(map(DAG_FILE.fullmatch, changes.deleted))
     for deployment in deployments:
         # An overlay affects only its own deployment.
         files = (
@@ -149,18 +142,16 @@ def make_report(
             tuple(sorted(names[each] for each in found & names.keys()))
             for names in (images, dags)
         ]
-        is_defined_anew = Address("", target_name=deployment) in found
-        if (
-            any(carried)
-            or is_defined_anew
-            or any(map(DAG_FILE.fullmatch, changes.deleted))
-        ):
+        is_changed = Address("", target_name=deployment) in found
+        if any(carried) or is_changed or is_dag_deleted:
             affected.append(AffectedDeployment(deployment, *carried))
     return Report(
         changes.since,
         changes.base,
         changes.everything,
-        *map(explain, (images, tests, dags)),
+        explain(images),
+        explain(tests),
+        explain(dags),
         tuple(affected),
         find_differences(changes, deployments),
     )
@@ -169,12 +160,10 @@ def make_report(
 def find_differences(changes: Changes, deployments: tuple[str, ...]) -> Differences:
     """Return the differences since the merge base in configs and locks."""
 
-    @functools.lru_cache(maxsize=None)
     def after(path: str) -> str | None:
         file = Path(get_buildroot(), path)
         return file.read_text(errors="replace") if file.is_file() else None
 
-    @functools.lru_cache(maxsize=None)
     def before(path: str) -> str | None:
         return read_before(changes.base, path) if path in changes.files else after(path)
 

@@ -31,7 +31,8 @@ from pants.option.options_bootstrapper import OptionsBootstrapper
 from pants.util.frozendict import FrozenDict
 from pants.vcs.changed import ChangedOptions, DependentsOption
 
-from marketplace.selection.changes import Changes, NoChanges, read_changes
+from marketplace.graph.addresses import MarketplaceError
+from marketplace.selection.changes import Changes, read_changes
 from marketplace.selection.selection import Selection
 
 CalculateSpecs = Callable[..., Specs]
@@ -51,7 +52,7 @@ def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
         if not changed.provided:
             return calculate_specs(options_bootstrapper, options, session, working_dir)
         if changed.diffspec or changed.dependents != DependentsOption.TRANSITIVE:
-            raise NoChanges(
+            raise MarketplaceError(
                 "--changed-diffspec and other values of --changed-dependents than transitive would "
                 "miss affected targets; use only --changed-since"
             )

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from pants.base.build_environment import get_buildroot
 
+from marketplace.graph.addresses import MarketplaceError
+
 # Every image, test and check depends on these files. The locks are those of the launcher and the
 # tools: targets are in the other resolves. Tests and READMEs of the plugin affect nothing else.
 _EVERYTHING = re.compile(
@@ -25,10 +27,6 @@ _EVERYTHING = re.compile(
 # The folders of targets, and the modes of entries whose content Git does not track as files.
 _SOURCES = ("3rdparty", "build-support", "maxai*")
 _UNSEEN = {"120000": "symbolic link", "160000": "submodule"}
-
-
-class NoChanges(Exception):
-    """The changes cannot be determined; the message gives the reason and a fix."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def read_changes(since: str) -> Changes:
     """Return the changes since the merge base of a commit and HEAD.
 
     Raises:
-        NoChanges: Git does not know the commit or the merge base, or cannot see all changes.
+        MarketplaceError: Git does not know the commit or the merge base, or cannot see all changes.
     """
     root, base = get_buildroot(), _merge_base(since)
     # Pants follows a link, but Git reports a change of its target under the target's own name.
@@ -62,7 +60,7 @@ def read_changes(since: str) -> Changes:
     for entry in _git("ls-files", "--stage", "-z", *_SOURCES):
         if kind := _UNSEEN.get(entry.partition(" ")[0]):
             path = entry.partition("\t")[2]
-            raise NoChanges(
+            raise MarketplaceError(
                 f"{path}: Git does not report changes inside a {kind}; replace it with a copy"
             )
     changed = _git("diff", "--name-only", "--no-renames", "--relative", "-z", base)
@@ -84,7 +82,7 @@ def _merge_base(since: str) -> str:
     fetch = f"git fetch origin {since[since.startswith('origin/') and 7:]}"
     if _git("rev-parse", "--is-shallow-repository") == ["true\n"]:
         fetch = "git fetch --unshallow"
-    raise NoChanges(
+    raise MarketplaceError(
         f"--changed-since={since}: this clone has no such commit, or none in common with HEAD; "
         f"run `{fetch}`, or correct the name"
     )
@@ -94,7 +92,7 @@ def _git(*arguments: str) -> list[str]:
     """Return the parts of Git's output between null characters."""
     result = _run(*arguments)
     if result.returncode:
-        raise NoChanges(f"git {arguments[0]}: {result.stderr.strip()}")
+        raise MarketplaceError(f"git {arguments[0]}: {result.stderr.strip()}")
     return [*filter(None, result.stdout.split("\0"))]
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from marketplace.graph.addresses import MarketplaceError
 from marketplace.selection import changes
-from marketplace.selection.changes import NoChanges, read_changes
+from marketplace.selection.changes import read_changes
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_changes_that_git_does_not_report_are_refused(root: Path, kind: str) -> 
         (root / "maxaiusecases").symlink_to("a")
     commit(root)
     message = f"maxaiusecases: Git does not report changes inside a {kind}; replace it"
-    with pytest.raises(NoChanges, match=message):
+    with pytest.raises(MarketplaceError, match=message):
         read_changes("other")
 
 
@@ -81,7 +82,7 @@ def test_a_missing_base_is_reported_with_the_command_that_fetches_it(
     write(root, "b.txt", "")
     commit(root)
     name = since[-3:] if since != "main" else since
-    with pytest.raises(NoChanges) as error:
+    with pytest.raises(MarketplaceError) as error:
         read_changes(since)
     assert str(error.value) == (
         f"--changed-since={since}: this clone has no such commit, or none in common with "
@@ -101,5 +102,5 @@ def test_a_missing_base_in_a_shallow_clone_is_reported(
     git(clone, "clone", "--quiet", *shallow, ".")
     monkeypatch.setattr(changes, "get_buildroot", lambda: str(clone))
     for since in ("origin/other", "0123456789012345678901234567890123456789"):
-        with pytest.raises(NoChanges, match="git fetch --unshallow"):
+        with pytest.raises(MarketplaceError, match="git fetch --unshallow"):
             read_changes(since)

@@ -80,13 +80,19 @@ def compare(
         for found in filter(None, map(_CONFIG.fullmatch, files))
         if not found[2] or dag_id(*found[1].split("/")[1:4]) not in (*new, *deleted)
     }
-    values = (_compare_config(before, after, path, deployments) for path in configs)
-    packages = (
-        _compare_lock(path, before(path) or "", after(path) or "")
-        for path in filter(_LOCK.fullmatch, files)
-    )
     return Differences(
-        new, deleted, *(sum(map(tuple, s), ()) for s in (values, packages))
+        new,
+        deleted,
+        tuple(
+            difference
+            for path in configs
+            for difference in _compare_config(before, after, path, deployments)
+        ),
+        tuple(
+            difference
+            for path in filter(_LOCK.fullmatch, files)
+            for difference in _compare_lock(path, before(path), after(path))
+        ),
     )
 
 
@@ -103,22 +109,26 @@ def _compare_config(
         yield Difference(path, *difference, tuple(names))
 
 
-def _compare_lock(path: str, before: str, after: str) -> Iterator[Difference]:
+def _compare_lock(
+    path: str, before: str | None, after: str | None
+) -> Iterator[Difference]:
     """Yield the packages of a lock whose versions or hashes differ."""
-    old, new = parse_lock(before), parse_lock(after)
+    old, new = (
+        {
+            name: [line for line in lines if "#" not in line]
+            for name, lines in parse_lock(text or "").items()
+        }
+        for text in (before, after)
+    )
     for name in sorted({*old, *new}):
-        was, now = (
-            " ".join(line for line in lock.get(name, ()) if "#" not in line)
-            for lock in (old, new)
-        )
-        if was != now:
-            versions = [
-                found[1] if (found := re.search(r"==([^\s;\\]+)", lines)) else None
-                for lines in (was, now)
-            ]
-            if versions[0] == versions[1]:
-                versions[1] = f"{versions[1]} with other hashes"
-            yield Difference(path, name, *versions)
+        if old.get(name) != new.get(name):
+            was, now = (_version(lock.get(name)) for lock in (old, new))
+            same = f"{now} with other hashes"
+            yield Difference(path, name, was, same if was == now else now)
+
+
+def _version(lines: Sequence[str] | None) -> str | None:
+    return lines[0].partition("==")[2].split()[0] if lines else None
 
 
 def _read_config(read: Read, path: str, deployment: str) -> Any:
