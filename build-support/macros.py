@@ -48,8 +48,8 @@ def library_sources(name=None, resolves=("library",), domains=None, **fields):
 
 def data_files():
     """Define a `resource` of `:data` for each data file in the folders below, which modules read."""
-    excluded = ("*.py", "*.pyi", "BUILD", "README*", ".*")
-    exclude = [f"!**/{each}" for each in excluded]
+    # The plugin defines NO_DATA.
+    exclude = [f"!**/{each}" for each in NO_DATA]
     resources(name="data", sources=["*/**", "!*/notebooks/**", *exclude])
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import glob
 import json
-from dataclasses import dataclass
 from typing import Any, Iterable
 
-from pants.core.target_types import FileDependenciesField, FileSourceField
+from pants.core.target_types import (
+    FileDependenciesField,
+    FilesGeneratingSourcesField,
+    FileSourceField,
+)
 from pants.engine.fs import Digest, DigestContents, PathGlobs, Paths
 from pants.engine.rules import Get, collect_rules, rule
 from pants.engine.target import (
@@ -21,14 +24,13 @@ from pants.engine.target import (
     GenerateTargetsRequest,
     HydratedSources,
     HydrateSourcesRequest,
-    MultipleSourcesField,
     SpecialCasedDependencies,
     Target,
     TargetGenerator,
 )
 from pants.engine.unions import UnionMembership, UnionRule
 
-from marketplace.graph.addresses import image_address, source_address
+from marketplace.graph.addresses import source_address
 from maxairesources.launches import read_launches
 from maxairesources.tree import LAUNCH_CONFIG, USECASES, repository_of
 
@@ -49,13 +51,9 @@ class ConfigTarget(Target):
     help = "A py_config.json, spark_config.json or kubepod_config.json, or an overlay."
 
 
-class ConfigsSourcesField(MultipleSourcesField):
-    uses_source_roots = False
-
-
 class ConfigsTarget(TargetGenerator):
     alias = "marketplace_configs"
-    core_fields = (*COMMON_TARGET_FIELDS, ConfigsSourcesField)
+    core_fields = (*COMMON_TARGET_FIELDS, FilesGeneratingSourcesField)
     generated_target_cls = ConfigTarget
     copied_fields = COMMON_TARGET_FIELDS
     moved_fields = ()
@@ -66,27 +64,22 @@ class GenerateConfigsRequest(GenerateTargetsRequest):
     generate_from = ConfigsTarget
 
 
-@dataclass(frozen=True)
-class Launches:
-    """The domains whose images a launch config names, and the files of its handlers."""
+def launched_files(content: bytes) -> set[str]:
+    """Return the Dockerfiles of the images and the handlers that a launch config names.
 
-    domains: frozenset[str] = frozenset()
-    handlers: frozenset[str] = frozenset()
-
-
-def parse_launches(content: bytes) -> Launches:
-    """Return what a launch config or an overlay names; `lint` reports what does not fit."""
+    `lint` reports what does not fit.
+    """
     try:
         launches = [*read_launches(json.loads(content))]
     except (ValueError, RecursionError):
-        return Launches()
-    images = (image for launch in launches for image in launch.images.values())
-    repositories = {image.partition(":")[0] for image in images}
-    names = {repository.rpartition("/")[2] for repository in repositories}
-    return Launches(
-        frozenset(name for name in names if repository_of(name) in repositories),
-        frozenset(launch.file for launch in launches if launch.file),
-    )
+        return set()
+    files = {launch.file for launch in launches if launch.file}
+    for image in (image for launch in launches for image in launch.images.values()):
+        repository = image.partition(":")[0]
+        domain = repository.rpartition("/")[2]
+        if repository == repository_of(domain):
+            files.add(f"{USECASES}/{domain}/Dockerfile")
+    return files
 
 
 @rule
@@ -95,37 +88,27 @@ async def generate_configs(
 ) -> GeneratedTargets:
     generator = request.generator
     sources = await Get(
-        HydratedSources, HydrateSourcesRequest(generator[ConfigsSourcesField])
+        HydratedSources, HydrateSourcesRequest(generator[FilesGeneratingSourcesField])
     )
     contents = await Get(DigestContents, Digest, sources.snapshot.digest)
-    launches = {
-        file.path: parse_launches(file.content)
+    launched = {
+        file.path: launched_files(file.content)
         for file in contents
         if LAUNCH_CONFIG.fullmatch(file.path)
     }
-    dockerfile = f"{USECASES}/{{}}/Dockerfile"
-    named = {dockerfile.format(d) for each in launches.values() for d in each.domains}
-    named |= {path for each in launches.values() for path in each.handlers}
     # `lint` reports an image or a handler that does not exist.
-    existing = {*(await Get(Paths, PathGlobs(map(glob.escape, sorted(named))))).files}
+    named = sorted(set().union(*launched.values()))
+    existing = {*(await Get(Paths, PathGlobs(map(glob.escape, named)))).files}
 
     def make(path: str) -> Target:
-        found = launches.get(path, Launches())
-        addresses = [
-            *(
-                image_address(d)
-                for d in found.domains
-                if dockerfile.format(d) in existing
-            ),
-            *map(source_address, found.handlers & existing),
-        ]
         # As Pants escapes the names of the targets that it generates.
         name = glob.escape(path[len(f"{generator.address.spec_path}/") :])
+        launches = map(source_address, launched.get(path, set()) & existing)
         return ConfigTarget(
             {
                 **request.template,
                 FileSourceField.alias: name,
-                LaunchesField.alias: sorted(address.spec for address in addresses),
+                LaunchesField.alias: sorted(address.spec for address in launches),
             },
             request.template_address.create_file(name),
             union_membership,

@@ -17,10 +17,9 @@ from pants.engine.addresses import Address, Addresses
 from pants.engine.target import Dependencies, DependenciesRequest
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
-from marketplace.graph import configs, dags, data_files, release_target
-from marketplace.graph.addresses import image_address, source_address
-from marketplace.graph.configs import Launches, parse_launches
-from marketplace.graph.data_files import folders_that_read
+from marketplace.graph import configs, dependencies, release_target
+from marketplace.graph.addresses import source_address
+from marketplace.graph.configs import launched_files
 
 SHOP = "maxaiusecases/shop"
 HANDLERS = f"{SHOP}/churn/handlers"
@@ -79,8 +78,7 @@ def rule_runner() -> RuleRunner:
         rules=[
             *configs.rules(),
             *core_target_rules(),
-            *dags.rules(),
-            *data_files.rules(),
+            *dependencies.rules(),
             *python_target_rules(),
             *release_target.rules(),
             QueryRule(Addresses, [DependenciesRequest]),
@@ -101,7 +99,7 @@ def rule_runner() -> RuleRunner:
     return runner
 
 
-def dependencies(rule_runner: RuleRunner, address: Address) -> set[str]:
+def dependencies_of(rule_runner: RuleRunner, address: Address) -> set[str]:
     """Return the files that a target depends on, and the addresses of other targets."""
     field = rule_runner.get_target(address).get(Dependencies)
     request = DependenciesRequest(field, include_special_cased_deps=True)
@@ -135,7 +133,7 @@ def address_of_test(name: str) -> Address:
     ],
 )
 def test_sources(rule_runner: RuleRunner, path: str, expected: set[str]) -> None:
-    assert dependencies(rule_runner, source_address(path)) == expected
+    assert dependencies_of(rule_runner, source_address(path)) == expected
 
 
 def test_tests_depend_on_their_dag_and_runs_on_the_sample_data(
@@ -143,69 +141,43 @@ def test_tests_depend_on_their_dag_and_runs_on_the_sample_data(
 ) -> None:
     beside = {f"{DAG}/dag.py", f"{DAG}/helper.py"}
     data = {f"{DAG}/load.sql", "maxaidags/shop/churn/shared.sql"}
-    dag_test = dependencies(rule_runner, address_of_test("dag_test.py"))
+    dag_test = dependencies_of(rule_runner, address_of_test("dag_test.py"))
     assert dag_test == beside | data
-    run_test = dependencies(rule_runner, address_of_test("run_test.py"))
+    run_test = dependencies_of(rule_runner, address_of_test("run_test.py"))
     assert run_test == beside | data | {f"{SHOP}:sample_data"}
 
 
 def test_the_release_depends_on_all_dags_and_configs(rule_runner: RuleRunner) -> None:
     configs_of = {path for path in FILES if path.endswith(".json")}
-    release = dependencies(rule_runner, Address("", target_name="release"))
+    release = dependencies_of(rule_runner, Address("", target_name="release"))
     assert release == {*configs_of, f"{DAG}/dag.py"}
 
 
-def test_the_image_of_a_domain_has_a_fixed_address(rule_runner: RuleRunner) -> None:
-    assert rule_runner.get_target(image_address("shop")).alias == "docker_image"
+SPARK = {
+    "conf": {"spark.kubernetes.container.image": "maxai/shop:1"},
+    "tasks": [
+        {
+            "spark_submit_conf": {
+                "application": f"local:///opt/maxai/{HANDLERS}/rank.py",
+                "conf": {"spark.kubernetes.driver.container.image": "x/maxai/y"},
+            }
+        }
+    ],
+}
 
 
 @pytest.mark.parametrize(
-    ("config", "expected"),
+    ("text", "expected"),
     [
-        (
-            {
-                "conf": {"spark.kubernetes.container.image": "maxai/shop:1"},
-                "tasks": [
-                    {
-                        "spark_submit_conf": {
-                            "application": f"local:///opt/maxai/{HANDLERS}/rank.py",
-                            "conf": {
-                                "spark.kubernetes.driver.container.image": "x/maxai/y"
-                            },
-                        }
-                    }
-                ],
-            },
-            Launches(frozenset({"shop"}), frozenset({f"{HANDLERS}/rank.py"})),
-        ),
-        ({"conf": {"spark.executor.instances": 4}}, Launches()),
-        ([], Launches()),
-        ({"tasks": [1, {"conf": []}]}, Launches()),
+        (json.dumps(SPARK), {f"{SHOP}/Dockerfile", f"{HANDLERS}/rank.py"}),
+        ('{"conf": {"spark.executor.instances": 4}}', set()),
+        ('{"tasks": [1, {"conf": []}]}', set()),
+        ("[]", set()),
+        # Not JSON.
+        ("", set()),
+        ("{", set()),
+        ("[" * 100_000, set()),
     ],
 )
-def test_launch_configs_are_read(config: object, expected: Launches) -> None:
-    assert parse_launches(json.dumps(config).encode()) == expected
-
-
-@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[" * 100_000])
-def test_a_launch_config_that_is_not_json_names_nothing(text: bytes) -> None:
-    assert parse_launches(text) == Launches()
-
-
-@pytest.mark.parametrize(
-    ("path", "python", "expected"),
-    [
-        (f"{HANDLERS}/gone.sql", {HANDLERS}, {HANDLERS}),
-        (f"{HANDLERS}/sql/gone.sql", {HANDLERS}, {HANDLERS}),
-        (f"{HANDLERS}/a/b.sql", {HANDLERS, f"{HANDLERS}/a"}, {f"{HANDLERS}/a"}),
-        ("maxaidags/shop/churn/x.sql", {DAG, HANDLERS}, {DAG}),
-        (f"{DAG}/x.sql", {DAG, "maxaidags/shop/churn"}, {DAG}),
-        (f"{SHOP}/README.md", {SHOP}, set()),
-        (f"{SHOP}/churn/notebooks/a.csv", {HANDLERS}, set()),
-        ("README.md", {HANDLERS}, set()),
-    ],
-)
-def test_the_folders_that_read_a_file(
-    path: str, python: set[str], expected: set[str]
-) -> None:
-    assert folders_that_read(path, python) == expected
+def test_launch_configs_are_read(text: str, expected: set[str]) -> None:
+    assert launched_files(text.encode()) == expected

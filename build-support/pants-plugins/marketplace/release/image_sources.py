@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable
 
 from pants.backend.python.subsystems.setup import PythonSetup
 from pants.backend.python.target_types import (
@@ -44,27 +44,14 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
+from marketplace.graph.addresses import MarketplaceError
+
 # The folder of the files in the build context, and the name of the lock in it.
 FOLDER = "sources"
 LOCK = "requirements.lock"
 _FOLDERS = ("maxairesources", "maxaiusecases")
-
-
-class InvalidLock(Exception):
-    """A lock lacks a package that the handlers import; the message contains a fix."""
-
-
-@dataclass(frozen=True)
-class Locked:
-    """A package in a lock.
-
-    Attributes:
-        lines: its lines, without comments.
-        needed_by: the names of the packages that need it.
-    """
-
-    lines: tuple[str, ...]
-    needed_by: frozenset[str]
+# A comment in a lock about a package that needs another one.
+_VIA = r"(?m)^    #(?: via)? +([\w.-]+)"
 
 
 class ImageSourcesField(SourcesField):
@@ -74,11 +61,7 @@ class ImageSourcesField(SourcesField):
 
 class ImageSources(Target):
     alias = "image_sources"
-    core_fields = (
-        *COMMON_TARGET_FIELDS,
-        Dependencies,
-        ImageSourcesField,
-    )
+    core_fields = (*COMMON_TARGET_FIELDS, Dependencies, ImageSourcesField)
     help = (
         "All sources and files of its dependencies, for a docker_image. They are in the "
         f"folder {FOLDER}/ of the build context, and {FOLDER}/{LOCK} holds the versions and "
@@ -146,42 +129,37 @@ def select(path: str, lock: str, requirements: Iterable[str]) -> str:
         requirements: the requirements, as in a requirements.txt.
 
     Raises:
-        InvalidLock: the lock lacks one of them.
+        MarketplaceError: the lock lacks one of them.
     """
     locked = parse_lock(lock)
+    users = {
+        name: {normalize(found) for found in re.findall(_VIA, "\n".join(lines))}
+        for name, lines in locked.items()
+    }
     # The lock does not hold a requirement whose marker is false.
     names = (re.match(r"[\w.-]+", each) for each in requirements if ";" not in each)
     wanted = {normalize(found[0]) for found in names if found}
     for name in sorted(wanted - locked.keys()):
-        raise InvalidLock(f"{path}: the package {name} is missing; run ./pants lock")
+        raise MarketplaceError(
+            f"{path}: the package {name} is missing; run ./pants lock"
+        )
     size = 0
     while size != len(wanted):
         size = len(wanted)
-        wanted |= {
-            n for n, each in locked.items() if not wanted.isdisjoint(each.needed_by)
-        }
-    return "".join(f"{line}\n" for n in sorted(wanted) for line in locked[n].lines)
+        wanted |= {name for name in locked if not wanted.isdisjoint(users[name])}
+    lines = (line for name in sorted(wanted) for line in locked[name])
+    return "".join(f"{line}\n" for line in lines if line.strip() and "#" not in line)
 
 
-def parse_lock(text: str) -> Mapping[str, Locked]:
-    """Return the packages of a lock that uv has written, by name."""
+def parse_lock(text: str) -> dict[str, list[str]]:
+    """Return the lines of each package in a lock that uv has written, by name."""
     entries: dict[str, list[str]] = {}
+    lines: list[str] = []
     for line in text.splitlines():
         if found := re.match(r"([\w.-]+)==", line):
-            entries[normalize(found[1])] = []
-        if entries and line.strip():
-            [*entries.values()][-1].append(line)
-    return {
-        name: Locked(
-            tuple(line for line in lines if not line.startswith("    #")),
-            frozenset(
-                normalize(found[1])
-                for line in lines
-                if (found := re.match(r"    #(?: via)? +([\w.-]+)", line))
-            ),
-        )
-        for name, lines in entries.items()
-    }
+            lines = entries[normalize(found[1])] = []
+        lines.append(line)
+    return entries
 
 
 def normalize(name: str) -> str:

@@ -43,11 +43,8 @@ from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
 from pants.util.value_interpolation import InterpolationContext
 
+from marketplace.graph.addresses import MarketplaceError
 from marketplace.release.image_sources import Contents, ImageSources
-
-
-class NoImageTag(Exception):
-    """The content of an image is not known before it is built."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ async def tag_image(
     )
     targets = await Get(Targets, Addresses(sorted(explicit.includes)))
     if sorted(each.alias for each in targets) != [ImageSources.alias, PexBinary.alias]:
-        raise NoImageTag(
+        raise MarketplaceError(
             f"{image.address}: an image depends on exactly one {ImageSources.alias} and one "
             f"{PexBinary.alias}; change its `dependencies` to these"
         )
@@ -127,7 +124,7 @@ async def add_content_tag(request: ContentTagRequest) -> DockerImageTags:
         ),
     )
     for address in sorted({*complete} - {*explicit.includes}):
-        raise NoImageTag(
+        raise MarketplaceError(
             f"{request.target.address}: its Dockerfile uses {address}, which the content tag does "
             "not cover; use only the packages and sources in the image's `dependencies`"
         )

@@ -25,7 +25,7 @@ from pants.engine.target import (
     Targets,
 )
 
-from marketplace.graph.addresses import image_address
+from marketplace.graph.addresses import source_address
 from marketplace.run.provided_images import ProvidedImage
 from maxairesources.tree import DAG_FILE, DAGS, USECASES
 
@@ -57,16 +57,14 @@ async def run_locally(field_set: LocalRunFieldSet) -> RunRequest:
         Get(Paths, PathGlobs([f"{USECASES}/{domain}/Dockerfile"])),
         Get(Targets, Addresses([RUNNER])),
     )
-    addresses = (image_address(each.split("/")[1]) for each in dockerfiles.files)
     images, runners = await MultiGet(
-        Get(Targets, Addresses(addresses)),
+        Get(Targets, Addresses(map(source_address, dockerfiles.files))),
         Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, tools)),
     )
-    (runnable,) = runners.field_sets
-    field_sets = [DockerPackageFieldSet.create(image) for image in images]
+    field_sets = map(DockerPackageFieldSet.create, images)
     # All images at the same time.
     runner, *provided = await MultiGet(
-        Get(RunRequest, RunFieldSet, runnable),
+        Get(RunRequest, RunFieldSet, runners.field_sets[0]),
         *(Get(ProvidedImage, DockerPackageFieldSet, each) for each in field_sets),
     )
     names = (f"--image={each.name}" for each in provided)
@@ -78,7 +76,10 @@ def _is_in_dags(cls: type[PythonSourceFieldSet], tgt: Target) -> bool:
 
 
 def install() -> None:
-    """Exclude the other Python files of maxaidags, so that a folder names its objective."""
+    """Exclude the other Python files of maxaidags, so that a folder names its objective.
+
+    Pants offers no hook for this, so `opt_out` of its own field set is replaced.
+    """
     PythonSourceFieldSet.opt_out = classmethod(_is_in_dags)  # type: ignore[assignment]
 
 

@@ -38,7 +38,7 @@ from marketplace.release.image_tags import TaggedImage
 _TESTS_OF_IMAGES = re.compile(
     r"maxaiusecases/([^/]+)/image_test\.py|maxaidags/([^/]+)/[^/]+/[^/]+/run_test\.py"
 )
-# docker finds the engine, credentials and proxies by these variables.
+# docker finds the engine, credentials and proxies by these.
 _ENVIRONMENT = (
     *("HOME", "PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST"),
     *("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),

@@ -1,14 +1,27 @@
+"""Tests of the report, from the edges of a small graph to its formats."""
+
 from __future__ import annotations
 
-from typing import Iterable
+import json
+import re
+from dataclasses import replace
 
 import pytest
 from pants.engine.addresses import Address
 
-from marketplace.graph.deployments import Deployment
-from marketplace.selection.affected import find_carried, find_causes, shortest_path
-from marketplace.selection.dependents import ChangedDependents, reach
-from marketplace.selection.report import AffectedDeployment, AffectedImage, Report
+from marketplace.selection import affected
+from marketplace.selection.affected import make_report
+from marketplace.selection.changes import Changes
+from marketplace.selection.differences import Difference, Differences
+from marketplace.selection.report import (
+    AffectedDeployment,
+    Item,
+    Report,
+    as_json,
+    as_markdown,
+    as_text,
+)
+from marketplace.selection.selection import KnownTargets, Selection
 
 
 def at(name: str) -> Address:
@@ -16,140 +29,197 @@ def at(name: str) -> Address:
 
 
 # There is a path of two steps, and one of three, from the handler to the image.
-EDGES = ChangedDependents(
-    {
-        at("handler"): [at("zip"), at("binary"), at("generator")],
-        at("generator"): [at("zip")],
-        at("zip"): [at("image")],
-        at("image"): [at("config")],
-        at("overlay"): [at("dag")],
-        at("config"): [at("dag"), at("config")],
-    }
-)
-
-
-@pytest.mark.parametrize(
-    ("by_file", "end", "expected"),
-    [
-        ({"h.py": [at("handler")]}, "image", "h.py a:handler a:zip a:image"),
-        (
-            {"a.py": [at("handler")], "z.txt": [at("zip")]},
-            "image",
-            "z.txt a:zip a:image",
-        ),
-        ({"pants.toml": [at("image"), at("zip")]}, "image", "pants.toml a:image"),
-        ({"o.json": [at("overlay")]}, "image", ""),
-        ({}, "image", ""),
-    ],
-)
-def test_the_shortest_path_begins_with_a_file(
-    by_file: dict[str, list[Address]], end: str, expected: str
-) -> None:
-    assert shortest_path(at(end), reach(by_file, EDGES)) == tuple(expected.split())
-
-
-def test_each_file_that_affects_an_image_is_a_cause_and_no_other() -> None:
-    names = {"a.py": "generator", "h.py": "handler", "o.json": "overlay", "z": "zip"}
-    by_file = {path: [at(name)] for path, name in names.items()}
-    causes = find_causes([at("image"), at("binary")], by_file, EDGES)
-    assert causes == {at("image"): ("a.py", "h.py", "z"), at("binary"): ("h.py",)}
-
-
-ROOT_DEV, ROOT_PROD = (Address("", target_name=name) for name in ("dev", "prod"))
-DEPLOYMENTS = (Deployment("dev"), Deployment("prod"))
-OVERLAYS = {
-    f"maxaiconfigs/a/b/spark_config.{name}.json": [at("overlay")]
-    for name in ("dev", "prod", "gone")
+EDGES = {
+    at("handler"): [at("zip"), at("generator")],
+    at("generator"): [at("zip")],
+    at("zip"): [at("image")],
+    at("image"): [at("test")],
+    at("config"): [at("dag"), at("config")],
+    at("overlay"): [at("dag")],
 }
-DEV, PROD, GONE = OVERLAYS
+LAUNCHERS = {at("image"): [at("config")], at("handler"): [at("config")]}
+PROD = "maxaiconfigs/a/b/spark_config.prod.json"
+DEV = PROD.replace("prod", "dev")
+DAG = "maxaidags/a/b/c/dag.py"
+OWNERS = {
+    "h.py": at("handler"),
+    "z.txt": at("zip"),
+    "Dockerfile": at("image"),
+    PROD: at("overlay"),
+    DEV: at("overlay"),
+    "BUILD": Address("", target_name="prod"),
+    "unused.py": at("unused"),
+}
+DEPLOYMENTS = ("dev", "prod")
 
 
-def where(by_file: dict[str, list[Address]], *deployed: Address) -> tuple[str, ...]:
-    return tuple(
-        each.name
-        for each in DEPLOYMENTS
-        if find_carried(each, by_file, EDGES, {*deployed, ROOT_DEV, ROOT_PROD})
+def report(
+    files: str, monkeypatch: pytest.MonkeyPatch, **fields: tuple[str, ...]
+) -> Report:
+    monkeypatch.setattr(affected, "find_differences", lambda *_: Differences())
+    known = KnownTargets({}, frozenset(), frozenset({at("image")}), frozenset())
+    by_file = {path: [OWNERS[path]] for path in files.split()}
+    selection = Selection(by_file, known, EDGES, LAUNCHERS)
+    names = {address: address.target_name for address in selection.addresses}
+    images, tests, dags = (
+        {address: name for address, name in names.items() if name == kind}
+        for kind in ("image", "test", "dag")
     )
+    changes = Changes("main", "0123456789abcdef", (*by_file,), **fields)
+    return make_report(changes, selection, images, tests, dags, DEPLOYMENTS)
 
 
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ([], ()),
-        ([DEV], ("dev",)),
-        ([PROD], ("prod",)),
-        ([PROD, DEV], ("dev", "prod")),
-        # An overlay for a missing deployment affects no deployment.
-        ([GONE], ()),
-        ([GONE, PROD], ("prod",)),
-        (["maxaiconfigs/a/b/spark_config.json"], ("dev", "prod")),
-        ([DEV, "maxaiusecases/a/b/handlers/h.prod.json"], ("dev", "prod")),
-        (["maxairesources/unused.py"], ()),
+        (
+            "h.py",
+            {
+                "image": "h.py a:handler a:zip a:image",
+                "test": "h.py a:handler a:zip a:image a:test",
+                "dag": "h.py a:handler a:config a:dag",
+            },
+        ),
+        # An image that changes with its packages affects no DAG, and another one all of them.
+        (
+            "z.txt",
+            {"image": "z.txt a:zip a:image", "test": "z.txt a:zip a:image a:test"},
+        ),
+        (
+            "Dockerfile",
+            {
+                "image": "Dockerfile a:image",
+                "test": "Dockerfile a:image a:test",
+                "dag": "Dockerfile a:image a:config a:dag",
+            },
+        ),
+        (PROD, {"dag": f"{PROD} a:overlay a:dag"}),
+        ("unused.py", {}),
+    ],
+)
+def test_each_item_has_a_shortest_path_from_a_file(
+    files: str, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = report(files, monkeypatch)
+    items = (*found.images, *found.tests, *found.dags)
+    assert {each.name: " ".join(each.why) for each in items} == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ("unused.py", ""),
+        (DEV, "dev"),
+        (f"{PROD} unused.py", "prod"),
+        (f"{PROD} {DEV}", "dev prod"),
+        (f"{PROD} h.py", "dev prod"),
+        ("z.txt", "dev prod"),
+        ("BUILD", "prod"),
     ],
 )
 def test_an_overlay_affects_only_its_deployment(
-    files: Iterable[str], expected: tuple[str, ...]
+    files: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    targets = {
-        **OVERLAYS,
-        "maxaiconfigs/a/b/spark_config.json": [at("config")],
-        "maxaiusecases/a/b/handlers/h.prod.json": [at("handler")],
-        "maxairesources/unused.py": [at("unused")],
-    }
-    by_file = {path: targets[path] for path in files}
-    assert where(by_file, at("dag"), at("image")) == expected
+    found = report(files, monkeypatch).deployments
+    assert " ".join(each.name for each in found) == expected
 
 
-def test_a_change_affects_all_deployments_if_the_specs_select_it() -> None:
-    image = Address("maxaiusecases/a", target_name="image")
-    dag = Address("maxaidags/c/d/e", relative_file_path="dag.py")
-    assert where({"x": [image]}, image, dag) == ("dev", "prod")
-    # The specs select neither the image nor the DAG.
-    assert where({"x": [dag, image]}) == ()
+def test_a_deleted_dag_affects_all_deployments(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = report("", monkeypatch, deleted=(DAG,)).deployments
+    assert found == (AffectedDeployment("dev"), AffectedDeployment("prod"))
 
 
-def test_a_change_of_its_target_affects_a_deployment() -> None:
-    assert where({"BUILD": [ROOT_PROD]}) == ("prod",)
-    assert where({"BUILD": [ROOT_DEV, ROOT_PROD]}) == ("dev", "prod")
-
-
-EMPTY = Report("origin/main", "0123456789abcdef", (), (), (), (), ())
+IMAGE = Item("maxai/stores:" + "f" * 64, ("a|`b.py", "r:i"))
+FILE = "maxaiconfigs/stores/churn/spark_config.json"
 FULL = Report(
     since="origin/main",
     base="0123456789abcdef",
-    everything=(),
-    images=(
-        AffectedImage("maxai/stores", "f" * 64, ("a|`b.py", "r:i")),
-        AffectedImage("maxai/banking", "0" * 64, ("x", "x", "h:i")),
+    images=(IMAGE,),
+    tests=(Item("a_test.py", ("a_test.py",)),),
+    dags=(Item("stores.churn.weekly", ("x", "h:i")),),
+    deployments=(
+        AffectedDeployment("dev", (IMAGE.name,), ("stores.churn.weekly",)),
+        AffectedDeployment("prod"),
     ),
-    tests=("t/a_test.py:tests",),
-    dags=("stores.churn.weekly",),
-    deployments=(AffectedDeployment("dev"), AffectedDeployment("prod")),
+    differences=Differences(
+        new=("stores.churn.daily",),
+        configs=(Difference(FILE, "$.conf.a", "1", None, ("dev", "prod")),),
+        packages=(Difference("x.lock", "pandas", "2.0", "2.1"),),
+    ),
 )
 
 
-def test_a_table_has_a_path_to_each_image() -> None:
-    assert FULL.table().splitlines() == [
-        "Affected since origin/main (merge base 0123456789ab):",
-        "",
-        "maxai/stores:ffffffffffff",
-        "  because of a|`b.py",
-        "          -> r:i",
-        "",
-        "maxai/banking:000000000000",
-        "  because of x",
-        "          -> h:i",
-        "",
-        "tests (1)",
-        "  t/a_test.py:tests",
-        "",
-        "DAGs (1)",
-        "  stores.churn.weekly",
-        "",
-        "deployments: dev, prod",
-    ]
+TEXT = """\
+The following is affected
+  since origin/main (merge base 0123456789ab)
+
+deployments
+  dev: images: 1, DAGs: 1, config values: 1
+  prod: images: 0, DAGs: 0, config values: 1
+
+new objectives
+  stores.churn.daily
+
+images
+  maxai/stores:ffffffffffff
+      because of a|`b.py -> r:i
+
+config values
+  maxaiconfigs/stores/churn/spark_config.json $.conf.a: 1 -> not set (dev, prod)
+
+packages
+  x.lock pandas: 2.0 -> 2.1
+
+DAGs
+  stores.churn.weekly
+      because of x -> h:i
+
+tests
+  a_test.py"""
+
+
+def test_a_report_answers_what_is_deployed_where_and_why() -> None:
+    assert as_text(FULL) == TEXT
+    found = json.loads(as_json(FULL))
+    assert found["images"] == [{"name": IMAGE.name, "why": ["a|`b.py", "r:i"]}]
+    assert found["differences"]["packages"][0]["after"] == "2.1"
+    assert "\npackages\n```\nx.lock pandas: 2.0 -> 2.1\n```\n" in as_markdown(FULL)
 
 
 def test_a_change_without_effect_gives_one_line() -> None:
-    line = "Nothing that is built, tested or deployed is affected since origin/main"
-    assert EMPTY.headline() == f"{line} (merge base 0123456789ab)."
+    text = as_text(Report("origin/main", "0123456789abcdef"))
+    assert text.startswith("Nothing that is built, tested or deployed is affected\n")
+    assert text.count("\n") == 1
+
+
+HOSTILE = [
+    "`" * 5000,
+    "```\n@org/team",
+    "</details><script>&amp;",
+    "\ud800\u202egpj.exe",
+]
+HOSTILE += ["\U0001f600" * 5000, "\n# t\n- [a](b)"]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_text_of_a_pull_request_stays_in_code_blocks_that_fit(text: str) -> None:
+    many = tuple(f"{number}{text}" for number in range(60))
+    values = tuple(Difference(each, each, each, each, many[:9]) for each in many)
+    differences = Differences(many, many, values, values)
+    items = tuple(Item(each, many[:5]) for each in many)
+    deployments = tuple(AffectedDeployment(each, many, many) for each in many[:9])
+    long = Report(text, "b", many, items, items, items, deployments, differences)
+    comment = as_markdown(long)
+    assert len(comment) < 65_536
+    outside = re.sub(r"(?ms)^(```+)\n.*?^\1$", "", comment)
+    assert re.fullmatch(r"[#A-Za-z\s]*", outside)
+    assert "more lines: run ./pants affected" in comment
+    assert all(each.isprintable() for line in comment.split("\n") for each in line)
+
+
+def test_a_long_value_is_shown_from_the_difference() -> None:
+    before, after = (f'"{"x" * 500}{end}"' for end in ("old", "new"))
+    value = Difference(FILE, "$.a", before, after, ("dev",))
+    text = as_markdown(replace(FULL, differences=Differences(configs=(value,))))
+    shown = "x" * 25
+    assert f'$.a: ...{shown}old" -> ...{shown}new" (dev)' in text

@@ -1,25 +1,15 @@
-"""Finds what the changes since a commit change in configs and locks, by value."""
+"""Finds what changes in configs and locks, by value."""
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Iterator, Optional, Sequence
 
-from marketplace.graph.deployments import Deployment
 from marketplace.release.image_sources import parse_lock
-from marketplace.selection.changes import Changes, read_after, read_before
 from maxairesources.launches import merge, named_tasks
-from maxairesources.tree import (
-    CONFIGS,
-    DAG_FILE,
-    USECASES,
-    dag_id,
-    domain_of,
-    json_path,
-)
+from maxairesources.tree import CONFIGS, DAG_FILE, USECASES, dag_id, json_path
 
 # Returns the content of a file, or None if it is missing.
 Read = Callable[[str], Optional[str]]
@@ -30,7 +20,6 @@ _CONFIG = re.compile(
     rf"({CONFIGS}/[^/]+/[^/]+/(?:(?:spark|kubepod)_config|([^/]+)/py_config))(?:\.[a-z0-9_]+)?\.json"
 )
 _LOCK = re.compile(f"{USECASES}/[^/]+/requirements[.]lock")
-_VERSION = re.compile(r"==([^\s;\\]+)")
 # Stands for a missing key or file; null is a value.
 _MISSING = object()
 
@@ -71,25 +60,8 @@ class Differences:
     packages: tuple[Difference, ...] = ()
 
 
-def find_differences(
-    changes: Changes, deployments: Iterable[Deployment]
-) -> Differences:
-    """Return the differences since the merge base."""
-
-    @functools.lru_cache(maxsize=None)
-    def before(path: str) -> str | None:
-        if path in changes.files:
-            return read_before(changes.base, path)
-        return read_after(path)
-
-    return compare(before, read_after, changes.files, deployments)
-
-
 def compare(
-    before: Read,
-    after: Read,
-    files: Iterable[str],
-    deployments: Iterable[Deployment],
+    before: Read, after: Read, files: Sequence[str], deployments: Sequence[str]
 ) -> Differences:
     """Return the differences between two commits.
 
@@ -97,70 +69,66 @@ def compare(
         before: reads a file at the first commit.
         after: reads a file at the second commit.
         files: the files that differ.
-        deployments: all deployments.
+        deployments: the names of all deployments.
     """
-    objectives: dict[tuple[bool, bool], list[str]] = {}
-    for names in filter(None, map(DAG_FILE.fullmatch, files)):
-        state = (before(names[0]) is None, after(names[0]) is None)
-        objectives.setdefault(state, []).append(dag_id(*names.groups()))
-    new, deleted = objectives.get((True, False), []), objectives.get((False, True), [])
+    dags = {f[0]: dag_id(*f.groups()) for f in map(DAG_FILE.fullmatch, files) if f}
+    new = tuple(name for path, name in dags.items() if before(path) is None)
+    deleted = tuple(name for path, name in dags.items() if after(path) is None)
     # One line for a new or deleted objective says more than all of its values.
     configs = {
-        f"{found[1]}.json"
+        f"{found[1]}.json": None
         for found in filter(None, map(_CONFIG.fullmatch, files))
-        if not found[2] or _dag_of(found[1]) not in (*new, *deleted)
+        if not found[2] or dag_id(*found[1].split("/")[1:4]) not in (*new, *deleted)
     }
     return Differences(
-        tuple(new),
-        tuple(deleted),
+        new,
+        deleted,
         tuple(
-            each
-            for path in sorted(configs)
-            for each in compare_config(before, after, path, deployments)
+            difference
+            for path in configs
+            for difference in _compare_config(before, after, path, deployments)
         ),
         tuple(
-            each
+            difference
             for path in filter(_LOCK.fullmatch, files)
-            for each in compare_lock(path, before(path) or "", after(path) or "")
+            for difference in _compare_lock(path, before(path), after(path))
         ),
     )
 
 
-def compare_config(
-    before: Read, after: Read, path: str, deployments: Iterable[Deployment]
+def _compare_config(
+    before: Read, after: Read, path: str, deployments: Iterable[str]
 ) -> Iterator[Difference]:
     """Yield the values of a config that differ in at least one deployment."""
     seen: dict[tuple[str, str | None, str | None], list[str]] = {}
-    for deployment in deployments:
-        old, new = (
-            _read_config(read, path, deployment.name) for read in (before, after)
-        )
+    for name in deployments:
+        old, new = (_read_config(read, path, name) for read in (before, after))
         for difference in _compare_values(old, new, ()):
-            seen.setdefault(difference, []).append(deployment.name)
+            seen.setdefault(difference, []).append(name)
     for difference, names in seen.items():
         yield Difference(path, *difference, tuple(names))
 
 
-def compare_lock(path: str, lock_before: str, lock_after: str) -> Iterator[Difference]:
+def _compare_lock(
+    path: str, before: str | None, after: str | None
+) -> Iterator[Difference]:
     """Yield the packages of a lock whose versions or hashes differ."""
-    old, new = parse_lock(lock_before), parse_lock(lock_after)
+    old, new = (
+        {
+            name: [line for line in lines if "#" not in line]
+            for name, lines in parse_lock(text or "").items()
+        }
+        for text in (before, after)
+    )
     for name in sorted({*old, *new}):
-        was, now = (each[name].lines if name in each else () for each in (old, new))
-        if was != now:
-            before, after = _version_of(was), _version_of(now)
-            same = f"{after} with other hashes"
-            yield Difference(path, name, before, same if before == after else after)
+        if old.get(name) != new.get(name):
+            was, now = (_version(lock.get(name)) for lock in (old, new))
+            same = f"{now} with other hashes"
+            yield Difference(path, name, was, same if was == now else now)
 
 
-def _version_of(lines: Sequence[str]) -> str | None:
-    """Return the version in the lines of a package in a lock."""
-    found = _VERSION.search(lines[0]) if lines else None
-    return found[1] if found else None
-
-
-def _dag_of(config: str) -> str:
-    """Return the id of an objective's DAG, from the path of its py_config."""
-    return dag_id(*config.split("/")[1:4])
+def _version(lines: Sequence[str] | None) -> str | None:
+    return lines[0].partition("==")[2].split()[0] if lines else None
 
 
 def _read_config(read: Read, path: str, deployment: str) -> Any:
@@ -169,19 +137,16 @@ def _read_config(read: Read, path: str, deployment: str) -> Any:
     if text is None:
         return _MISSING
     try:
-        parts = [json.loads(text), json.loads(overlay or "{}")]
-        config = merge(*parts) if all(isinstance(p, dict) for p in parts) else None
+        config = merge(json.loads(text), json.loads(overlay or "{}"))
     except (RecursionError, ValueError):
-        config = None
-    if config is None:
-        return "not a valid config"
-    values = {key: config[key] for key in config if not key.startswith("$")}
+        return "not valid JSON"
     tasks = named_tasks(config)
-    by_name = {name: task for name, task in tasks if isinstance(name, str)}
     # Tasks without a unique name for each stay a list.
+    by_name = {name: task for name, task in tasks if isinstance(name, str)}
     if tasks and len(by_name) == len(tasks):
-        values["tasks"] = by_name
-    return values
+        config["tasks"] = by_name
+    config.pop("$schema", None)
+    return config
 
 
 def _compare_values(

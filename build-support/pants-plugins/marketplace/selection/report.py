@@ -1,37 +1,35 @@
-"""The report of the goal `affected`, for a terminal; `comment` writes it in Markdown."""
+"""The report of the goal `affected`, and its formats."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from typing import Iterator, Sequence
+
+from marketplace.selection.differences import Difference, Differences
+
+# A comment on GitHub has at most 65,536 characters, and a report has ten sections.
+_LINES, _WIDTH = 40, 160
 
 
 @dataclass(frozen=True)
-class AffectedImage:
-    """An affected image.
+class Item:
+    """An affected image, test or DAG.
 
     Attributes:
-        repository: its repository.
-        tag: its content tag.
-        why: a shortest path from a changed file to the image: the file, then its dependents.
-        files: the changed files that affect it.
+        name: the image with its content tag, the file of the test, or the id of the DAG.
+        why: a shortest path to it: a changed file, then its dependents.
     """
 
-    repository: str
-    tag: str
+    name: str
     why: tuple[str, ...]
-    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class AffectedDeployment:
-    """An affected deployment.
-
-    Attributes:
-        name: the name of the deployment.
-        images: the repositories of the affected images that it gets.
-        dags: the ids of the affected DAGs that it gets.
-    """
+    """An affected deployment, with the names of the affected images and DAGs that it gets."""
 
     name: str
     images: tuple[str, ...] = ()
@@ -40,50 +38,112 @@ class AffectedDeployment:
 
 @dataclass(frozen=True)
 class Report:
-    """The images, tests, DAGs and deployments that the changes since a commit affect.
+    """What the changes since a commit affect.
 
     Attributes:
         since: the value of `--changed-since`.
         base: the merge base, from which the changes count.
         everything: the changed files that affect everything.
-        images: the affected images.
-        tests: the affected tests, by the paths of their files.
-        dags: the ids of the affected DAGs.
-        deployments: the affected deployments.
     """
 
     since: str
     base: str
-    everything: tuple[str, ...]
-    images: tuple[AffectedImage, ...]
-    tests: tuple[str, ...]
-    dags: tuple[str, ...]
-    deployments: tuple[AffectedDeployment, ...]
+    everything: tuple[str, ...] = ()
+    images: tuple[Item, ...] = ()
+    tests: tuple[Item, ...] = ()
+    dags: tuple[Item, ...] = ()
+    deployments: tuple[AffectedDeployment, ...] = ()
+    differences: Differences = Differences()
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.images or self.tests or self.dags or self.deployments)
 
-    def headline(self, code: Callable[[str], str] = str) -> str:
-        """Return the first line of the report; `code` formats the names in it."""
-        since = f"since {code(self.since)} (merge base {code(self.base[:12])})"
-        if self.is_empty:
-            return f"Nothing that is built, tested or deployed is affected {since}."
-        if self.everything:
-            files = ", ".join(map(code, self.everything[:20]))
-            return f"Everything is affected {since}, because of {files}."
-        return f"Affected {since}:"
+def as_json(report: Report) -> str:
+    """Return the report in JSON."""
+    return json.dumps(asdict(report), indent=2)
 
-    def table(self) -> str:
-        """Return the report for a terminal."""
-        lines = [self.headline()]
-        for image in self.images:
-            lines += ["", f"{image.repository}:{image.tag[:12]}"]
-            # A file and its target often have the same name.
-            for depth, step in enumerate(dict.fromkeys(image.why)):
-                lines.append(f"  {'because of' if depth == 0 else '        ->'} {step}")
-        for title, names in (("tests", self.tests), ("DAGs", self.dags)):
-            if names:
-                lines += ["", f"{title} ({len(names)})", *(f"  {n}" for n in names)]
-        names = tuple(each.name for each in self.deployments)
-        return "\n".join([*lines, "", f"deployments: {', '.join(names) or 'none'}"])
+
+def as_text(report: Report) -> str:
+    """Return the report for a terminal."""
+    return "\n\n".join("\n  ".join(section) for section in _sections(report))
+
+
+def as_markdown(report: Report) -> str:
+    """Return the report as a comment on a pull request.
+
+    Names and values come from the pull request, so they are in code blocks: GitHub then reads no
+    Markdown, HTML or mention in them.
+    """
+    parts = ["### What this change deploys"]
+    for title, *lines in _sections(report):
+        if len(lines) > _LINES:
+            more = f"... and {len(lines) - _LINES} more lines: run ./pants affected"
+            lines[_LINES:] = [more]
+        text = "\n".join(f"{line[:_WIDTH]}..."[: len(line)] for line in lines)
+        # A fence is longer than any run of backticks in the block.
+        fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`*", text)))
+        parts.append(f"{title}\n{fence}\n{text}\n{fence}" if lines else title)
+    return "\n\n".join(parts)
+
+
+def _sections(report: Report) -> Iterator[list[str]]:
+    """Yield the sections of the report: a title and its lines."""
+    differences, everything = report.differences, report.everything
+    what = "Everything" if everything else "Nothing that is built, tested or deployed"
+    if not everything and (report.images or report.tests or report.deployments):
+        what = "The following"
+    cause = ["because of", *everything] if everything else []
+    yield [
+        f"{what} is affected",
+        *_lines(f"since {report.since} (merge base {report.base[:12]})", *cause),
+    ]
+    values = [
+        f"{_show(each)} ({', '.join(each.deployments)})" for each in differences.configs
+    ]
+    kinds = {
+        "deployments": [_count(each, differences) for each in report.deployments],
+        "new objectives": differences.new,
+        "deleted objectives": differences.deleted,
+        "images": [*_explain(report.images)],
+        "config values": values,
+        "packages": [*map(_show, differences.packages)],
+        "DAGs": [*_explain(report.dags)],
+        "tests": [*_explain(report.tests)],
+    }
+    for title, lines in kinds.items():
+        if lines:
+            yield [title, *_lines(*lines)]
+
+
+def _explain(items: Sequence[Item]) -> Iterator[str]:
+    for item in items:
+        # The content tag is shortened.
+        yield re.sub("(:[0-9a-f]{12})[0-9a-f]{52}$", r"\1", item.name)
+        if item.why != (item.name,):
+            yield f"    because of {' -> '.join(item.why)}"
+
+
+def _count(deployment: AffectedDeployment, differences: Differences) -> str:
+    values = [
+        each for each in differences.configs if deployment.name in each.deployments
+    ]
+    images, dags = len(deployment.images), len(deployment.dags)
+    return f"{deployment.name}: images: {images}, DAGs: {dags}, config values: {len(values)}"
+
+
+def _show(difference: Difference) -> str:
+    """Return both values, from a little before the first difference."""
+    before, after = difference.before, difference.after
+    start = max(len(os.path.commonprefix([before or "", after or ""])) - 25, 0)
+    sides = (
+        "not set" if v is None else f"{'...' * bool(start)}{v[start:]}"
+        for v in (before, after)
+    )
+    return f"{difference.file} {difference.place}: {' -> '.join(sides)}"
+
+
+def _lines(*lines: str) -> Iterator[str]:
+    """Yield lines with escapes for characters that are not printable: they could hide a change."""
+    for line in lines:
+        yield "".join(
+            each if each.isprintable() else each.encode("unicode_escape").decode()
+            for each in line
+        )

@@ -111,12 +111,11 @@ def files() -> dict[str, str]:
 
 
 def _shared_files() -> dict[str, str]:
-    settings = Path("pants.toml").read_text()
-    default, pex_cli = (settings.partition(f"[{n}]\n") for n in ("GLOBAL", "pex-cli"))
+    pex_cli = Path("pants.toml").read_text().partition("[pex-cli]\n")[2]
     own = (MACROS, "maxaiconfigs/BUILD", "maxaidags/BUILD")
     locks = [f"3rdparty/python/{name}.lock" for name in ("dockerfile-parser", "pytest")]
     return {
-        "pants.toml": f"{default[0]}{PANTS_TOML}[pex-cli]\n{pex_cli[2]}",
+        "pants.toml": f"{PANTS_TOML}[pex-cli]\n{pex_cli}",
         **{path: Path(path).read_text() for path in (*own, *locks)},
         "pants": "",
         ".gitignore": "/.pants.d/\n/.pids/\n/dist/\n",
@@ -197,8 +196,8 @@ def domain_variables(root: Path) -> dict[str, str]:
         pythons[name] = version.read_text().strip() if version.exists() else "3.11"
         resolves[name] = f"maxaiusecases/{name}/requirements.lock"
     return {
-        "MAXAI_DOMAINS": " ".join(f"{name}={v}" for name, v in pythons.items()),
         "MAXAI_DEPLOYMENT_NAMES": "dev prod",
+        "MAXAI_DOMAINS": " ".join(f"{name}={v}" for name, v in pythons.items()),
         "PANTS_PYTHON_RESOLVES": f"+{resolves}",
     }
 

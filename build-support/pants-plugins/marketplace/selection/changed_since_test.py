@@ -1,0 +1,207 @@
+"""Tests of whole commands in a small marketplace: specs, errors and the report."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from marketplace.selection.small_marketplace import (
+    CONFIGS,
+    DAG,
+    HANDLERS,
+    NEW_LOCK,
+    Repository,
+    add_domain,
+    delete_domain,
+)
+
+pytest_plugins = ("marketplace.selection.small_marketplace",)
+SINCE = "--changed-since=base"
+TWO_OWNERS = """\
+marketplace_domain()
+python_sources(name='again', sources=['risk/handlers/model.py'])
+"""
+RANK = f"{HANDLERS}/rank_test.py"
+IMAGE_OF_SHOP = '{"tasks": [{"conf": {"image": "maxai/shop"}}]}'
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        (
+            "maxaiusecases/bank/BUILD",
+            TWO_OWNERS,
+            "maxaiusecases.bank.risk.handlers.model: the module has two owners in the "
+            f"resolve bank, {HANDLERS}/model.py:../../again and ",
+        ),
+        (
+            f"{HANDLERS}/rank.py",
+            "import maxaiusecases.shop.churn.handlers.rank\n",
+            "maxaiusecases.shop.churn.handlers.rank",
+        ),
+        (
+            f"{CONFIGS}/kubepod_config.json",
+            IMAGE_OF_SHOP,
+            "docker_image maxaiusecases/shop:image",
+        ),
+        (
+            f"{DAG}/dag.py",
+            "import maxaidags.shop.churn.weekly.dag\n",
+            f"{DAG}/dag.py:../../../dags: depends on maxaidags/shop/churn/weekly/dag.py:"
+            "../../../dags, which belongs to another domain; move",
+        ),
+    ],
+    ids=["two owners", "import of a domain", "image of a domain", "DAG of a domain"],
+)
+def test_a_dependency_that_pants_cannot_see_or_allow_is_an_error(
+    path: str, text: str, expected: str, repository: Repository
+) -> None:
+    repository.write(path, text)
+    result = repository.pants(SINCE, "list", "::")
+    assert result.returncode == 1
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([SINCE, "list", "retial::"], "retial"),
+        ([SINCE, "--changed-dependents=direct", "list", "::"], "use only --changed-s"),
+        (["--changed-diffspec=base..HEAD", "list", "::"], "use only --changed-since"),
+        (
+            ["--changed-since=origin/main", "package", "::"],
+            "--changed-since=origin/main: this clone has no such commit",
+        ),
+        (["affected"], "affected: --changed-since is missing; for example, run"),
+    ],
+)
+def test_a_wrong_argument_is_an_error(
+    arguments: list[str], expected: str, repository: Repository
+) -> None:
+    repository.append("maxairesources/all.py")
+    result = repository.pants(*arguments)
+    assert result.returncode == 1
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_paths_show_the_chain_from_a_dag_to_a_handler(repository: Repository) -> None:
+    result = repository.pants(
+        "paths", f"--from={DAG}/dag.py", f"--to={HANDLERS}/rank.py"
+    )
+    chain = [f"{DAG}/dag.py", f"{CONFIGS}/kubepod_config.json", f"{HANDLERS}/rank.py"]
+    paths = json.loads(result.stdout)
+    assert chain in [[each.partition(":")[0] for each in path] for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("specs", "expected"),
+    [
+        ("", "bank shop"),
+        ("maxaiusecases/shop::", "shop"),
+        ("maxaiusecases/shop:image maxaiconfigs::", "shop"),
+        (":: -maxaiusecases/shop::", "bank"),
+        ("-maxaiusecases/shop::", "bank"),
+        ("maxaidags::", ""),
+    ],
+)
+def test_specs_narrow_what_a_change_affects(
+    repository: Repository, specs: str, expected: str
+) -> None:
+    repository.append("maxairesources/all.py")
+    listed = repository.list(SINCE, "list", *specs.split())
+    images = [name[14:-6] for name in listed if name.endswith(":image")]
+    assert " ".join(images) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "specs", "expected"),
+    [
+        (f"{DAG}/dag.py", "", "//:release", "//:release"),
+        ("BUILD", "", "::", "//:dev //:prod //:release //:settings"),
+        # Specs are relative to the working folder, which narrows nothing without them.
+        (RANK, "maxaidags", "", f"{RANK}:../../tests"),
+        (RANK, "maxaiusecases/bank", "risk::", f"{RANK}:../../tests"),
+    ],
+)
+def test_specs_select_from_any_folder(
+    path: str, folder: str, specs: str, expected: str, repository: Repository
+) -> None:
+    repository.append(path)
+    listed = repository.list(SINCE, "list", *specs.split(), cwd=folder)
+    assert " ".join(listed) == expected
+
+
+def test_the_image_wheel_and_tests_of_a_domain_have_its_python(
+    repository: Repository,
+) -> None:
+    repository.write("maxaiusecases/bank/.python-version", "3.12\n")
+    peeked = repository.pants("peek", "maxaiusecases/bank::", "maxaiusecases/shop::")
+    found: dict[str, set[str]] = {"bank": set(), "shop": set()}
+    for target in json.loads(peeked.stdout):
+        if "interpreter_constraints" in target:
+            found[target["address"].split("/")[1].split(":")[0]].update(
+                target["interpreter_constraints"] or ["the default"]
+            )
+    assert found == {"bank": {"CPython==3.12.*"}, "shop": {"CPython==3.11.*"}}
+
+
+def test_a_change_that_affects_everything_is_reported(repository: Repository) -> None:
+    repository.append("pants.toml")
+    result = repository.pants(SINCE, "affected")
+    assert "Everything is affected" in result.stdout, result.stderr
+    assert "maxai/bank:" in result.stdout and "because of pants.toml" in result.stdout
+    assert "prod: images: 2, DAGs: 5, config values: 0" in result.stdout
+
+
+def test_the_comment_shows_values_packages_and_deployments(
+    repository: Repository,
+) -> None:
+    lock = "maxaiusecases/shop/requirements.lock"
+    overlay = f"{CONFIGS}/kubepod_config.prod.json"
+    repository.write(lock, NEW_LOCK)
+    # The second run has the same targets as the first one.
+    for size in ("big", "small"):
+        repository.write(overlay, json.dumps({"conf": {"size": size}}))
+        result = repository.pants(SINCE, "affected", "--format=markdown")
+        assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert "dev: images: 1, DAGs: 2, config values: 0" in lines, result.stdout
+    assert "prod: images: 1, DAGs: 4, config values: 1" in lines
+    assert f"{lock} iniconfig: 2.3.1 -> 2.1.0" in lines
+    value = '$.conf: not set -> {"size": "small"} (prod)'
+    assert f"{CONFIGS}/kubepod_config.json {value}" in lines
+
+
+@pytest.mark.parametrize("folder", [HANDLERS, DAG])
+def test_a_test_may_begin_with_the_word(repository: Repository, folder: str) -> None:
+    repository.write(f"{folder}/test_more.py", "")
+    repository.write(f"{folder}/conftest.py", "")
+    listed = repository.list("--filter-target-type=python_test", "list", f"{folder}::")
+    assert f"{folder}/test_more.py" in {each.partition(":")[0] for each in listed}
+    result = repository.pants("dependencies", f"{folder}/test_more.py")
+    assert f"{folder}/conftest.py:" in result.stdout, result.stderr
+
+
+def test_a_domain_is_a_folder(repository: Repository) -> None:
+    before = repository.list("list", "::")
+    add_domain(repository, "zoo")
+    added = {*repository.list("list", "::")} - {*before}
+    assert {"maxaiusecases/zoo:image", "maxaiconfigs:zoo"} < added
+    assert added == {name.replace("bank", "zoo") for name in added}
+    repository.commit()
+    delete_domain(repository, "zoo")
+    assert repository.list("list", "::") == before
+
+
+def test_a_domain_without_a_lock_loads_and_stops_no_other(
+    repository: Repository,
+) -> None:
+    repository.delete("maxaiusecases/bank/requirements.lock")
+    repository.commit()
+    assert "maxaiusecases/bank:image" in repository.list("list", "::")
+    repository.append("maxaiusecases/shop/churn/handlers/fit.py")
+    listed = repository.list("--changed-since=HEAD", "list", "::")
+    assert "maxaiusecases/shop:image" in listed
