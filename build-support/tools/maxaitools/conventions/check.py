@@ -266,7 +266,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def rule_id(rule: Rule) -> str:
-    """Return the id of a rule, such as unused-handler."""
+    """Return the id of a rule, such as missing-file."""
     return rule.__name__.replace("_", "-")
 
 
