@@ -93,8 +93,9 @@ def read(place: Place) -> DataFrame:
     if not storage.is_store(place.address):
         storage.check_exists(place.address)
     options = {**_READ.get(place.format, {}), **place.options}
+    reader = session().read.options(**options)
     with reading(place):
-        table = session().read.options(**options).load(_uri(place), format=place.format)
+        table = reader.load(_uri(place), format=place.format)
         if place.format not in ("csv", "json"):
             return table
         # Spark replaces bytes that are not valid in the encoding by this character.
