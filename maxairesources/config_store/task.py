@@ -61,7 +61,7 @@ A = TypeVar("A", bound=Arguments)
 
 
 @dataclass(frozen=True)
-class Task(Generic[A]):
+class Settings(Generic[A]):
     """The ports and arguments of a task.
 
     Attributes:
@@ -77,7 +77,7 @@ class Task(Generic[A]):
     args: A
 
 
-def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Task[A]:
+def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Settings[A]:
     """Return the part of a py_config for one task.
 
     Airflow renders a template to a string. Therefore, where an argument is a number or a
@@ -97,7 +97,7 @@ def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Task[A]:
         args = arguments.model_validate_json(json.dumps(values), strict=False)
     except ValidationError as errors:
         raise explain(errors.errors(), arguments, values, path=path) from None
-    return Task(name, part.input, part.output, args)
+    return Settings(name, part.input, part.output, args)
 
 
 def check_task(config: dict[str, Any], name: str, arguments: type[A]) -> None:

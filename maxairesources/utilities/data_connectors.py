@@ -22,16 +22,17 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import fsspec
 import pandas as pd
 import pyarrow as pa
+from fsspec.compression import compr
 from fsspec.core import get_compression
-from pyarrow import dataset, parquet
+from pyarrow import dataset
+from pyarrow.parquet import write_table
 
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
-from maxairesources.utilities.ports import Place, find_port, unusable
+from maxairesources.utilities.ports import Place, find_port
 
 # Domains without Spark hold this module but not that one, so it is loaded by name.
 _SPARK_CONNECTORS = "maxairesources.utilities.spark_connectors"
@@ -47,7 +48,15 @@ _CSV: dict[str, Any] = {
     "na_values": [""],
 }
 # The options of pandas that the names of a csv file's columns depend on.
-_HEADER = ("comment", "delimiter", "encoding", "quotechar", "sep", "skiprows")
+_HEADER = (
+    "comment",
+    "compression",
+    "delimiter",
+    "encoding",
+    "quotechar",
+    "sep",
+    "skiprows",
+)
 
 
 class DataFrame:
@@ -77,7 +86,9 @@ class DataFrame:
             return _to_pandas(table)
         # The readers and the packages of object stores raise errors of many kinds.
         except Exception as error:
-            raise unusable("read", place, error) from error
+            raise storage.unusable(
+                "read", place.address, error, place.format
+            ) from error
 
     def write(
         self, df: Any, ports: Iterable[Port | dict[str, Any]], port_number: int = 1
@@ -104,11 +115,18 @@ class DataFrame:
             _spark().write(df, place)
             return
         _, write = _functions(place)
+        parquet = place.format == "parquet"
+        codec = None if parquet else get_compression(place.address, "infer")
+        buffer = io.BytesIO()
+        packed = compr[codec](buffer, mode="wb") if codec else nullcontext(buffer)
         try:
-            content = write(_to_arrow(df), place.address, **place.options)
+            with packed as file:
+                write(_to_arrow(df), file, **place.options)
         except Exception as error:
-            raise unusable("written", place, error) from error
-        storage.write(place.address, content)
+            raise storage.unusable(
+                "written", place.address, error, place.format
+            ) from error
+        storage.write(place.address, buffer.getvalue())
 
 
 def reading(place: Place) -> AbstractContextManager[None]:
@@ -134,16 +152,13 @@ def _to_arrow(df: pd.DataFrame) -> pa.Table:
         )
     _check_names(df.columns)
     table = pa.Table.from_pandas(df, preserve_index=False)
-    fields = [
-        (
-            field.with_type(pa.timestamp("us", field.type.tz))
-            if pa.types.is_timestamp(field.type)
-            else field
-        )
-        for field in table.schema
-    ]
+    schema = table.schema
+    for index, each in enumerate(schema):
+        if pa.types.is_timestamp(each.type):
+            shorter = pa.timestamp("us", each.type.tz)
+            schema = schema.set(index, each.with_type(shorter))
     # An error if a time has nanoseconds, which Spark cannot read.
-    return table.cast(pa.schema(fields, table.schema.metadata))
+    return table.cast(schema)
 
 
 def _check_names(columns: Iterable[Any]) -> None:
@@ -170,10 +185,8 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _read_csv(
-    found: Any, path: str, compression: str | None = "infer", **options: Any
-) -> pa.Table:
-    with found.open(path, compression=compression) as file:
+def _read_csv(found: Any, path: str, **options: Any) -> pa.Table:
+    with found.open(path, compression="infer") as file:
         if not options.keys() & {"header", "names"}:
             given = {name: options[name] for name in _HEADER if name in options}
             head = pd.read_csv(file, header=None, nrows=1, dtype=str, **given)
@@ -189,11 +202,9 @@ def _read_csv(
     return table.replace_schema_metadata(None)
 
 
-def _read_json(
-    found: Any, path: str, compression: str | None = "infer", encoding: str = "utf-8"
-) -> pa.Table:
-    with found.open(path, compression=compression) as file:
-        text = file.read().decode(encoding)
+def _read_json(found: Any, path: str) -> pa.Table:
+    with found.open(path, compression="infer") as file:
+        text = file.read().decode()
     if text.lstrip().startswith("["):
         records = json.loads(text)
     else:
@@ -223,28 +234,16 @@ def _read_parquet(found: Any, path: str, **options: Any) -> pa.Table:
     return parts.replace_schema(pa.unify_schemas(schemas)).to_table(**options)
 
 
-def _write_csv(
-    table: pa.Table, address: str, compression: str | None = "infer", **options: Any
-) -> bytes:
-    file = io.BytesIO()
+def _write_csv(table: pa.Table, file: Any, **options: Any) -> None:
     # A line break in a string would be one of the file if it were not quoted.
     options = {"quoting": csv.QUOTE_NONNUMERIC, **options}
     _to_pandas(table).to_csv(file, index=False, **options)
-    return _compressed(file.getvalue(), address, compression)
 
 
-def _write_json(
-    table: pa.Table,
-    address: str,
-    compression: str | None = "infer",
-    encoding: str = "utf-8",
-) -> bytes:
-    lines = (
-        json.dumps(record, allow_nan=False, default=_to_json)
-        for record in table.to_pylist()
-    )
-    text = "".join(f"{line}\n" for line in lines)
-    return _compressed(text.encode(encoding), address, compression)
+def _write_json(table: pa.Table, file: Any) -> None:
+    for record in table.to_pylist():
+        text = json.dumps(record, allow_nan=False, default=_to_json)
+        file.write(f"{text}\n".encode())
 
 
 def _to_json(value: Any) -> str:
@@ -253,33 +252,15 @@ def _to_json(value: Any) -> str:
     raise TypeError(f"json has no type for {value!r}")
 
 
-def _write_parquet(table: pa.Table, address: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    parquet.write_table(table, file, **options)
-    return file.getvalue()
-
-
-def _compressed(content: bytes, address: str, compression: str | None) -> bytes:
-    """Return the content, compressed as given or as the name of the file says."""
-    codec = get_compression(address, compression)
-    if codec is None:
-        return content
-    file = io.BytesIO()
-    with fsspec.compression.compr[codec](file, mode="wb") as packed:
-        packed.write(content)
-    return file.getvalue()
-
-
-_Functions = tuple[Callable[..., pa.Table], Callable[..., bytes]]
+_Functions = tuple[Callable[..., pa.Table], Callable[..., None]]
 _FORMATS: dict[str, _Functions] = {
     "csv": (_read_csv, _write_csv),
     "json": (_read_json, _write_json),
-    "parquet": (_read_parquet, _write_parquet),
+    "parquet": (_read_parquet, write_table),
 }
 
 
 def _functions(place: Place) -> _Functions:
-    """Return the functions that read and write the format of a port of pandas."""
     if place.format in _FORMATS:
         return _FORMATS[place.format]
     raise InputError(

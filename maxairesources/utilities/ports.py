@@ -63,12 +63,3 @@ def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> P
             raise InputError("contains a secret", remedy, "MAXAI_DATA_ROOT")
         address = os.path.join(root, details.filePath)
     return Place(port.type, details.fileFormat, address, port.options)
-
-
-def unusable(verb: str, place: Place, error: Exception) -> InputError:
-    """Return the error for a table that cannot be `read` or `written` in its format."""
-    return InputError(
-        f"cannot be {verb} as {place.format} ({storage.reason(error)})",
-        "correct the table, or change fileFormat or options in the config",
-        storage.shown(place.address),
-    )

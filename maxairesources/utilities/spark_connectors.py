@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
-from maxairesources.utilities.ports import Place, unusable
+from maxairesources.utilities.ports import Place
 
 # The settings of every session: what other programs write and read too.
 _SETTINGS = {
@@ -23,8 +23,7 @@ _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
 }
-# The settings of a session of our own; spark-submit brings its own. One machine needs
-# neither the web page nor the 200 partitions that are Spark's default for a cluster.
+# The settings of a session of our own; spark-submit brings its own.
 _LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
@@ -93,32 +92,42 @@ def read(place: Place) -> DataFrame:
     if not storage.is_store(place.address):
         storage.check_exists(place.address)
     options = {**_READ.get(place.format, {}), **place.options}
+    reader = session().read.options(**options)
     with reading(place):
-        table = session().read.options(**options).load(_uri(place), format=place.format)
+        table = reader.load(_uri(place), format=place.format)
         if place.format not in ("csv", "json"):
             return table
         # Spark replaces bytes that are not valid in the encoding by this character.
-        wrong = F.raise_error(
-            F.lit("a string is not valid in the encoding of the file")
-        )
+        wrong = F.raise_error(F.lit("a string has another encoding"))
         texts = {n: table[f"`{n}`"] for n, kind in table.dtypes if kind == "string"}
         return table.withColumns(
             {
-                n: F.when(~F.contains(c, F.lit("\ufffd")), c).when(c.isNotNull(), wrong)
+                n: F.when(c.contains("\ufffd"), wrong).otherwise(c)
                 for n, c in texts.items()
             }
         )
 
 
 @contextmanager
-def reading(place: Place) -> Iterator[None]:
-    """Convert Spark's errors in this context to the error of an unreadable port.
+def reading(place: Place, verb: str = "read") -> Iterator[None]:
+    """Convert Spark's errors in this context to the error of a port that cannot be `read`.
 
     Raises:
         InputError: Spark raised an error.
     """
-    with _errors("read", place):
+    context = session().sparkContext
+    # Spark logs a Java stack trace for a broken file, besides the error that it raises.
+    context.setLogLevel("OFF")
+    try:
         yield
+    except (PySparkException, Py4JJavaError) as error:
+        # The text of Java's own error names the file; that of this one does not.
+        found = getattr(error, "java_exception", None)
+        text = found.toString() if found else str(error)
+        problem = RuntimeError(text)
+        raise storage.unusable(verb, place.address, problem, place.format) from error
+    finally:
+        context.setLogLevel("ERROR")
 
 
 def write(df: DataFrame, place: Place) -> None:
@@ -131,7 +140,7 @@ def write(df: DataFrame, place: Place) -> None:
         InputError: the place cannot be written to, or the executors do not share it.
     """
     if storage.is_store(place.address) or place.format in ("delta", "iceberg"):
-        with _errors("written", place):
+        with reading(place, "written"):
             _save(df, place, _uri(place))
         return
     path = Path(place.address)
@@ -163,22 +172,6 @@ def write(df: DataFrame, place: Place) -> None:
 def _save(df: DataFrame, place: Place, uri: str) -> None:
     options = {**_WRITE.get(place.format, {}), **place.options}
     df.write.options(**options).save(uri, format=place.format, mode="overwrite")
-
-
-@contextmanager
-def _errors(verb: str, place: Place) -> Iterator[None]:
-    context = session().sparkContext
-    # Spark logs a Java stack trace for a broken file, besides the error that it raises.
-    context.setLogLevel("OFF")
-    try:
-        yield
-    except (PySparkException, Py4JJavaError) as error:
-        # The text of Java's own error names the file; that of this one does not.
-        found = getattr(error, "java_exception", None)
-        text = found.toString() if found else str(error)
-        raise unusable(verb, place, RuntimeError(text)) from error
-    finally:
-        context.setLogLevel("ERROR")
 
 
 def _uri(place: Place) -> str:

@@ -45,7 +45,7 @@ def file_system(address: str) -> tuple[Any, str]:
             "add it to the domain's requirements.txt, and as a dependency to the BUILD "
             "file of the handlers"
         )
-        raise InputError(reason(error), remedy, shown(address)) from error
+        raise InputError(str(error), remedy, shown(address)) from error
     except Exception as error:
         raise unusable("read", address, error) from error
 
@@ -102,23 +102,25 @@ def write(address: str, content: bytes) -> None:
         raise unusable("written", address, error) from error
 
 
-def unusable(verb: str, address: str, error: Exception) -> InputError:
-    """Return the error for an address that cannot be `read` or `written`."""
+def unusable(
+    verb: str, address: str, error: Exception, file_format: str = ""
+) -> InputError:
+    """Return the error for a file, perhaps of a format, that cannot be `read` or `written`.
+
+    It has the first line of the error's message, without secrets in addresses.
+    """
     if verb == "read" and isinstance(error, FileNotFoundError):
-        problem = "no such file"
         remedy = (
             "write it first, or correct its path (MAXAI_DATA_ROOT, filePath, --config)"
         )
-    else:
-        problem = f"cannot be {verb} ({reason(error)})"
-        remedy = "check the path, and the permissions or credentials of this process"
-    return InputError(problem, remedy, shown(address))
-
-
-def reason(error: Exception) -> str:
-    """Return the first line of an error's message, without secrets in addresses."""
+        return InputError("no such file", remedy, shown(address))
     text = str(getattr(error, "strerror", None) or error).strip()
-    return shown(text.splitlines()[0]) if text else type(error).__name__
+    reason = shown(text.splitlines()[0]) if text else type(error).__name__
+    remedy = "check the path, and the permissions or credentials of this process"
+    if file_format:
+        verb += f" as {file_format}"
+        remedy = "correct the table, or change fileFormat or options in the config"
+    return InputError(f"cannot be {verb} ({reason})", remedy, shown(address))
 
 
 def shown(text: str) -> str:
