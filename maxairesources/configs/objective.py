@@ -62,7 +62,7 @@ def find_deployments(folder: Path) -> Iterator[str]:
 
 
 def read_objective(
-    root: Path, names: Sequence[str], deployed: Deployed = Deployed()
+    root: Path, names: Sequence[str], deployed: Deployed
 ) -> ObjectiveConfigs:
     """Read the configs of one objective.
 

@@ -3,6 +3,7 @@
 import json
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,6 @@ sys.dont_write_bytecode = True
 IMAGE = "spark.kubernetes.container.image"
 DETAILS = {"source": "file", "fileFormat": "csv", "filePath": "a.csv"}
 PORT = {"port": 1, "type": "pandas", "sourceDetails": DETAILS}
-TASK: dict[str, Any] = {
-    "input": [PORT],
-    "output": [],
-    "function": {"args": {"as_of": "{{ ds }}"}},
-}
 DAG_FILE = "maxaidags/qsr/customer360/obj0/dag.py"
 CONFIGS = "maxaiconfigs/qsr/customer360"
 FEATURES = "f.add('features', 'SparkSubmitOperator', ['root'])\n"
@@ -53,29 +49,42 @@ class Objective:
 
     def configs(
         self,
-        pods: dict[str, dict[str, Any]] = {"score": {}},
-        spark: dict[str, dict[str, Any]] = {"features": {}},
-        conf: dict[str, Any] = {},
-        args: dict[str, Any] = {"as_of": "{{ ds }}"},
+        pods: Mapping[str, Mapping[str, Any]] = {"score": {}},
+        spark: Mapping[str, Mapping[str, Any]] = {"features": {}},
+        conf: Mapping[str, Any] = {},
+        args: Mapping[str, Any] = {"as_of": "{{ ds }}"},
     ) -> None:
         """Write the configs: further arguments of each task, and of all tasks."""
-        task = {**TASK, "function": {"args": args}}
-        self.write(f"{CONFIGS}/obj0/py_config.json", dict.fromkeys(spark | pods, task))
-        launches = {
-            "spark_submit_conf": spark,
-            "conf": pods,
+        task = {"input": [PORT], "output": [], "function": {"args": args}}
+        py_config = dict.fromkeys([*spark, *pods], task)
+        self.write(f"{CONFIGS}/obj0/py_config.json", py_config)
+        submit = {
+            name: {"application": f"local:///{name}.py", **own}
+            for name, own in spark.items()
         }
-        for kind, (key, tasks) in zip(("spark", "kubepod"), launches.items()):
-            listed = []
-            for number, (name, own) in enumerate(tasks.items()):
-                given = {"application": f"local:///{name}.py"}
-                if kind == "kubepod":
-                    given = {"image": "maxai/qsr", "name": name, "arguments": [f"qsr.{name}"]}  # type: ignore[dict-item]
-                listed.append({"id": number, "name": name, key: {**given, **own}})
-            data: dict[str, Any] = {"tasks": listed}
-            if kind == "spark":
-                data["conf"] = {IMAGE: "maxai/qsr", **conf}
-            path = self.write(f"{CONFIGS}/{kind}_config.json", data)
+        start = {
+            name: {
+                "image": "maxai/qsr",
+                "name": name,
+                "arguments": [f"qsr.{name}"],
+                **own,
+            }
+            for name, own in pods.items()
+        }
+        for file, key, tasks, common in (
+            (
+                "spark_config.json",
+                "spark_submit_conf",
+                submit,
+                {IMAGE: "maxai/qsr", **conf},
+            ),
+            ("kubepod_config.json", "conf", start, {}),
+        ):
+            listed = [
+                {"id": number, "name": name, key: arguments}
+                for number, (name, arguments) in enumerate(tasks.items())
+            ]
+            path = self.write(f"{CONFIGS}/{file}", {"conf": common, "tasks": listed})
             if not tasks:
                 path.unlink()
 

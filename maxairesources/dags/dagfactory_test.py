@@ -10,10 +10,8 @@ from maxairesources.dags.conftest import (
     BOTH,
     CONFIGS,
     DAG_FILE,
-    FEATURES,
     IMAGE,
     SCORE,
-    TASK,
     Objective,
     edges,
 )
@@ -177,8 +175,8 @@ def test_arguments_of_a_launch_config(tree: Objective) -> None:
     }
     tree.configs(pods, {"features": {"conf": {"spark.ui.port": 1}}, "c": {}})
     path = tree.root / CONFIGS / "kubepod_config.json"
-    common = {"conf": {"namespace": "all", "image": "maxai/qsr"}}
-    path.write_text(json.dumps({**json.loads(path.read_text()), **common}))
+    config = {**json.loads(path.read_text()), "conf": {"namespace": "all"}}
+    path.write_text(json.dumps(config))
     dag = tree.dag(
         BOTH + "f.add('b', 'KubernetesPodOperator', ['root'])\n"
         "f.add('c', 'SparkSubmitOperator', ['root'])"
