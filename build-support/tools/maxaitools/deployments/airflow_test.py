@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +17,10 @@ import pytest
 
 from maxaitools.deployments.conftest import Run
 from maxaitools.deployments.testing import Marketplace
-from maxaitools.local.home import AIRFLOW_COMMAND, new_run
-from maxaitools.local.standalone import Api, started
+from maxaitools.local.airflow_server import free_port, standalone
+from maxaitools.local.testing import Api, wait
 
 DAG = "lab.probe.first"
-# The timeout of each step, in seconds; two cores need a tenth of it.
-TIMEOUT = 240
 
 # The first task waits for the test, so that another release goes live during the run. The
 # second task has another name in each release, and prints the release.
@@ -76,10 +72,6 @@ def environment(folder: Path, url: str) -> dict[str, str]:
     paths = [
         path for path in sys.path if path and not Path(path, "maxairesources").exists()
     ]
-    (folder / "bin").mkdir(parents=True)
-    command = folder / "bin" / "airflow"
-    command.write_text(AIRFLOW_COMMAND.format(python=sys.executable))
-    command.chmod(0o755)
     bundle = {
         "name": "dev",
         "classpath": "airflow.providers.git.bundles.git.GitDagBundle",
@@ -93,6 +85,7 @@ def environment(folder: Path, url: str) -> dict[str, str]:
         "AIRFLOW_HOME": str(folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(folder / "bundles"),
@@ -101,21 +94,12 @@ def environment(folder: Path, url: str) -> dict[str, str]:
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "HOME": str(folder),
-        "PATH": os.pathsep.join([str(folder / "bin"), os.environ["PATH"]]),
+        "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths)),
         # Otherwise the current folder would come first.
         "PYTHONSAFEPATH": "1",
         "SCARF_NO_ANALYTICS": "true",
     }
-
-
-def until(read: Callable[[], Any], log: Path) -> Any:
-    """Call a function until its result is true, and return the result."""
-    limit = time.monotonic() + TIMEOUT
-    while not (answer := read()):
-        assert time.monotonic() < limit, log.read_text()[-5000:]
-        time.sleep(0.3)
-    return answer
 
 
 @pytest.fixture
@@ -130,23 +114,19 @@ def test_a_dag_run_keeps_its_commit(
     run("deploy", "dev")
     first = place.history()[0].commit
     home = tmp_path / "airflow"
-    with started(home, environment(home, place.url), new_run()) as airflow:
-        api = Api(airflow.url, airflow.password)
+    port = free_port()
+    with standalone(environment(home, place.url), port):
+        api = Api(f"http://127.0.0.1:{port}")
 
         def dag(path: str = "") -> Any:
             return api.call("GET", f"/api/v2/dags/{DAG}{path}")
 
         def see(name: str, commit: str) -> None:
             dags = partial(api.call, "GET", "/api/v2/dags")
-            until(
-                lambda: dags()["dags"] and dag()["bundle_version"] == commit,
-                airflow.log,
-            )
+            wait(lambda: dags()["dags"] and dag()["bundle_version"] == commit)
             tasks = partial(dag, "/tasks")
             wanted = f"print_{name}"
-            until(
-                lambda: wanted in [t["task_id"] for t in tasks()["tasks"]], airflow.log
-            )
+            wait(lambda: wanted in [t["task_id"] for t in tasks()["tasks"]])
             assert api.call("GET", "/api/v2/importErrors")["import_errors"] == []
 
         def begin() -> str:
@@ -163,7 +143,7 @@ def test_a_dag_run_keeps_its_commit(
         assert dag()["is_paused"] is True
         api.call("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False})
         began_on_one = begin()
-        until(lambda: dag(began_on_one)["state"] == "running", airflow.log)
+        wait(lambda: dag(began_on_one)["state"] == "running")
 
         write_release(place, "two", files["two"])
         run("deploy", "dev")
@@ -173,8 +153,8 @@ def test_a_dag_run_keeps_its_commit(
         for file in files.values():
             file.touch()
         for path, commit in ((began_on_one, first), (began_on_two, second)):
-            until(partial(ended, path), airflow.log)
-            assert dag(path)["state"] == "success", airflow.log.read_text()[-5000:]
+            wait(partial(ended, path))
+            assert dag(path)["state"] == "success"
             assert dag(path)["bundle_version"] == commit
         assert files["one"].read_text() == "dag one, library one\n"
         assert files["two"].read_text() == "dag two, library two\n"
