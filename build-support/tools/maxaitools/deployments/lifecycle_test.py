@@ -173,7 +173,8 @@ def test_a_missing_image_is_reported_and_pushed_again(
         run("deploy", "dev")
         run("verify", "dev")
         # An image does not count as missing if the registry is down.
-        other.stop()
+        other.process.kill()
+        other.process.wait()
         assert "check that the registry answers" in run("deploy", "dev", code=1)
 
 

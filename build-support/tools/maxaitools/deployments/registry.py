@@ -1,7 +1,8 @@
 """Find and copy images in a registry with skopeo, and push them with the Docker engine.
 
 Both use the credentials that `docker login` stored. TLS is optional for a registry on this
-machine, and required for any other.
+machine, and required for any other. Each function raises an InputError if a registry does
+not answer, refuses access or lacks an image that must exist.
 """
 
 import re
@@ -42,11 +43,7 @@ def is_missing(answer: str) -> bool:
 
 
 def find_missing(record: Record) -> dict[str, str]:
-    """Return the images, by domain, that the registry of a deployment lacks.
-
-    Raises:
-        InputError: the registry does not answer, or refuses access.
-    """
+    """Return the images, by domain, that the registry of a deployment lacks."""
 
     def lacks(reference: str) -> bool:
         try:
@@ -105,11 +102,7 @@ def copy(sources: Mapping[str, str]) -> None:
 
 
 def copy_missing(record: Record, origin: Record) -> list[str]:
-    """Copy the images that a registry lacks from that of the origin; return their names.
-
-    Raises:
-        InputError: the registry of the origin lacks one, or one does not answer.
-    """
+    """Copy the images that a registry lacks from that of the origin; return their names."""
     missing, sources = find_missing(record), references_of(origin)
     copies = {}
     for domain, reference in missing.items():
