@@ -78,7 +78,8 @@ def test_a_release_goes_to_prod_and_back(place: Marketplace, run: Run) -> None:
     second = deploy(place, run, 2)
     shown = run("diff", "dev", "prod")
     assert f"release {first[:12]} -> {second[:12]}" in shown
-    assert "image lab" in shown and '+{"measure": {"n": 2}}' in shown
+    assert "image lab" in shown and "paused False -> True" in shown
+    assert '+{"measure": {"n": 2}}' in shown
     run("promote", "dev", "prod")
     assert trees_of(place, "dev") == trees_of(place, "prod")
     shown = run("rollback", "prod", "--reason", "scores are off", "--dry-run")
