@@ -1,7 +1,7 @@
 """The content of deployment.json, the one file that differs between deployments.
 
 The library reads it beside the release when Airflow loads the DAGs:
-`maxairesources/deployment.py`.
+`maxairesources/deployed.py`.
 """
 
 import json
