@@ -65,8 +65,8 @@ class Change:
 
 def deploy(branches: Branches, to: Settings, folder: Path, options: Options) -> None:
     """Deploy a release that was packaged from this clone."""
-    trees.check_sources(folder)
     release, live = trees.store(folder), branches.live(to.name)
+    trees.check_sources(folder)
     known = carry_over(trees.read_tags(folder), live)
     new = make_record(to, release, known, read_source())
     breaches = _check_policy(branches, to, new, None, options.force)
