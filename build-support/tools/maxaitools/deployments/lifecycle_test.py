@@ -218,6 +218,5 @@ def test_a_refused_deploy_explains_the_reason(place: Marketplace, run: Run) -> N
     place.write("maxaidags/notes", "")
     place.package()
     assert "the release has no DAG; add a DAG" in run("deploy", "dev", code=1)
-    for name in ("*", "[", "..", "dev~1"):
-        refused = run("history", name, code=1)
-        assert "does not exist: nothing was deployed yet" in refused
+    refused = run("history", "dev~1", code=1)
+    assert "does not exist: nothing was deployed yet" in refused

@@ -67,15 +67,6 @@ def test_a_digest_is_carried_over_if_the_tag_is_live() -> None:
     assert record.references_of({**live, "images": images}) == {"lab": reference}
 
 
-def test_a_mixed_record_keeps_the_source_of_each_domain() -> None:
-    old, new = make("f00", "lab", "shop"), make("f01", "lab", "shop")
-    mixed = record.mix(old, new, "f02", ["shop"])
-    tags = {domain: image["tag"] for domain, image in mixed["images"].items()}
-    assert (tags, mixed["release"]) == ({"lab": "f00", "shop": "f01"}, "f02")
-    sources = [record.source_of(mixed, domain) for domain in ("lab", "shop")]
-    assert sources == [old["source"], new["source"]] == record.sources_of(mixed)
-
-
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"name": "dev", "release": "f00", "registry": "r"}']
 )
