@@ -57,11 +57,6 @@ def test_an_entry_keeps_its_version_marker_and_hashes() -> None:
     )
 
 
-def test_a_cycle_of_packages_ends() -> None:
-    lock = "a==1\n    # via b\nb==1\n    # via a\n"
-    assert [*parse_lock(select("x.lock", lock, ["a"]))] == ["a", "b"]
-
-
 def test_a_missing_package_is_reported() -> None:
     with pytest.raises(
         MarketplaceError,

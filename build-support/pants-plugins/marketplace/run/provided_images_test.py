@@ -17,11 +17,7 @@ from pants.engine.process import FallibleProcessResult, Process
 from pants.testutil.rule_runner import MockGet, run_rule_with_mocks
 
 from marketplace.release.image_tags import TaggedImage
-from marketplace.run.provided_images import (
-    ProvidedImage,
-    TestedImageField,
-    provide_image,
-)
+from marketplace.run.provided_images import ProvidedImage, provide_image
 
 NAME = f"maxai/shop:{'0' * 64}"
 # The engine has the image if the file `engine` exists, and the registry if `registry` does.
@@ -80,22 +76,3 @@ def test_an_image_is_built_only_if_neither_engine_nor_registry_has_it(
     )
     assert provided == ProvidedImage(NAME)
     assert log.read_text().splitlines() == expected
-
-
-@pytest.mark.parametrize(
-    ("folder", "file", "expected"),
-    [
-        ("maxaiusecases/shop", "image_test.py", ("//maxaiusecases/shop:image",)),
-        ("maxaidags/shop/churn/x", "run_test.py", ("//maxaiusecases/shop:image",)),
-        ("maxaidags/shop/churn/x", "dag_test.py", None),
-        ("maxaiusecases/shop/churn/handlers", "image_test.py", None),
-        ("build-support", "run_test.py", None),
-        # This is a target generator.
-        ("maxaiusecases/shop", None, None),
-    ],
-)
-def test_the_image_follows_from_the_place_of_the_test(
-    folder: str, file: str | None, expected: tuple[str, ...] | None
-) -> None:
-    address = Address(folder, target_name="tests", relative_file_path=file)
-    assert TestedImageField(None, address).value == expected

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from marketplace.graph.configs import launched_files
 from marketplace.selection.small_marketplace import (
     CONFIGS,
     DAG,
@@ -87,6 +88,50 @@ def test_a_wrong_argument_is_an_error(
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("others", ['":sources"', '":deps", ":sources", ":wheel"'])
+def test_an_image_whose_content_is_not_known_is_an_error(
+    others: str, repository: Repository
+) -> None:
+    repository.replace("build-support/macros.py", '":deps", ":sources"', others)
+    result = repository.pants(SINCE, "affected")
+    expected = (
+        "an image depends on exactly one image_sources and one pex_binary; change"
+    )
+    assert expected in result.stderr and "Traceback" not in result.stderr
+
+
+BESIDE = f"{DAG}/load.sql maxaidags/bank/risk/shared.sql"
+RISK = f"{CONFIGS}/kubepod_config.json {CONFIGS}/kubepod_config.prod.json"
+DATA = f"{HANDLERS}/query.sql {HANDLERS}/sql/deep%20[[]1].sql"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"{DAG}/dag.py", f"{RISK} {CONFIGS}/weekly/py_config.json {BESIDE}"),
+        (f"{DAG}/dag_test.py", f"{DAG}/dag.py {BESIDE}"),
+        (f"{DAG}/run_test.py", f"{DAG}/dag.py maxaiusecases/bank {BESIDE}"),
+        (f"{HANDLERS}/model.py", DATA),
+        (f"{HANDLERS}/rank_test.py", f"{DATA} {HANDLERS}/rank.py"),
+        (f"{HANDLERS}/prompts/read.py", f"{HANDLERS}/prompts/ask.sql"),
+        ("maxaiusecases/bank/common/dates.py", "maxaiusecases/bank/common/a.csv"),
+    ],
+)
+def test_files_of_the_trees_depend_on_what_stands_beside_them(
+    path: str, expected: str, repository: Repository
+) -> None:
+    for new in (f"{HANDLERS}/prompts/read.py", f"{HANDLERS}/prompts/ask.sql"):
+        repository.write(new, "")
+    for new in ("sample_data.py", "common/dates.py", "common/a.csv"):
+        repository.write(f"maxaiusecases/bank/{new}", "")
+    macro = "marketplace_domain()\ntarget(name='sample_data')\n"
+    repository.write("maxaiusecases/bank/BUILD", macro)
+    found = repository.pants("dependencies", path).stdout.replace(" ", "%20").split()
+    files = {each.partition(":")[0].partition("@")[0] for each in found}
+    ignored = {f"{HANDLERS}/__init__.py", "maxairesources/dagfactory.py"}
+    assert files - ignored == {*expected.split()}
+
+
 def test_paths_show_the_chain_from_a_dag_to_a_handler(repository: Repository) -> None:
     result = repository.pants(
         "paths", f"--from={DAG}/dag.py", f"--to={HANDLERS}/rank.py"
@@ -94,6 +139,34 @@ def test_paths_show_the_chain_from_a_dag_to_a_handler(repository: Repository) ->
     chain = [f"{DAG}/dag.py", f"{CONFIGS}/kubepod_config.json", f"{HANDLERS}/rank.py"]
     paths = json.loads(result.stdout)
     assert chain in [[each.partition(":")[0] for each in path] for path in paths]
+
+
+SPARK = {
+    "conf": {"spark.kubernetes.container.image": "maxai/shop:1"},
+    "tasks": [
+        {
+            "spark_submit_conf": {
+                "application": f"local:///opt/maxai/{HANDLERS}/rank.py",
+                "conf": {"spark.kubernetes.driver.container.image": "x/maxai/y"},
+            }
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (json.dumps(SPARK), {"maxaiusecases/shop/Dockerfile", f"{HANDLERS}/rank.py"}),
+        ('{"conf": {"spark.executor.instances": 4}}', set()),
+        ('{"tasks": [1, {"conf": []}]}', set()),
+        # Not JSON.
+        ("", set()),
+        ("[" * 100_000, set()),
+    ],
+)
+def test_launch_configs_are_read(text: str, expected: set[str]) -> None:
+    assert launched_files(text.encode()) == expected
 
 
 @pytest.mark.parametrize(

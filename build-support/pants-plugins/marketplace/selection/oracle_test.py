@@ -2,7 +2,8 @@
 
 An oracle computes the inputs, without dependents and without the selection: the goal `inputs`
 prints a hash of the build context of each image, of the process that runs each test, and of the
-release. A change affects what has another hash afterwards.
+release. A change affects what has another hash afterwards. An image has another content tag if
+it has another build context.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable
 
 import pytest
+from pants.backend.docker.goals.package_image import DockerPackageFieldSet
 from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.docker.util_rules.docker_build_context import (
     DockerBuildContext,
@@ -36,6 +38,7 @@ from pants.engine.target import (
     Targets,
 )
 
+from marketplace.release.image_tags import TaggedImage
 from marketplace.selection.small_marketplace import (
     CONFIGS,
     DAG,
@@ -97,13 +100,18 @@ async def print_inputs(targets: Targets, console: Console) -> Inputs:
     releases = await MultiGet(
         Get(BuiltPackage, PackageFieldSet, each) for each in field_sets.field_sets
     )
+    tagged = await MultiGet(
+        Get(TaggedImage, DockerPackageFieldSet, DockerPackageFieldSet.create(image))
+        for image in images
+    )
     values = (*contexts, *(setup.process for setup in setups), *releases)
     found = zip((*images, *tests, *release), values)
     hashes = {
         target.address.spec: hashlib.sha256(repr(value).encode()).hexdigest()
         for target, value in found
     }
-    console.print_stdout(json.dumps(hashes))
+    tags = {f"{image.address}'s tag": each.tag for image, each in zip(images, tagged)}
+    console.print_stdout(json.dumps({**hashes, **tags}))
     return Inputs(exit_code=0)
 
 
@@ -297,6 +305,9 @@ CASES: dict[str, Edit] = {
     "pants.toml, an option": replace(
         "pants.toml", "[pytest]\n", '[pytest]\nargs = "-q"\n'
     ),
+    "pants.toml, a build argument": replace(
+        "pants.toml", "[docker]\n", '[docker]\nbuild_args = ["A=1"]\n'
+    ),
     "launcher": append("pants"),
     "lock of a tool": append("3rdparty/python/pytest.lock"),
     "plugin": write("build-support/pants-plugins/marketplace/new.py", ""),
@@ -333,8 +344,7 @@ def test_what_is_selected_is_what_has_other_inputs(
         return
     assert bool(affected) == (case not in NOTHING)
     images, images_selected = (
-        {each for each in some if each.endswith(":image")}
-        for some in (affected, selected)
+        {each for each in some if ":image" in each} for some in (affected, selected)
     )
     assert images_selected == images
     oracle.affected += len(affected - images)
