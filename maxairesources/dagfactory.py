@@ -1,7 +1,6 @@
 """Creates the Airflow DAG of an objective from its dag.py and its configs."""
 
 import graphlib
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from maxairesources.configs.document import Wrong, parse
+from maxairesources.configs.document import Wrong
 from maxairesources.configs.objective import (
     KUBEPOD,
     SPARK,
@@ -28,6 +27,7 @@ from maxairesources.dags.operators import (
     to_objects,
     with_new_names,
 )
+from maxairesources.deployed import Deployed
 from maxairesources.errors import InputError
 from maxairesources.tree import (
     CONFIGS,
@@ -47,10 +47,8 @@ _PASSES_CONFIG = {SPARK: "application_args", KUBEPOD: "arguments"}
 class DAGFactory:
     """Collects the tasks of an objective and connects them to a DAG.
 
-    It reads the configs in the folder maxaiconfigs beside maxaidags, with the overlays of
-    the deployment in the environment variable MAXAI_DEPLOYMENT, if it is set. On a
-    deployment branch the overlays are already merged, and maxaiconfigs/deployment.json
-    has settings for all DAGs.
+    It reads the configs in the folder maxaiconfigs beside maxaidags. In a deployment it
+    merges the deployment's overlays, and sets the images and the data root; see `Deployed`.
 
     Attributes:
         dag: Airflow's DAG, for everything else that Airflow offers: an operator or a
@@ -97,13 +95,9 @@ class DAGFactory:
             )
         self._file = str(path.relative_to(root))
         self._usecase_configs = path_of(CONFIGS, names[:2])
-        deployed = root / CONFIGS / "deployment.json"
-        deployment = os.environ.get("MAXAI_DEPLOYMENT") or None
-        if deployed.exists():
-            deployment = None
-            paused = parse(deployed.read_text(), deployed.relative_to(root))["paused"]
-            dag_kwargs.setdefault("is_paused_upon_creation", paused)
-        self._configs: ObjectiveConfigs = read_objective(root, *names, deployment)
+        self._deployed = Deployed.read(root)
+        dag_kwargs.setdefault("is_paused_upon_creation", self._deployed.paused)
+        self._configs: ObjectiveConfigs = read_objective(root, *names, self._deployed)
         self._parents: dict[str, list[str]] = {}
         self._operators: dict[str, Any] = {}
         self._default_args = dict(default_args or {})
@@ -187,6 +181,8 @@ class DAGFactory:
         self._check_arguments(where, taker, {**arguments, **(expand or {})}, self._file)
         arguments.update(task_id=task_id, dag=self.dag)
         try:
+            if self._deployed.data_root and launcher:
+                arguments, expand = self._with_data_root(launcher, arguments, expand)
             if expand is None:
                 task = taker(**arguments)
             else:
@@ -342,6 +338,18 @@ class DAGFactory:
         except Wrong as wrong:
             problem = f"{launch.place}.{wrong.path[0]} {wrong.problem}"
             raise InputError(problem, wrong.remedy, launch.file) from None
+
+    def _with_data_root(
+        self, launcher: str, arguments: dict[str, Any], expand: dict[str, Any] | None
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Return the arguments of a task with the data root of the deployment."""
+        if launcher == SPARK:
+            conf = self._deployed.with_spark_data_root(arguments.get("conf") or {})
+            return {**arguments, "conf": conf}, expand
+        add, key = self._deployed.with_data_root, "env_vars"
+        if expand and key in expand:
+            return arguments, {**expand, key: [add(each) for each in expand[key]]}
+        return {**arguments, key: add(arguments.get(key))}, expand
 
     def _check_order(self, parent: str, task_id: str) -> None:
         before = self._configs.launches.get(parent)

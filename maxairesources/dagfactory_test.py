@@ -106,18 +106,6 @@ def test_example_of_the_platform(tmp_path: Path) -> None:
         assert dag.schedule is None
 
 
-def test_task_overrides_the_image_for_itself_alone(tmp_path: Path) -> None:
-    tree = Tree(tmp_path)
-    other = {IMAGE: "maxai/other"}
-    tasks = [spark_task(1, "a"), spark_task(2, "b", conf=other), spark_task(3, "c")]
-    tree.configs(spark=tasks, conf={"spark.executor.instances": 2})
-    dag = tree.dag("for n in 'abc': f.add(n, 'SparkSubmitOperator', ['root'])")
-    common = {IMAGE: "maxai/qsr", "spark.executor.instances": 2}
-    confs = {task.task_id: task.conf for task in dag.tasks}
-    assert confs == {"a": common, "b": {**common, **other}, "c": common}
-    assert [*mistakes_in(dag)] == []
-
-
 def test_py_config_reaches_both_kinds_of_task_and_is_rendered(tree: Tree) -> None:
     dag = tree.dag(BOTH)
     for name, first in (("features", []), ("score", ["qsr.score"])):
@@ -169,35 +157,6 @@ def test_volumes_of_a_config_become_those_of_the_pod(tmp_path: Path) -> None:
     pod = ApiClient().sanitize_for_serialization(built)
     assert pod["spec"]["volumes"] == volumes
     assert pod["spec"]["containers"][0]["volumeMounts"] == mounts
-
-
-@pytest.mark.parametrize("paused", [True, False])
-def test_in_a_deployment_its_record_says_what_holds(tree: Tree, paused: bool) -> None:
-    tree.configs(pods=[pod_task(1, "a")])
-    reported = {"deployment": "dev", "paused": paused}
-    tree.write("maxaiconfigs/deployment.json", reported)
-    # The overlays are already merged, and Airflow's environment does not matter.
-    tree.deployment = "prod"
-    line = "f.add(task_id='a', operator='KubernetesPodOperator', parent=['root'])"
-    assert tree.dag(line).is_paused_upon_creation is paused
-    # A DAG may know better.
-    dag = tree.dag(line, f"is_paused_upon_creation={not paused}")
-    assert dag.is_paused_upon_creation is not paused
-
-
-def test_deployment_changes_the_conf(tree: Tree) -> None:
-    overlay = {"conf": {"spark.executor.instances": 9}}
-    tree.write(f"{CONFIGS}/spark_config.prod.json", overlay)
-    assert tree.dag(BOTH).get_task("features").conf == {IMAGE: "maxai/qsr"}
-    tree.deployment = "prod"
-    conf = tree.dag(BOTH).get_task("features").conf
-    assert conf == {IMAGE: "maxai/qsr", "spark.executor.instances": 9}
-    tree.deployment = "pord"
-    reported = tree.error(BOTH)
-    assert (
-        "MAXAI_DEPLOYMENT: no config has an overlay for a deployment 'pord'" in reported
-    )
-    assert "did you mean prod?" in reported
 
 
 def test_a_dag_is_checked_with_the_overlays_of_all_deployments(tree: Tree) -> None:

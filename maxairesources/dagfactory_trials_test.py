@@ -124,7 +124,7 @@ def test_the_filter_of_arguments_works_in_any_environment() -> None:
         {"labels": {"team": "a_B.c", "empty": ""}, "annotations": {"any": "thing!"}},
         {"node_selector": {"pool": "spot"}, "tolerations": [{"operator": "Exists"}]},
         {
-            "init_containers": [{"name": "first", "image": "busybox"}],
+            "init_containers": [{"name": "first", "image": "maxai/qsr"}],
             "env_from": [{"configMapRef": {"name": "settings"}}],
             "host_aliases": [{"ip": "10.0.0.1", "hostnames": ["db"]}],
         },

@@ -16,6 +16,7 @@ from maxairesources.configs.document import (
 )
 from maxairesources.configs.launch_config import KubepodConfig, SparkConfig
 from maxairesources.configs.py_config import PyConfig
+from maxairesources.deployed import Deployed
 from maxairesources.errors import InputError
 from maxairesources.launches import merge, named_tasks
 from maxairesources.tree import PY_CONFIG, json_path, nearest
@@ -135,7 +136,11 @@ def read_config(
 
 
 def read_objective(
-    root: Path, domain: str, usecase: str, objective: str, deployment: str | None = None
+    root: Path,
+    domain: str,
+    usecase: str,
+    objective: str,
+    deployed: Deployed = Deployed(),
 ) -> ObjectiveConfigs:
     """Read the configs of one objective.
 
@@ -144,20 +149,12 @@ def read_objective(
         domain: the domain's name.
         usecase: the usecase's name.
         objective: the objective's name.
-        deployment: the deployment whose overlays apply; None means no overlays.
+        deployed: the deployment whose overlays and images apply.
 
     Raises:
-        InputError: a config is missing or wrong, a task has two launches, or no config
-            has an overlay for the deployment.
+        InputError: a config is missing or wrong, or a task has two launches.
     """
-    configs = root / "maxaiconfigs"
-    if deployment is not None and deployment not in find_deployments(configs):
-        raise InputError(
-            f"no config has an overlay for a deployment {deployment!r}",
-            nearest(deployment, {*find_deployments(configs)}),
-            "MAXAI_DEPLOYMENT",
-        )
-    folder = configs / domain / usecase
+    folder = root / "maxaiconfigs" / domain / usecase
     _check_names(root, folder, "spark_config", "kubepod_config")
     _check_names(root, folder / objective, "py_config")
     path = folder / objective / PY_CONFIG
@@ -165,14 +162,14 @@ def read_objective(
     py_name = str(path.relative_to(root))
     # An objective whose tasks run no handler needs none.
     if path.exists() or any(path.parent.glob("*.json")):
-        data, _, py_name = read_config(PyConfig, root, path, deployment)
+        data, _, py_name = read_config(PyConfig, root, path, deployed.name)
     if len(to_argument(data).encode()) >= _LARGEST_ARGUMENT:
         raise InputError(
             f"has more than {_LARGEST_ARGUMENT // 1024} KiB, too large for an argument",
             "move large values into a table that the handlers read",
             py_name,
         )
-    launches = _read_launches(root, folder, deployment)
+    launches = _read_launches(root, folder, domain, deployed)
     for name in data.keys() - launches.keys():
         problem = f"$.{name}: no launch config has a task {name!r}"
         raise InputError(problem, nearest(name, launches, "add it there"), py_name)
@@ -237,7 +234,7 @@ def _read(path: Path, name: str) -> str:
 
 
 def _read_launches(
-    root: Path, folder: Path, deployment: str | None
+    root: Path, folder: Path, domain: str, deployed: Deployed
 ) -> dict[str, Launch]:
     launches: dict[str, Launch] = {}
     found: list[tuple[str, Launch]] = []
@@ -246,16 +243,21 @@ def _read_launches(
     )
     # An overlay needs a base.
     if any(folder.glob("spark_config*.json")):
-        _, spark, name = read_config(SparkConfig, root, spark_path, deployment)
+        _, spark, name = read_config(SparkConfig, root, spark_path, deployed.name)
+        common = deployed.with_images(spark.conf, domain, name, ("conf",))
         for index, task in enumerate(spark.tasks):
-            conf = {**spark.conf, **task.spark_submit_conf.get("conf", {})}
-            arguments = {**task.spark_submit_conf, "conf": conf}
+            path = ("tasks", index, "spark_submit_conf")
+            submit = deployed.with_images(task.spark_submit_conf, domain, name, path)
+            arguments = {**submit, "conf": {**common, **submit.get("conf", {})}}
             place = f"$.tasks[{index}].spark_submit_conf"
             found.append((task.name, Launch(task.id, SPARK, arguments, name, place)))
     if any(folder.glob("kubepod_config*.json")):
-        _, kubepod, name = read_config(KubepodConfig, root, kubepod_path, deployment)
+        _, kubepod, name = read_config(KubepodConfig, root, kubepod_path, deployed.name)
+        common = deployed.with_images(kubepod.conf, domain, name, ("conf",))
         for index, pod in enumerate(kubepod.tasks):
-            arguments = {**kubepod.conf, **pod.conf}
+            path = ("tasks", index, "conf")
+            conf = deployed.with_images(pod.conf, domain, name, path)
+            arguments = {**common, **conf}
             place = f"$.tasks[{index}].conf"
             found.append((pod.name, Launch(pod.id, KUBEPOD, arguments, name, place)))
     for task_name, launch in found:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
 from maxairesources.configs.objective import find_deployments, read_objective
+from maxairesources.deployed import Deployed
 from maxairesources.errors import InputError
 from maxairesources.launches import handler_name, lacks_spark_image
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
@@ -203,7 +204,9 @@ def config(domain: Domain) -> Iterator[Finding]:
         folder = domain.root / path_of(CONFIGS, (domain_name, usecase))
         for deployment in (None, *sorted({*find_deployments(folder)})):
             try:
-                read_objective(domain.root, domain_name, usecase, objective, deployment)
+                read_objective(
+                    domain.root, domain_name, usecase, objective, Deployed(deployment)
+                )
             except InputError as error:
                 yield str(error.subject), error.problem, error.remedy
                 if deployment is None:
