@@ -14,7 +14,7 @@ from typing import Iterator
 
 import pytest
 
-from marketplace.selection.small_marketplace import (
+from marketplace.small_marketplace import (
     DOMAINS,
     Repository,
     domain_variables,
@@ -27,7 +27,7 @@ def pants(
     root: Path, *arguments: str, cwd: str = ".", **env: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a Pants process, which starts a daemon or uses the running one."""
-    plugins = Path(__file__).parents[2]
+    plugins = Path(__file__).parents[1]
     return subprocess.run(
         [
             *(sys.executable, "-m", "pants"),

@@ -16,8 +16,8 @@ from pants.engine.fs import EMPTY_DIGEST
 from pants.engine.process import FallibleProcessResult, Process
 from pants.testutil.rule_runner import MockGet, run_rule_with_mocks
 
-from marketplace.release.image_tags import TaggedImage
-from marketplace.run.provided_images import ProvidedImage, provide_image
+from marketplace.local_runs import ProvidedImage, provide_image
+from marketplace.tags import TaggedImage
 
 NAME = f"maxai/shop:{'0' * 64}"
 # The engine has the image if the file `engine` exists, and the registry if `registry` does.

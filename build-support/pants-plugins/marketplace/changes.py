@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pants.base.build_environment import get_buildroot
 
-from marketplace.graph.addresses import MarketplaceError
+from marketplace.graph import MarketplaceError
 
 # Every image, test and check depends on these files. The locks are those of the launcher and the
 # tools: targets are in the other resolves. Tests and READMEs of the plugin affect nothing else.

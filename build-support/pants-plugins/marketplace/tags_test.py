@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from marketplace.graph.addresses import MarketplaceError
-from marketplace.release.image_sources import parse_lock, select
+from marketplace.graph import MarketplaceError
+from marketplace.tags import parse_lock, select
 
 LOCK = """\
 # Compiled from requirements.txt

@@ -22,7 +22,7 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
-from marketplace.graph.addresses import source_address
+from marketplace.graph import source_address
 from maxairesources.tree import CONFIGS, DAGS
 
 

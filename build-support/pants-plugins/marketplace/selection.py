@@ -42,10 +42,9 @@ from pants.engine.target import (
     TargetGenerator,
 )
 
-from marketplace.graph.addresses import PYTHON, MarketplaceError, is_data
-from marketplace.graph.configs import ConfigTarget
-from marketplace.selection.changes import Changes
-from marketplace.graph.release_target import MarketplaceRelease
+from marketplace.changes import Changes
+from marketplace.graph import PYTHON, ConfigTarget, MarketplaceError, is_data
+from marketplace.release_target import MarketplaceRelease
 from maxairesources.tree import CONFIGS, DAGS, domain_of
 
 Edges = Mapping[Address, Iterable[Address]]

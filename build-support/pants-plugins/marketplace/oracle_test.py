@@ -38,8 +38,7 @@ from pants.engine.target import (
     Targets,
 )
 
-from marketplace.release.image_tags import TaggedImage
-from marketplace.selection.small_marketplace import (
+from marketplace.small_marketplace import (
     CONFIGS,
     DAG,
     FRAUD,
@@ -51,8 +50,9 @@ from marketplace.selection.small_marketplace import (
     add_domain,
     delete_domain,
 )
+from marketplace.tags import TaggedImage
 
-pytest_plugins = ("marketplace.selection.small_marketplace",)
+pytest_plugins = ("marketplace.small_marketplace",)
 
 
 class InputsSubsystem(GoalSubsystem):

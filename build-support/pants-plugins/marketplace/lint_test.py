@@ -5,7 +5,7 @@ from pants.engine.fs import DigestContents, FileContent, PathGlobs
 from pants.testutil.option_util import create_subsystem
 from pants.testutil.rule_runner import MockGet, run_rule_with_mocks
 
-from marketplace.lint.linters import (
+from marketplace.lint import (
     Conventions,
     ConventionsRequest,
     WheelLinters,

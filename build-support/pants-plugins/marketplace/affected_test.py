@@ -9,19 +9,20 @@ from dataclasses import replace
 import pytest
 from pants.engine.addresses import Address
 
-from marketplace.selection import affected
-from marketplace.selection.affected import make_report
-from marketplace.selection.changes import Changes
-from marketplace.selection.differences import Difference, Differences
-from marketplace.selection.report import (
+from marketplace import affected
+from marketplace.affected import make_report
+from marketplace.changes import Changes
+from marketplace.report import (
     AffectedDeployment,
+    Difference,
+    Differences,
     Item,
     Report,
     as_json,
     as_markdown,
     as_text,
 )
-from marketplace.selection.selection import KnownTargets, Selection
+from marketplace.selection import KnownTargets, Selection
 
 
 def at(name: str) -> Address:

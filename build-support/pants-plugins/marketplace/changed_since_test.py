@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from marketplace.graph.configs import launched_files
-from marketplace.selection.small_marketplace import (
+from marketplace.graph import launched_files
+from marketplace.small_marketplace import (
     CONFIGS,
     DAG,
     HANDLERS,
@@ -17,7 +17,7 @@ from marketplace.selection.small_marketplace import (
     delete_domain,
 )
 
-pytest_plugins = ("marketplace.selection.small_marketplace",)
+pytest_plugins = ("marketplace.small_marketplace",)
 SINCE = "--changed-since=base"
 TWO_OWNERS = """\
 marketplace_domain()

@@ -31,9 +31,9 @@ from pants.option.options_bootstrapper import OptionsBootstrapper
 from pants.util.frozendict import FrozenDict
 from pants.vcs.changed import ChangedOptions, DependentsOption
 
-from marketplace.graph.addresses import MarketplaceError
-from marketplace.selection.changes import Changes, read_changes
-from marketplace.selection.selection import Selection
+from marketplace.changes import Changes, read_changes
+from marketplace.graph import MarketplaceError
+from marketplace.selection import Selection
 
 CalculateSpecs = Callable[..., Specs]
 

@@ -23,19 +23,20 @@ from pants.engine.target import FilteredTargets
 from pants.option.option_types import EnumOption
 from pants.vcs.changed import Changed
 
-from marketplace.graph.deployments import Deployments
-from marketplace.release.image_tags import TaggedImage
-from marketplace.selection.changes import Changes, read_before, read_changes
-from marketplace.selection.differences import Differences, compare
-from marketplace.selection.report import (
+from marketplace.changes import Changes, read_before, read_changes
+from marketplace.deployments import Deployments
+from marketplace.report import (
     AffectedDeployment,
+    Differences,
     Item,
     Report,
     as_json,
     as_markdown,
     as_text,
+    compare,
 )
-from marketplace.selection.selection import Selection
+from marketplace.selection import Selection
+from marketplace.tags import TaggedImage
 from maxairesources.tree import CONFIGS, DAG_FILE, dag_id
 
 _OVERLAY = re.compile(rf"{CONFIGS}/.*\.([a-z0-9_]+)\.json")

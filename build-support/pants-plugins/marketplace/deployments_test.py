@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
-from marketplace.graph import deployments
-from marketplace.graph.deployments import Deployments
+from marketplace import deployments
+from marketplace.deployments import Deployments
 
 
 def test_deployments_are_the_targets_of_the_root() -> None:

@@ -39,9 +39,9 @@ from pants.engine.target import (
 from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
 
-from marketplace.graph.configs import LaunchesField
-from marketplace.graph.release_target import ReleaseDependenciesField
-from marketplace.release.image_tags import TaggedImage
+from marketplace.graph import LaunchesField
+from marketplace.release_target import ReleaseDependenciesField
+from marketplace.tags import TaggedImage
 from maxairesources.tree import CONFIGS, DAGS, LIBRARY, USECASES
 
 # Airflow does not look for DAGs in these folders of a release. The syntax is that of .gitignore.

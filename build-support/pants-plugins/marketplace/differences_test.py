@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from marketplace.selection.differences import Difference, Read, compare
+from marketplace.report import Difference, Read, compare
 
 DEPLOYMENTS = ("dev", "prod")
 USECASE = "maxaiconfigs/bank/risk"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.graph.addresses import MarketplaceError
-from marketplace.selection import changes
-from marketplace.selection.changes import read_changes
+from marketplace import changes
+from marketplace.changes import read_changes
+from marketplace.graph import MarketplaceError
 
 
 @pytest.fixture

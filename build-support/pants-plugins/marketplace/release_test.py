@@ -31,10 +31,9 @@ from pants.engine.internals.scheduler import ExecutionError
 from pants.engine.rules import Get, rule
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
-from marketplace.graph import configs, release_target
-from marketplace.release import release
-from marketplace.release.image_tags import TaggedImage
-from marketplace.release.release import Release, ReleaseFieldSet, base_of, hash_tree
+from marketplace import graph, release, release_target
+from marketplace.release import Release, ReleaseFieldSet, base_of, hash_tree
+from marketplace.tags import TaggedImage
 
 CODE = """\
 python_sources(name='{}', sources=['*/**/*.py', '!**/*_test.py'])
@@ -108,7 +107,7 @@ async def tag_by_the_handlers(field_set: DockerPackageFieldSet) -> TaggedImage:
 def rule_runner() -> RuleRunner:
     result = RuleRunner(
         rules=[
-            *configs.rules(),
+            *graph.rules(),
             *core_target_rules(),
             *package.rules(),
             *python_inference.rules(),
@@ -121,8 +120,8 @@ def rule_runner() -> RuleRunner:
             QueryRule(Release, [ReleaseFieldSet]),
         ],
         target_types=[
-            configs.ConfigsTarget,
-            configs.ConfigTarget,
+            graph.ConfigsTarget,
+            graph.ConfigTarget,
             DockerImageTarget,
             FilesGeneratorTarget,
             FileTarget,

@@ -34,8 +34,8 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
-from marketplace.graph.deployments import DeploymentDependenciesField
-from marketplace.release.release import Release, ReleaseFieldSet
+from marketplace.deployments import DeploymentDependenciesField
+from marketplace.release import Release, ReleaseFieldSet
 
 RELEASE = Address("", target_name="release")
 TOOL = Address(

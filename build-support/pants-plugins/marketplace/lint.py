@@ -34,7 +34,7 @@ from pants.option.option_types import SkipOption
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
-from marketplace.graph.deployments import Deployments
+from marketplace.deployments import Deployments
 from maxairesources.tree import TREES
 
 CONVENTIONS = Address(

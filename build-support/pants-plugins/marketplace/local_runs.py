@@ -1,16 +1,19 @@
-"""Provides images to run: those of the engine, or of the registry, or else new builds.
+"""The goal `run`: runs an objective, or an Airflow with all objectives, on this machine.
 
-The content tag names the same image everywhere, so an existing image is not built again. A
-domain's image_test.py and its objectives' run_test.py get the image of their domain. Pants'
-`runtime_package_dependencies` would build it, even if the registry has it, and run the tests
-again for each build of the same content.
+It provides the images in the same session, and passes their names to the runner in
+build-support/tools/maxaitools/local. An image is that of the engine, or of the registry, or else
+a new build: the content tag names the same image everywhere. A domain's image_test.py and its
+objectives' run_test.py get the image of their domain, too. Pants' `runtime_package_dependencies`
+would build it, even if the registry has it, and run the tests again for each build of the same
+content.
 """
 
 from __future__ import annotations
 
 import json
+import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterable
 
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
@@ -19,21 +22,32 @@ from pants.backend.python.goals.pytest_runner import (
     PytestPluginSetup,
     PytestPluginSetupRequest,
 )
-from pants.backend.python.target_types import PythonTestTarget
+from pants.backend.python.goals.run_python_source import PythonSourceFieldSet
+from pants.backend.python.target_types import PythonSourceField, PythonTestTarget
 from pants.core.goals.package import (
     BuiltPackage,
     EnvironmentAwarePackageRequest,
     OutputPathField,
 )
-from pants.engine.addresses import Address, UnparsedAddressInputs
+from pants.core.goals.run import RunFieldSet, RunInSandboxBehavior, RunRequest
+from pants.engine.addresses import Address, Addresses, UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
-from pants.engine.fs import CreateDigest, Digest, FileContent
+from pants.engine.fs import CreateDigest, Digest, FileContent, PathGlobs, Paths
 from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
-from pants.engine.target import SpecialCasedDependencies, Target, Targets
+from pants.engine.target import (
+    FieldSetsPerTarget,
+    FieldSetsPerTargetRequest,
+    SingleSourceField,
+    SpecialCasedDependencies,
+    Target,
+    Targets,
+)
 from pants.engine.unions import UnionRule
 
-from marketplace.release.image_tags import TaggedImage
+from marketplace.graph import source_address
+from marketplace.tags import TaggedImage
+from maxairesources.tree import DAG_FILE, DAGS, USECASES
 
 _TESTS_OF_IMAGES = re.compile(
     r"maxaiusecases/([^/]+)/image_test\.py|maxaidags/([^/]+)/[^/]+/[^/]+/run_test\.py"
@@ -119,9 +133,64 @@ async def provide_tested_image(request: TestedImageRequest) -> PytestPluginSetup
     return PytestPluginSetup(await Get(Digest, CreateDigest([file])))
 
 
+RUNNER = Address("build-support/tools/maxaitools/local", relative_file_path="main.py")
+# The file of the target maxaidags:airflow.
+ALL_DAGS = f"{DAGS}/.airflowignore"
+
+
+@dataclass(frozen=True)
+class LocalRunFieldSet(RunFieldSet):
+    """A file whose folder has the DAGs to run: the dag.py of an objective, or ALL_DAGS."""
+
+    required_fields = (SingleSourceField,)
+    run_in_sandbox_behavior = RunInSandboxBehavior.NOT_SUPPORTED
+
+    source: SingleSourceField
+
+    @classmethod
+    def opt_out(cls, tgt: Target) -> bool:
+        path = tgt[SingleSourceField].file_path
+        return path != ALL_DAGS and not DAG_FILE.fullmatch(path)
+
+
+@rule
+async def run_locally(field_set: LocalRunFieldSet) -> RunRequest:
+    path = field_set.source.file_path
+    domain = "*" if path == ALL_DAGS else path.split("/")[1]
+    dockerfiles, tools = await MultiGet(
+        Get(Paths, PathGlobs([f"{USECASES}/{domain}/Dockerfile"])),
+        Get(Targets, Addresses([RUNNER])),
+    )
+    images, runners = await MultiGet(
+        Get(Targets, Addresses(map(source_address, dockerfiles.files))),
+        Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, tools)),
+    )
+    field_sets = map(DockerPackageFieldSet.create, images)
+    # All images at the same time.
+    runner, *provided = await MultiGet(
+        Get(RunRequest, RunFieldSet, runners.field_sets[0]),
+        *(Get(ProvidedImage, DockerPackageFieldSet, each) for each in field_sets),
+    )
+    names = (f"--image={each.name}" for each in provided)
+    return replace(runner, args=(*runner.args, posixpath.dirname(path), *names))
+
+
+def _is_in_dags(cls: type[PythonSourceFieldSet], tgt: Target) -> bool:
+    return tgt[PythonSourceField].file_path.startswith(f"{DAGS}/")
+
+
+def install() -> None:
+    """Exclude the other Python files of maxaidags, so that a folder names its objective.
+
+    Pants offers no hook for this, so `opt_out` of its own field set is replaced.
+    """
+    PythonSourceFieldSet.opt_out = classmethod(_is_in_dags)  # type: ignore[assignment]
+
+
 def rules() -> Iterable[Any]:
     return [
         *collect_rules(),
-        UnionRule(PytestPluginSetupRequest, TestedImageRequest),
+        *LocalRunFieldSet.rules(),
         PythonTestTarget.register_plugin_field(TestedImageField),
+        UnionRule(PytestPluginSetupRequest, TestedImageRequest),
     ]
