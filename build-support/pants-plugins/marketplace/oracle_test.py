@@ -302,9 +302,7 @@ CASES: dict[str, Edit] = {
     "uncommitted and untracked": both(append(RANK[0]), write(f"{HANDLERS}/new.py", "")),
     # Changes of BUILD files, and of what everything depends on, may select more.
     "pants.toml": append("pants.toml"),
-    "pants.toml, an option": replace(
-        "pants.toml", "[pytest]\n", '[pytest]\nargs = "-q"\n'
-    ),
+    "pants.toml, an option": replace("pants.toml", '"--no-header", ', ""),
     "pants.toml, a build argument": replace(
         "pants.toml", "[docker]\n", '[docker]\nbuild_args = ["A=1"]\n'
     ),

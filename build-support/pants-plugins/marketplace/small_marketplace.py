@@ -26,46 +26,6 @@ DOMAINS = {"bank": "risk", "shop": "churn"}
 OBJECTIVES = ("monthly", "weekly")
 TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
 
-PANTS_TOML = """\
-[GLOBAL]
-backend_packages = [
-  "pants.backend.docker",
-  "pants.backend.experimental.visibility",
-  "pants.backend.python",
-  "marketplace",
-]
-build_file_prelude_globs = ["build-support/macros.py"]
-ignore_warnings = ["DEPRECATED: Running Pants in an external", "Unmatched glob"]
-unmatched_cli_globs = "error"
-build_patterns = ["BUILD"]
-[anonymous-telemetry]
-enabled = false
-[changed]
-dependents = "transitive"
-[source]
-root_patterns = ["/", "/build-support/tools"]
-[docker]
-tailor = false
-[dockerfile-parser]
-install_from_resolve = "dockerfile-parser"
-[pytest]
-install_from_resolve = "pytest"
-[python]
-interpreter_constraints = ["CPython==3.11.*"]
-enable_resolves = true
-default_resolve = "airflow"
-invalid_lockfile_behavior = "ignore"
-tailor_requirements_targets = false
-[python-infer]
-init_files = "always"
-use_rust_parser = true
-unowned_dependency_behavior = "error"
-[python.resolves]
-airflow = "3rdparty/python/airflow.lock"
-dockerfile-parser = "3rdparty/python/dockerfile-parser.lock"
-lint = "3rdparty/python/lint.lock"
-pytest = "3rdparty/python/pytest.lock"
-"""
 # Two locks of the one requirement of a domain.
 LOCK, NEW_LOCK = (
     f"iniconfig=={version} \\\n    --hash=sha256:{sha256}\n"
@@ -111,11 +71,9 @@ def files() -> dict[str, str]:
 
 
 def _shared_files() -> dict[str, str]:
-    pex_cli = Path("pants.toml").read_text().partition("[pex-cli]\n")[2]
-    own = (MACROS, "maxaiconfigs/BUILD", "maxaidags/BUILD")
+    own = ("pants.toml", MACROS, "maxaiconfigs/BUILD", "maxaidags/BUILD")
     locks = [f"3rdparty/python/{name}.lock" for name in ("dockerfile-parser", "pytest")]
     return {
-        "pants.toml": f"{PANTS_TOML}[pex-cli]\n{pex_cli}",
         **{path: Path(path).read_text() for path in (*own, *locks)},
         "pants": "",
         ".gitignore": "/.pants.d/\n/.pids/\n/dist/\n",
