@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Sequence
 
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
 from pants.backend.docker.target_types import DockerImageTarget
@@ -26,21 +26,20 @@ from pants.vcs.changed import Changed
 from marketplace.changes import Changes, read_before, read_changes
 from marketplace.deployments import Deployments
 from marketplace.report import (
-    AffectedDeployment,
-    Differences,
-    Item,
     Report,
     as_json,
     as_markdown,
     as_text,
-    compare,
+    compare_configs,
+    compare_dags,
+    compare_locks,
 )
 from marketplace.selection import Selection
 from marketplace.tags import TaggedImage
 from maxairesources.tree import CONFIGS, DAG_FILE, dag_id
 
 _OVERLAY = re.compile(rf"{CONFIGS}/.*\.([a-z0-9_]+)\.json")
-Names = Mapping[Address, str]
+AddressNames = Mapping[Address, str]
 
 
 class Format(Enum):
@@ -106,7 +105,7 @@ async def affected(
             for target in targets
             if (found := DAG_FILE.fullmatch(name_of(target.address)))
         },
-        tuple(each.name for each in deployments),
+        deployments.names,
     )
     console.print_stdout(_PRINTERS[options.format](report))
     return Affected(exit_code=0)
@@ -115,51 +114,16 @@ async def affected(
 def make_report(
     changes: Changes,
     selection: Selection,
-    images: Names,
-    tests: Names,
-    dags: Names,
-    deployments: tuple[str, ...],
+    images: AddressNames,
+    tests: AddressNames,
+    dags: AddressNames,
+    deployments: Sequence[str],
 ) -> Report:
     """Return the report about some selected targets, which are given with their names."""
     reached = selection.reached(sorted(selection.by_file))
 
-    def explain(names: Names) -> tuple[Item, ...]:
-        return tuple(
-            Item(name, shortest_path(address, reached))
-            for address, name in sorted(names.items())
-        )
-
-    affected = []
-    is_dag_deleted = any(map(DAG_FILE.fullmatch, changes.deleted))
-    for deployment in deployments:
-        # An overlay affects only its own deployment.
-        files = (
-            path
-            for path in selection.by_file
-            if not (overlay := _OVERLAY.fullmatch(path)) or overlay[1] == deployment
-        )
-        found = selection.reached(files).keys()
-        carried = [
-            tuple(sorted(names[each] for each in found & names.keys()))
-            for names in (images, dags)
-        ]
-        is_changed = Address("", target_name=deployment) in found
-        if any(carried) or is_changed or is_dag_deleted:
-            affected.append(AffectedDeployment(deployment, *carried))
-    return Report(
-        changes.since,
-        changes.base,
-        changes.everything,
-        explain(images),
-        explain(tests),
-        explain(dags),
-        tuple(affected),
-        find_differences(changes, deployments),
-    )
-
-
-def find_differences(changes: Changes, deployments: tuple[str, ...]) -> Differences:
-    """Return the differences since the merge base in configs and locks."""
+    def explain(names: AddressNames) -> Mapping[str, tuple[str, ...]]:
+        return {names[each]: shortest_path(each, reached) for each in sorted(names)}
 
     def after(path: str) -> str | None:
         file = Path(get_buildroot(), path)
@@ -168,7 +132,37 @@ def find_differences(changes: Changes, deployments: tuple[str, ...]) -> Differen
     def before(path: str) -> str | None:
         return read_before(changes.base, path) if path in changes.files else after(path)
 
-    return compare(before, after, changes.files, deployments)
+    new, deleted = compare_dags(before, after, changes.files)
+    affected = {}
+    for deployment in deployments:
+        # An overlay affects only its own deployment.
+        files = (
+            path
+            for path in selection.by_file
+            if not (overlay := _OVERLAY.fullmatch(path)) or overlay[1] == deployment
+        )
+        found = selection.reached(files).keys()
+        names = {**images, **dags}
+        carried = sorted(names[each] for each in found & names.keys())
+        if carried or deleted or Address("", target_name=deployment) in found:
+            affected[deployment] = tuple(carried)
+    # One line for a new or deleted objective says more than all of its values.
+    compared = compare_configs(
+        before, after, changes.files, deployments, (*new, *deleted)
+    )
+    return Report(
+        changes.since,
+        changes.base,
+        changes.everything,
+        affected,
+        explain(images),
+        explain(dags),
+        explain(tests),
+        new,
+        deleted,
+        tuple(compared),
+        tuple(compare_locks(before, after, changes.files)),
+    )
 
 
 def name_of(address: Address) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -227,7 +228,7 @@ def test_a_change_that_affects_everything_is_reported(repository: Repository) ->
     result = repository.pants(SINCE, "affected")
     assert "Everything is affected" in result.stdout, result.stderr
     assert "maxai/bank:" in result.stdout and "because of pants.toml" in result.stdout
-    assert "prod: images: 2, DAGs: 5, config values: 0" in result.stdout
+    assert "\n  prod: bank.fraud.daily, bank.risk.monthly" in result.stdout
 
 
 def test_the_comment_shows_values_packages_and_deployments(
@@ -242,8 +243,13 @@ def test_the_comment_shows_values_packages_and_deployments(
         result = repository.pants(SINCE, "affected", "--format=markdown")
         assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert "dev: images: 1, DAGs: 2, config values: 0" in lines, result.stdout
-    assert "prod: images: 1, DAGs: 4, config values: 1" in lines
+    bank, shop = (
+        ", ".join(f"{usecase}.{name}" for name in ("monthly", "weekly"))
+        for usecase in ("bank.risk", "shop.churn")
+    )
+    deployments = "\n".join(lines)
+    assert re.search(f"^dev: maxai/shop:[0-9a-f]{{12}}, {shop}$", deployments, re.M)
+    assert re.search(f"^prod: {bank}, maxai/shop:.*, {shop}$", deployments, re.M)
     assert f"{lock} iniconfig: 2.3.1 -> 2.1.0" in lines
     value = '$.conf: not set -> {"size": "small"} (prod)'
     assert f"{CONFIGS}/kubepod_config.json {value}" in lines

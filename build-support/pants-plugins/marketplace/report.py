@@ -1,12 +1,12 @@
-"""The report of the goal `affected`, and its formats."""
+"""The report of the goal `affected`: what changes in configs and locks, by value, and its formats."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
-from typing import Any, Callable, Iterable, Iterator, Optional, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence
 
 from marketplace.tags import parse_lock
 from maxairesources.launches import merge, named_tasks
@@ -14,6 +14,7 @@ from maxairesources.tree import CONFIGS, DAG_FILE, USECASES, dag_id, json_path
 
 # Returns the content of a file, or None if it is missing.
 Read = Callable[[str], Optional[str]]
+Names = tuple[str, ...]
 
 # A config or an overlay. The groups are the path of the config without its ending, and the
 # objective of a py_config.
@@ -23,6 +24,8 @@ _CONFIG = re.compile(
 _LOCK = re.compile(f"{USECASES}/[^/]+/requirements[.]lock")
 # Stands for a missing key or file; null is a value.
 _MISSING = object()
+# A comment on GitHub has at most 65,536 characters, and a report has nine sections.
+_LINES, _WIDTH = 40, 160
 
 
 @dataclass(frozen=True)
@@ -45,87 +48,94 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Differences:
-    """The differences between the content of two commits.
+class Report:
+    """What the changes since a commit affect.
 
     Attributes:
+        since: the value of `--changed-since`.
+        base: the merge base, from which the changes count.
+        everything: the changed files that affect everything.
+        deployments: the names of the affected images and DAGs that each deployment gets.
+        images: the affected images, by name and content tag, each with a shortest path to it: a
+            changed file, then its dependents.
+        dags: the ids of the affected DAGs, with such a path.
+        tests: the files of the affected tests, with such a path.
         new: the ids of the DAGs of new objectives.
         deleted: the ids of the DAGs of deleted objectives.
-        configs: the values of configs.
-        packages: the packages of the domains' locks.
+        configs: the values that differ in configs.
+        packages: the packages that differ in the locks of domains.
     """
 
+    since: str
+    base: str
+    everything: tuple[str, ...] = ()
+    deployments: Mapping[str, Names] = field(default_factory=dict)
+    images: Mapping[str, Names] = field(default_factory=dict)
+    dags: Mapping[str, Names] = field(default_factory=dict)
+    tests: Mapping[str, Names] = field(default_factory=dict)
     new: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     configs: tuple[Difference, ...] = ()
     packages: tuple[Difference, ...] = ()
 
 
-def compare(
-    before: Read, after: Read, files: Sequence[str], deployments: Sequence[str]
-) -> Differences:
-    """Return the differences between two commits.
+def compare_dags(
+    before: Read, after: Read, files: Iterable[str]
+) -> tuple[Names, Names]:
+    """Return the ids of the DAGs of new objectives, and those of deleted ones."""
+    dags = {f[0]: dag_id(*f.groups()) for f in map(DAG_FILE.fullmatch, files) if f}
+    new = tuple(name for path, name in dags.items() if before(path) is None)
+    return new, tuple(name for path, name in dags.items() if after(path) is None)
+
+
+def compare_configs(
+    before: Read,
+    after: Read,
+    files: Iterable[str],
+    deployments: Iterable[str],
+    ignored: Sequence[str] = (),
+) -> Iterator[Difference]:
+    """Yield the values that differ in at least one deployment.
 
     Args:
         before: reads a file at the first commit.
         after: reads a file at the second commit.
         files: the files that differ.
         deployments: the names of all deployments.
+        ignored: the ids of DAGs whose py_configs are left out.
     """
-    dags = {f[0]: dag_id(*f.groups()) for f in map(DAG_FILE.fullmatch, files) if f}
-    new = tuple(name for path, name in dags.items() if before(path) is None)
-    deleted = tuple(name for path, name in dags.items() if after(path) is None)
-    # One line for a new or deleted objective says more than all of its values.
     configs = {
         f"{found[1]}.json": None
         for found in filter(None, map(_CONFIG.fullmatch, files))
-        if not found[2] or dag_id(*found[1].split("/")[1:4]) not in (*new, *deleted)
+        if not found[2] or dag_id(*found[1].split("/")[1:4]) not in ignored
     }
-    return Differences(
-        new,
-        deleted,
-        tuple(
-            difference
-            for path in configs
-            for difference in _compare_config(before, after, path, deployments)
-        ),
-        tuple(
-            difference
-            for path in filter(_LOCK.fullmatch, files)
-            for difference in _compare_lock(path, before(path), after(path))
-        ),
-    )
+    for path in configs:
+        seen: dict[tuple[str, str | None, str | None], list[str]] = {}
+        for name in deployments:
+            old, new = (_read_config(read, path, name) for read in (before, after))
+            for difference in _compare_values(old, new, ()):
+                seen.setdefault(difference, []).append(name)
+        for difference, names in seen.items():
+            yield Difference(path, *difference, tuple(names))
 
 
-def _compare_config(
-    before: Read, after: Read, path: str, deployments: Iterable[str]
+def compare_locks(
+    before: Read, after: Read, files: Iterable[str]
 ) -> Iterator[Difference]:
-    """Yield the values of a config that differ in at least one deployment."""
-    seen: dict[tuple[str, str | None, str | None], list[str]] = {}
-    for name in deployments:
-        old, new = (_read_config(read, path, name) for read in (before, after))
-        for difference in _compare_values(old, new, ()):
-            seen.setdefault(difference, []).append(name)
-    for difference, names in seen.items():
-        yield Difference(path, *difference, tuple(names))
-
-
-def _compare_lock(
-    path: str, before: str | None, after: str | None
-) -> Iterator[Difference]:
-    """Yield the packages of a lock whose versions or hashes differ."""
-    old, new = (
-        {
-            name: [line for line in lines if "#" not in line]
-            for name, lines in parse_lock(text or "").items()
-        }
-        for text in (before, after)
-    )
-    for name in sorted({*old, *new}):
-        if old.get(name) != new.get(name):
-            was, now = (_version(lock.get(name)) for lock in (old, new))
-            same = f"{now} with other hashes"
-            yield Difference(path, name, was, same if was == now else now)
+    """Yield the packages whose versions or hashes differ in the locks of domains."""
+    for path in filter(_LOCK.fullmatch, files):
+        old, new = (
+            {
+                name: [line for line in lines if "#" not in line]
+                for name, lines in parse_lock(read(path) or "").items()
+            }
+            for read in (before, after)
+        )
+        for name in sorted({*old, *new}):
+            if old.get(name) != new.get(name):
+                was, now = (_version(lock.get(name)) for lock in (old, new))
+                same = f"{now} with other hashes"
+                yield Difference(path, name, was, same if was == now else now)
 
 
 def _version(lines: Sequence[str] | None) -> str | None:
@@ -170,52 +180,6 @@ def _compare_values(
         yield json_path(path), before, after
 
 
-# A comment on GitHub has at most 65,536 characters, and a report has ten sections.
-_LINES, _WIDTH = 40, 160
-
-
-@dataclass(frozen=True)
-class Item:
-    """An affected image, test or DAG.
-
-    Attributes:
-        name: the image with its content tag, the file of the test, or the id of the DAG.
-        why: a shortest path to it: a changed file, then its dependents.
-    """
-
-    name: str
-    why: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class AffectedDeployment:
-    """An affected deployment, with the names of the affected images and DAGs that it gets."""
-
-    name: str
-    images: tuple[str, ...] = ()
-    dags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the changes since a commit affect.
-
-    Attributes:
-        since: the value of `--changed-since`.
-        base: the merge base, from which the changes count.
-        everything: the changed files that affect everything.
-    """
-
-    since: str
-    base: str
-    everything: tuple[str, ...] = ()
-    images: tuple[Item, ...] = ()
-    tests: tuple[Item, ...] = ()
-    dags: tuple[Item, ...] = ()
-    deployments: tuple[AffectedDeployment, ...] = ()
-    differences: Differences = Differences()
-
-
 def as_json(report: Report) -> str:
     """Return the report in JSON."""
     return json.dumps(asdict(report), indent=2)
@@ -246,25 +210,25 @@ def as_markdown(report: Report) -> str:
 
 def _sections(report: Report) -> Iterator[list[str]]:
     """Yield the sections of the report: a title and its lines."""
-    differences, everything = report.differences, report.everything
-    what = "Everything" if everything else "Nothing that is built, tested or deployed"
-    if not everything and (report.images or report.tests or report.deployments):
+    what, cause = "Nothing that is built, tested or deployed", ()
+    if report.everything:
+        what, cause = "Everything", ("because of", *report.everything)
+    elif report.images or report.tests or report.deployments:
         what = "The following"
-    cause = ["because of", *everything] if everything else []
-    yield [
-        f"{what} is affected",
-        *_lines(f"since {report.since} (merge base {report.base[:12]})", *cause),
-    ]
-    values = [
-        f"{_show(each)} ({', '.join(each.deployments)})" for each in differences.configs
-    ]
+    since = f"since {report.since} (merge base {report.base[:12]})"
+    yield [f"{what} is affected", *_lines(since, *cause)]
     kinds = {
-        "deployments": [_count(each, differences) for each in report.deployments],
-        "new objectives": differences.new,
-        "deleted objectives": differences.deleted,
+        "deployments": [
+            f"{name}: {', '.join(map(_short, names)) or 'no image or DAG'}"
+            for name, names in report.deployments.items()
+        ],
+        "new objectives": report.new,
+        "deleted objectives": report.deleted,
         "images": [*_explain(report.images)],
-        "config values": values,
-        "packages": [*map(_show, differences.packages)],
+        "config values": [
+            f"{_show(each)} ({', '.join(each.deployments)})" for each in report.configs
+        ],
+        "packages": [*map(_show, report.packages)],
         "DAGs": [*_explain(report.dags)],
         "tests": [*_explain(report.tests)],
     }
@@ -273,20 +237,16 @@ def _sections(report: Report) -> Iterator[list[str]]:
             yield [title, *_lines(*lines)]
 
 
-def _explain(items: Sequence[Item]) -> Iterator[str]:
-    for item in items:
-        # The content tag is shortened.
-        yield re.sub("(:[0-9a-f]{12})[0-9a-f]{52}$", r"\1", item.name)
-        if item.why != (item.name,):
-            yield f"    because of {' -> '.join(item.why)}"
+def _short(name: str) -> str:
+    """Return a name with a short content tag."""
+    return re.sub("(:[0-9a-f]{12})[0-9a-f]{52}$", r"\1", name)
 
 
-def _count(deployment: AffectedDeployment, differences: Differences) -> str:
-    values = [
-        each for each in differences.configs if deployment.name in each.deployments
-    ]
-    images, dags = len(deployment.images), len(deployment.dags)
-    return f"{deployment.name}: images: {images}, DAGs: {dags}, config values: {len(values)}"
+def _explain(items: Mapping[str, Names]) -> Iterator[str]:
+    for name, path in items.items():
+        yield _short(name)
+        if path != (name,):
+            yield f"    because of {' -> '.join(path)}"
 
 
 def _show(difference: Difference) -> str:
