@@ -91,22 +91,15 @@ async def affected(
         for target in targets
         if isinstance(target, DockerImageTarget)
     )
-    report = make_report(
-        changes,
-        selection,
-        {each.field_set.address: each.name for each in tagged},
-        {
-            t.address: name_of(t.address)
-            for t in targets
-            if isinstance(t, PythonTestTarget)
-        },
-        {
-            target.address: dag_id(*found.groups())
-            for target in targets
-            if (found := DAG_FILE.fullmatch(name_of(target.address)))
-        },
-        deployments.names,
-    )
+    images = {each.field_set.address: each.name for each in tagged}
+    tests, dags = {}, {}
+    for target in targets:
+        name = name_of(target.address)
+        if isinstance(target, PythonTestTarget):
+            tests[target.address] = name
+        elif found := DAG_FILE.fullmatch(name):
+            dags[target.address] = dag_id(*found.groups())
+    report = make_report(changes, selection, images, tests, dags, deployments.names)
     console.print_stdout(_PRINTERS[options.format](report))
     return Affected(exit_code=0)
 

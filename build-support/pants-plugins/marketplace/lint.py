@@ -30,7 +30,6 @@ from pants.engine.addresses import Address
 from pants.engine.fs import Digest, DigestContents, PathGlobs
 from pants.engine.process import FallibleProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
-from pants.option.option_types import SkipOption
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
@@ -120,14 +119,10 @@ class Conventions(Subsystem):
     options_scope = name = "conventions"
     help = "The conventions of the three trees; `./pants list-conventions` prints them."
 
-    skip = SkipOption("lint")
-
 
 class WheelLinters(Subsystem):
     options_scope = name = "wheel-linters"
     help = "Linters from the Python package index."
-
-    skip = SkipOption("lint")
 
 
 class ConventionsRequest(LintFilesRequest):
@@ -140,10 +135,10 @@ class WheelLintersRequest(LintFilesRequest):
 
 @rule
 async def partition_by_domain(
-    request: ConventionsRequest.PartitionRequest, conventions: Conventions
+    request: ConventionsRequest.PartitionRequest,
 ) -> Partitions[str, Any]:
     # The files outside of all domains are those of a domain without a name.
-    paths = [] if conventions.skip else [path.split("/") for path in request.files]
+    paths = [path.split("/") for path in request.files]
     domains = {path[1] if path[2:] else "" for path in paths if path[0] in TREES}
     return Partitions(Partition((domain,), None) for domain in sorted(domains))
 
@@ -182,27 +177,24 @@ async def check_conventions(
 
 @rule
 async def partition_by_linter(
-    request: WheelLintersRequest.PartitionRequest, subsystem: WheelLinters
+    request: WheelLintersRequest.PartitionRequest,
 ) -> Partitions[str, Any]:
-    if subsystem.skip:
-        return Partitions()
     # Scripts that people type have no suffix.
     bare = PathGlobs(path for path in request.files if not PurePath(path).suffix)
     contents = await Get(DigestContents, PathGlobs, bare)
     shell = re.compile(rb"#!.*\b(ba)?sh\b")
     scripts = {each.path for each in contents if shell.match(each.content)}
-    names = {
-        each: PurePath(f"{each}.sh" if each in scripts else each)
-        for each in request.files
-    }
+
+    def is_checked(path: str, linter: WheelLinter) -> bool:
+        name = PurePath(f"{path}.sh" if path in scripts else path)
+        return any(map(name.match, linter.patterns))
+
+    pairs = [
+        (p, each) for p in request.files for each in LINTERS if is_checked(p, each)
+    ]
     return Partitions(
-        Partition(files, linter)
-        for linter in LINTERS
-        if (
-            files := tuple(
-                each for each in names if any(map(names[each].match, linter.patterns))
-            )
-        )
+        Partition(tuple(path for path, found in pairs if found is each), each)
+        for each in dict.fromkeys(linter for _, linter in pairs)
     )
 
 

@@ -2,13 +2,10 @@ from __future__ import annotations
 
 import pytest
 from pants.engine.fs import DigestContents, FileContent, PathGlobs
-from pants.testutil.option_util import create_subsystem
 from pants.testutil.rule_runner import MockGet, run_rule_with_mocks
 
 from marketplace.lint import (
-    Conventions,
     ConventionsRequest,
-    WheelLinters,
     WheelLintersRequest,
     partition_by_domain,
     partition_by_linter,
@@ -28,10 +25,7 @@ def test_each_domain_of_the_files_is_a_partition(
     files: str, domains: list[str]
 ) -> None:
     request = ConventionsRequest.PartitionRequest(tuple(files.split()))
-    subsystem = create_subsystem(Conventions, skip=False)
-    partitions = run_rule_with_mocks(
-        partition_by_domain, rule_args=[request, subsystem]
-    )
+    partitions = run_rule_with_mocks(partition_by_domain, rule_args=[request])
     assert [each.elements for each in partitions] == [(name,) for name in domains]
 
 
@@ -55,7 +49,7 @@ def test_each_file_has_its_linters(path: str, text: str, expected: str) -> None:
     request = WheelLintersRequest.PartitionRequest((path,))
     partitions = run_rule_with_mocks(
         partition_by_linter,
-        rule_args=[request, create_subsystem(WheelLinters, skip=False)],
+        rule_args=[request],
         mock_gets=[MockGet(DigestContents, (PathGlobs,), lambda _: content)],
     )
     assert " ".join(each.metadata.description for each in partitions) == expected

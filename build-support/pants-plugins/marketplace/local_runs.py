@@ -80,15 +80,13 @@ async def provide_image(
         Get(TaggedImage, DockerPackageFieldSet, field_set),
         Get(EnvironmentVars, EnvironmentVarsRequest(_ENVIRONMENT)),
     )
-    found = await Get(
-        FallibleProcessResult,
-        Process(
-            ("/bin/sh", "-c", _LOOK_AND_PULL, docker.path, tagged.name),
-            env=env,
-            description=f"Look for docker image {tagged.name}, or pull it",
-            cache_scope=ProcessCacheScope.PER_SESSION,
-        ),
+    look = Process(
+        ("/bin/sh", "-c", _LOOK_AND_PULL, docker.path, tagged.name),
+        env=env,
+        description=f"Look for docker image {tagged.name}, or pull it",
+        cache_scope=ProcessCacheScope.PER_SESSION,
     )
+    found = await Get(FallibleProcessResult, Process, look)
     if found.exit_code != 0:
         # Also if no engine or registry answers: the build says what is wrong.
         await Get(BuiltPackage, EnvironmentAwarePackageRequest(field_set))
@@ -99,7 +97,7 @@ class TestedImageField(SpecialCasedDependencies):
     alias = "tested_image"
     help = "The image that a test runs; it follows from the place of the test's file."
 
-    # Prevent this class from being detected by pytest as a test class.
+    # pytest would take this class for tests.
     __test__ = False
 
     @classmethod

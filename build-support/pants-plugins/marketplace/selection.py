@@ -10,7 +10,6 @@ import glob
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any, Collection, Iterable, Mapping, Optional, Union
 
 from pants.backend.docker.target_types import DockerImageTarget
@@ -220,9 +219,16 @@ async def _find_importers(
 ) -> dict[str, set[Address]]:
     # Pants infers no dependency on a deleted module. `from package import module` is not an
     # error either, since the package may define that name.
-    modules = {_module(path): path for path in changes.deleted if path.endswith(PYTHON)}
-    found: dict[str, set[Address]] = {path: set() for path in modules.values()}
-    domains = {*map(domain_of, found)}
+    modules = {
+        # The name of the module; see `root_patterns` in pants.toml.
+        re.sub("^build-support/[^/]+/", "", path)
+        .rpartition(".")[0]
+        .replace("/", "."): path
+        for path in changes.deleted
+        if path.endswith(PYTHON)
+    }
+    found: dict[str, set[Address]] = {path: set() for path in changes.deleted}
+    domains = {*map(domain_of, modules.values())}
     sources = [
         target
         for target in (known.reachable(domains) if domains else ())
@@ -243,24 +249,16 @@ async def _find_importers(
     return found
 
 
-def _module(path: str) -> str:
-    """Return the name of a Python file's module; see `root_patterns` in pants.toml."""
-    below = re.sub("^build-support/[^/]+/", "", path)
-    return below.rpartition(".")[0].replace("/", ".")
-
-
 def _find_users(path: str, known: KnownTargets) -> set[Address]:
     """Return the targets whose inferred dependencies a deleted file may have been one of."""
     folder, _, name = path.rpartition("/")
     found: set[Address] = set()
-    if folder.startswith(f"{CONFIGS}/"):
+    if folder.startswith(f"{CONFIGS}/") or name == "dag.py":
         found = known.below(folder.replace(CONFIGS, DAGS, 1)) | known.releases
-    elif folder.startswith(f"{DAGS}/") and not name.endswith("_test.py"):
-        found = known.below(folder) | (known.releases if name == "dag.py" else set())
-    elif PurePath(path).stem in ("__init__", "conftest"):
-        found = known.below(folder)
+    elif re.match(r"(__init__|conftest)\.", name) or folder.startswith(f"{DAGS}/"):
+        found = set() if re.match(r".*_test\.py|test_", name) else known.below(folder)
     # A module reads the data files in its folder and in those below without a module.
-    while not found and is_data(path) and folder.count("/") > 1:
+    while not found and domain_of(path) and is_data(path) and folder.count("/") > 1:
         found = known.below(folder)
         folder = folder.rpartition("/")[0]
     return found
@@ -270,32 +268,28 @@ async def _map_dependents(
     domains: Collection[str | None], known: KnownTargets
 ) -> tuple[Edges, Edges]:
     targets = known.reachable(domains)
-    images = [each for each in targets if isinstance(each, DockerImageTarget)]
-    others = [each for each in targets if not isinstance(each, DockerImageTarget)]
     # All dependencies of an image are explicit: `add_content_tag` refuses any other image.
     # Inferring more from its Dockerfile would install a tool.
-    explicit = await MultiGet(
-        Get(ExplicitlyProvidedDependencies, DependenciesRequest(each[Dependencies]))
-        for each in images
-    )
-    dependencies = await MultiGet(
-        Get(
-            Addresses,
-            DependenciesRequest(
-                each.get(Dependencies), include_special_cased_deps=True
-            ),
+    dependencies: Iterable[Any] = await MultiGet(
+        (
+            Get(ExplicitlyProvidedDependencies, DependenciesRequest(each[Dependencies]))
+            if each.address in known.images
+            else Get(
+                Addresses,
+                DependenciesRequest(
+                    each.get(Dependencies), include_special_cased_deps=True
+                ),
+            )
         )
-        for each in others
+        for each in targets
     )
     dependents: dict[Address, list[Address]] = defaultdict(list)
     launchers: dict[Address, list[Address]] = defaultdict(list)
-    for target, found in zip(
-        [*images, *others], [*(each.includes for each in explicit), *dependencies]
-    ):
+    for target, found in zip(targets, dependencies):
         # A launch config depends only on what it launches.
         edges = launchers if isinstance(target, ConfigTarget) else dependents
         domain = domain_of_address(target.address)
-        for address in found:
+        for address in found.includes if target.address in known.images else found:
             if domain and domain_of_address(address) not in (None, domain):
                 raise MarketplaceError(
                     f"{target.address}: depends on {address}, which belongs to another "
@@ -316,10 +310,9 @@ async def select(
         all_of = {each.address for each in known.reachable({None})}
         return Selection(dict.fromkeys(changes.everything, all_of), known)
     by_file = await _find_owners(changes, known)
-    for path, found in (await _find_importers(changes, known, python_setup)).items():
-        by_file[path] |= found
+    importers = await _find_importers(changes, known, python_setup)
     for path in changes.deleted:
-        by_file[path] |= _find_users(path, known)
+        by_file[path] |= importers[path] | _find_users(path, known)
     for path in changes.files:
         folder, _, name = path.rpartition("/")
         if name in _OF_FOLDERS and folder:

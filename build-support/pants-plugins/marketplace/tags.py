@@ -64,8 +64,6 @@ from pants.engine.target import (
     Targets,
     TransitiveTargets,
     TransitiveTargetsRequest,
-    WrappedTarget,
-    WrappedTargetRequest,
 )
 from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
@@ -219,11 +217,7 @@ async def tag_image(
     platform: Platform,
     python_setup: PythonSetup,
 ) -> TaggedImage:
-    wrapped = await Get(
-        WrappedTarget,
-        WrappedTargetRequest(field_set.address, description_of_origin="its image"),
-    )
-    image = wrapped.target
+    (image,) = await Get(Targets, Addresses([field_set.address]))
     # Inferring more from the Dockerfile would install a tool; see `add_content_tag`.
     explicit = await Get(
         ExplicitlyProvidedDependencies, DependenciesRequest(image[Dependencies])
@@ -261,14 +255,11 @@ async def tag_image(
 @rule
 async def add_content_tag(request: ContentTagRequest) -> DockerImageTags:
     asked = DependenciesRequest(request.target[Dependencies])
+    field_set = DockerPackageFieldSet.create(request.target)
     explicit, complete, tagged = await MultiGet(
         Get(ExplicitlyProvidedDependencies, DependenciesRequest, asked),
         Get(Addresses, DependenciesRequest, asked),
-        Get(
-            TaggedImage,
-            DockerPackageFieldSet,
-            DockerPackageFieldSet.create(request.target),
-        ),
+        Get(TaggedImage, DockerPackageFieldSet, field_set),
     )
     for address in sorted({*complete} - {*explicit.includes}):
         raise MarketplaceError(
