@@ -12,24 +12,30 @@ from typing import Any, Iterable
 from pants.build_graph.build_file_aliases import BuildFileAliases
 from pants.engine.target import Target
 
-from marketplace.graph import addresses, configs, dependencies
-from marketplace.graph import deployments, release_target
-from marketplace.lint import linters
-from marketplace.release import deploy, image_sources, image_tags, release
-from marketplace.run import local_runs, provided_images
-from marketplace.selection import affected, changed_since, selection
+from marketplace import (
+    affected,
+    changed_since,
+    deploy,
+    deployments,
+    graph,
+    lint,
+    local_runs,
+    release,
+    release_target,
+    selection,
+    tags,
+)
 
 changed_since.install()
-linters.create_mypy_cache()
+lint.create_mypy_cache()
 local_runs.install()
 # Pants starts processes with its own interpreter, whose path is a part of their cache keys. In
 # the launcher's virtual environment, that path has the user's cache folder in it.
 sys.executable = os.path.realpath(sys.executable)
 
 _MODULES = (
-    *(affected, changed_since, configs, dependencies, deploy, deployments),
-    *(image_sources, image_tags, linters, local_runs),
-    *(provided_images, release, release_target, selection),
+    *(affected, changed_since, deploy, deployments, graph, lint),
+    *(local_runs, release, release_target, selection, tags),
 )
 
 
@@ -38,14 +44,14 @@ def rules() -> Iterable[Any]:
 
 
 def build_file_aliases() -> BuildFileAliases:
-    return BuildFileAliases(objects={"NO_DATA": addresses.NO_DATA})
+    return BuildFileAliases(objects={"NO_DATA": graph.NO_DATA})
 
 
 def target_types() -> Iterable[type[Target]]:
     return [
-        configs.ConfigsTarget,
-        configs.ConfigTarget,
+        graph.ConfigsTarget,
+        graph.ConfigTarget,
         deployments.MarketplaceDeployment,
-        image_sources.ImageSources,
+        tags.ImageSources,
         release_target.MarketplaceRelease,
     ]

@@ -1,0 +1,287 @@
+"""Tests of whole commands in a small marketplace: specs, errors and the report."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from marketplace.graph import launched_files
+from marketplace.small_marketplace import (
+    CONFIGS,
+    DAG,
+    HANDLERS,
+    NEW_LOCK,
+    Repository,
+    add_domain,
+    delete_domain,
+)
+
+pytest_plugins = ("marketplace.small_marketplace",)
+SINCE = "--changed-since=base"
+TWO_OWNERS = """\
+marketplace_domain()
+python_sources(name='again', sources=['risk/handlers/model.py'])
+"""
+RANK = f"{HANDLERS}/rank_test.py"
+IMAGE_OF_SHOP = '{"tasks": [{"conf": {"image": "maxai/shop"}}]}'
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        (
+            "maxaiusecases/bank/BUILD",
+            TWO_OWNERS,
+            "maxaiusecases.bank.risk.handlers.model: the module has two owners in the "
+            f"resolve bank, {HANDLERS}/model.py:../../again and ",
+        ),
+        (
+            f"{HANDLERS}/rank.py",
+            "import maxaiusecases.shop.churn.handlers.rank\n",
+            "maxaiusecases.shop.churn.handlers.rank",
+        ),
+        (
+            f"{CONFIGS}/kubepod_config.json",
+            IMAGE_OF_SHOP,
+            "docker_image maxaiusecases/shop:image",
+        ),
+        (
+            f"{DAG}/dag.py",
+            "import maxaidags.shop.churn.weekly.dag\n",
+            f"{DAG}/dag.py:../../../dags: depends on maxaidags/shop/churn/weekly/dag.py:"
+            "../../../dags, which belongs to another domain; move",
+        ),
+    ],
+    ids=["two owners", "import of a domain", "image of a domain", "DAG of a domain"],
+)
+def test_a_dependency_that_pants_cannot_see_or_allow_is_an_error(
+    path: str, text: str, expected: str, repository: Repository
+) -> None:
+    repository.write(path, text)
+    result = repository.pants(SINCE, "list", "::")
+    assert result.returncode == 1
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([SINCE, "list", "retial::"], "retial"),
+        ([SINCE, "--changed-dependents=direct", "list", "::"], "use only --changed-s"),
+        (["--changed-diffspec=base..HEAD", "list", "::"], "use only --changed-since"),
+        (
+            ["--changed-since=origin/main", "package", "::"],
+            "--changed-since=origin/main: this clone has no such commit",
+        ),
+        (["affected"], "affected: --changed-since is missing; for example, run"),
+    ],
+)
+def test_a_wrong_argument_is_an_error(
+    arguments: list[str], expected: str, repository: Repository
+) -> None:
+    repository.append("maxairesources/all.py")
+    result = repository.pants(*arguments)
+    assert result.returncode == 1
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("others", ['":sources"', '":deps", ":sources", ":wheel"'])
+def test_an_image_whose_content_is_not_known_is_an_error(
+    others: str, repository: Repository
+) -> None:
+    repository.replace("build-support/macros.py", '":deps", ":sources"', others)
+    result = repository.pants(SINCE, "affected")
+    expected = (
+        "an image depends on exactly one image_sources and one pex_binary; change"
+    )
+    assert expected in result.stderr and "Traceback" not in result.stderr
+
+
+BESIDE = f"{DAG}/load.sql maxaidags/bank/risk/shared.sql"
+RISK = f"{CONFIGS}/kubepod_config.json {CONFIGS}/kubepod_config.prod.json"
+DATA = f"{HANDLERS}/query.sql {HANDLERS}/sql/deep%20[[]1].sql"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"{DAG}/dag.py", f"{RISK} {CONFIGS}/weekly/py_config.json {BESIDE}"),
+        (f"{DAG}/dag_test.py", f"{DAG}/dag.py {BESIDE}"),
+        (f"{DAG}/run_test.py", f"{DAG}/dag.py maxaiusecases/bank {BESIDE}"),
+        (f"{HANDLERS}/model.py", DATA),
+        (f"{HANDLERS}/rank_test.py", f"{DATA} {HANDLERS}/rank.py"),
+        (f"{HANDLERS}/prompts/read.py", f"{HANDLERS}/prompts/ask.sql"),
+        ("maxaiusecases/bank/common/dates.py", "maxaiusecases/bank/common/a.csv"),
+    ],
+)
+def test_files_of_the_trees_depend_on_what_stands_beside_them(
+    path: str, expected: str, repository: Repository
+) -> None:
+    for new in (f"{HANDLERS}/prompts/read.py", f"{HANDLERS}/prompts/ask.sql"):
+        repository.write(new, "")
+    for new in ("sample_data.py", "common/dates.py", "common/a.csv"):
+        repository.write(f"maxaiusecases/bank/{new}", "")
+    macro = "marketplace_domain()\ntarget(name='sample_data')\n"
+    repository.write("maxaiusecases/bank/BUILD", macro)
+    found = repository.pants("dependencies", path).stdout.replace(" ", "%20").split()
+    files = {each.partition(":")[0].partition("@")[0] for each in found}
+    ignored = {f"{HANDLERS}/__init__.py", "maxairesources/dagfactory.py"}
+    assert files - ignored == {*expected.split()}
+
+
+def test_paths_show_the_chain_from_a_dag_to_a_handler(repository: Repository) -> None:
+    result = repository.pants(
+        "paths", f"--from={DAG}/dag.py", f"--to={HANDLERS}/rank.py"
+    )
+    chain = [f"{DAG}/dag.py", f"{CONFIGS}/kubepod_config.json", f"{HANDLERS}/rank.py"]
+    paths = json.loads(result.stdout)
+    assert chain in [[each.partition(":")[0] for each in path] for path in paths]
+
+
+SPARK = {
+    "conf": {"spark.kubernetes.container.image": "maxai/shop:1"},
+    "tasks": [
+        {
+            "spark_submit_conf": {
+                "application": f"local:///opt/maxai/{HANDLERS}/rank.py",
+                "conf": {"spark.kubernetes.driver.container.image": "x/maxai/y"},
+            }
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (json.dumps(SPARK), {"maxaiusecases/shop/Dockerfile", f"{HANDLERS}/rank.py"}),
+        ('{"conf": {"spark.executor.instances": 4}}', set()),
+        ('{"tasks": [1, {"conf": []}]}', set()),
+        # Not JSON.
+        ("", set()),
+        ("[" * 100_000, set()),
+    ],
+)
+def test_launch_configs_are_read(text: str, expected: set[str]) -> None:
+    assert launched_files(text.encode()) == expected
+
+
+@pytest.mark.parametrize(
+    ("specs", "expected"),
+    [
+        ("", "bank shop"),
+        ("maxaiusecases/shop::", "shop"),
+        ("maxaiusecases/shop:image maxaiconfigs::", "shop"),
+        (":: -maxaiusecases/shop::", "bank"),
+        ("-maxaiusecases/shop::", "bank"),
+        ("maxaidags::", ""),
+    ],
+)
+def test_specs_narrow_what_a_change_affects(
+    repository: Repository, specs: str, expected: str
+) -> None:
+    repository.append("maxairesources/all.py")
+    listed = repository.list(SINCE, "list", *specs.split())
+    images = [name[14:-6] for name in listed if name.endswith(":image")]
+    assert " ".join(images) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "specs", "expected"),
+    [
+        (f"{DAG}/dag.py", "", "//:release", "//:release"),
+        ("BUILD", "", "::", "//:dev //:prod //:release //:settings"),
+        ("marketplace.toml", "", "::", "//:dev //:prod //:settings"),
+        # Specs are relative to the working folder, which narrows nothing without them.
+        (RANK, "maxaidags", "", f"{RANK}:../../tests"),
+        (RANK, "maxaiusecases/bank", "risk::", f"{RANK}:../../tests"),
+    ],
+)
+def test_specs_select_from_any_folder(
+    path: str, folder: str, specs: str, expected: str, repository: Repository
+) -> None:
+    repository.append(path)
+    listed = repository.list(SINCE, "list", *specs.split(), cwd=folder)
+    assert " ".join(listed) == expected
+
+
+def test_the_image_wheel_and_tests_of_a_domain_have_its_python(
+    repository: Repository,
+) -> None:
+    repository.write("maxaiusecases/bank/.python-version", "3.12\n")
+    peeked = repository.pants("peek", "maxaiusecases/bank::", "maxaiusecases/shop::")
+    found: dict[str, set[str]] = {"bank": set(), "shop": set()}
+    for target in json.loads(peeked.stdout):
+        if "interpreter_constraints" in target:
+            found[target["address"].split("/")[1].split(":")[0]].update(
+                target["interpreter_constraints"] or ["the default"]
+            )
+    assert found == {"bank": {"CPython==3.12.*"}, "shop": {"CPython==3.11.*"}}
+
+
+def test_a_change_that_affects_everything_is_reported(repository: Repository) -> None:
+    repository.append("pants.toml")
+    result = repository.pants(SINCE, "affected")
+    assert "Everything is affected" in result.stdout, result.stderr
+    assert "maxai/bank:" in result.stdout and "because of pants.toml" in result.stdout
+    assert "\n  prod: bank.fraud.daily, bank.risk.monthly" in result.stdout
+
+
+def test_the_comment_shows_values_packages_and_deployments(
+    repository: Repository,
+) -> None:
+    lock = "maxaiusecases/shop/requirements.lock"
+    overlay = f"{CONFIGS}/kubepod_config.prod.json"
+    repository.write(lock, NEW_LOCK)
+    # The second run has the same targets as the first one.
+    for size in ("big", "small"):
+        repository.write(overlay, json.dumps({"conf": {"size": size}}))
+        result = repository.pants(SINCE, "affected", "--format=markdown")
+        assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    bank, shop = (
+        ", ".join(f"{usecase}.{name}" for name in ("monthly", "weekly"))
+        for usecase in ("bank.risk", "shop.churn")
+    )
+    deployments = "\n".join(lines)
+    assert re.search(f"^dev: maxai/shop:[0-9a-f]{{12}}, {shop}$", deployments, re.M)
+    assert re.search(f"^prod: {bank}, maxai/shop:.*, {shop}$", deployments, re.M)
+    assert f"{lock} iniconfig: 2.3.1 -> 2.1.0" in lines
+    value = '$.conf: not set -> {"size": "small"} (prod)'
+    assert f"{CONFIGS}/kubepod_config.json {value}" in lines
+
+
+@pytest.mark.parametrize("folder", [HANDLERS, DAG])
+def test_a_test_may_begin_with_the_word(repository: Repository, folder: str) -> None:
+    repository.write(f"{folder}/test_more.py", "")
+    repository.write(f"{folder}/conftest.py", "")
+    listed = repository.list("--filter-target-type=python_test", "list", f"{folder}::")
+    assert f"{folder}/test_more.py" in {each.partition(":")[0] for each in listed}
+    result = repository.pants("dependencies", f"{folder}/test_more.py")
+    assert f"{folder}/conftest.py:" in result.stdout, result.stderr
+
+
+def test_a_domain_is_a_folder(repository: Repository) -> None:
+    before = repository.list("list", "::")
+    add_domain(repository, "zoo")
+    added = {*repository.list("list", "::")} - {*before}
+    assert {"maxaiusecases/zoo:image", "maxaiconfigs:zoo"} < added
+    assert added == {name.replace("bank", "zoo") for name in added}
+    repository.commit()
+    delete_domain(repository, "zoo")
+    assert repository.list("list", "::") == before
+
+
+def test_a_domain_without_a_lock_loads_and_stops_no_other(
+    repository: Repository,
+) -> None:
+    repository.delete("maxaiusecases/bank/requirements.lock")
+    repository.commit()
+    assert "maxaiusecases/bank:image" in repository.list("list", "::")
+    repository.append("maxaiusecases/shop/churn/handlers/fit.py")
+    listed = repository.list("--changed-since=HEAD", "list", "::")
+    assert "maxaiusecases/shop:image" in listed

@@ -1,0 +1,235 @@
+"""The targets of the three trees, and the dependencies that no import shows.
+
+- A launch config names an image, and a handler in the image for each task. The dependencies on
+  both are in a special-cased field: they belong to the domain's resolve and the DAG to Airflow's,
+  and Pants refuses to mix two resolves. `--changed-since` and `paths` follow the field, sandboxes
+  do not.
+- A module can read a data file of its package by any name, so it depends on all of them: those
+  in its folder, and in the folders below that hold no Python file. A DAG may also read the files
+  in the folder of its usecase.
+- A dag.py depends on its configs: the DAG factory reads them from the folders with the same
+  names, and refuses a dag.py that names others. Its tests and helpers depend on the dag.py and
+  what stands beside it, and a run_test.py on the sample data of its domain.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Iterable
+
+from pants.backend.python.target_types import PythonSourceField
+from pants.core.target_types import (
+    FileDependenciesField,
+    FilesGeneratingSourcesField,
+    FileSourceField,
+)
+from pants.engine.addresses import Address
+from pants.engine.fs import Digest, DigestContents, PathGlobs, Paths
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.target import (
+    COMMON_TARGET_FIELDS,
+    FieldSet,
+    GeneratedTargets,
+    GenerateTargetsRequest,
+    HydratedSources,
+    HydrateSourcesRequest,
+    InferDependenciesRequest,
+    InferredDependencies,
+    SpecialCasedDependencies,
+    Target,
+    TargetGenerator,
+)
+from pants.engine.unions import UnionMembership, UnionRule
+
+from maxairesources.launches import read_launches
+from maxairesources.tree import (
+    CONFIGS,
+    DAGS,
+    LAUNCH_CONFIG,
+    USECASES,
+    domain_of,
+    repository_of,
+)
+
+PYTHON = (".py", ".pyi")
+# The names of files that are not data files; the macro `data_files` reads them, too.
+NO_DATA = ("*.py", "*.pyi", "BUILD", "README*", ".*")
+
+
+class MarketplaceError(Exception):
+    """The sources or arguments are wrong; the message gives the reason and a fix."""
+
+
+def is_data(path: str) -> bool:
+    """Return if a file of maxaidags or maxaiusecases is a data file, which modules read."""
+    name = path.rpartition("/")[2]
+    return not any(fnmatchcase(name, pattern) for pattern in NO_DATA)
+
+
+def source_address(path: str) -> Address:
+    """Return the address of a config, a Python file of a DAG, a handler or a data file.
+
+    For the Dockerfile and the sample_data.py of a domain, it is that of their output.
+    """
+    tree, domain, below = path.split("/", 2)
+    folder = f"{USECASES}/{domain}"
+    if path == f"{folder}/Dockerfile":
+        return Address(folder, target_name="image")
+    if path == f"{folder}/sample_data.py":
+        return Address(folder, target_name="sample_data")
+    # Pants escapes the names of generated targets like globs.
+    below = glob.escape(below)
+    kind = "data" if is_data(path) else "handlers" if tree == USECASES else "dags"
+    if tree == USECASES:
+        return Address(folder, target_name=kind, relative_file_path=below)
+    kind = domain if tree == CONFIGS else kind
+    return Address(tree, target_name=kind, relative_file_path=f"{domain}/{below}")
+
+
+class LaunchesField(SpecialCasedDependencies):
+    alias = "launches"
+    help = "The image that a launch config names and the handlers that its tasks run."
+
+
+class ConfigTarget(Target):
+    alias = "marketplace_config"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        FileDependenciesField,
+        FileSourceField,
+        LaunchesField,
+    )
+    help = "A py_config.json, spark_config.json or kubepod_config.json, or an overlay."
+
+
+class ConfigsTarget(TargetGenerator):
+    alias = "marketplace_configs"
+    core_fields = (*COMMON_TARGET_FIELDS, FilesGeneratingSourcesField)
+    generated_target_cls = ConfigTarget
+    copied_fields = COMMON_TARGET_FIELDS
+    moved_fields = ()
+    help = "Generates a `marketplace_config` target for each config and overlay."
+
+
+class GenerateConfigsRequest(GenerateTargetsRequest):
+    generate_from = ConfigsTarget
+
+
+def launched_files(content: bytes) -> set[str]:
+    """Return the Dockerfiles of the images and the handlers that a launch config names.
+
+    `lint` reports what does not fit.
+    """
+    try:
+        launches = [*read_launches(json.loads(content))]
+    except (ValueError, RecursionError):
+        return set()
+    files = {launch.file for launch in launches if launch.file}
+    for image in (image for launch in launches for image in launch.images.values()):
+        repository = image.partition(":")[0]
+        domain = repository.rpartition("/")[2]
+        if repository == repository_of(domain):
+            files.add(f"{USECASES}/{domain}/Dockerfile")
+    return files
+
+
+@rule
+async def generate_configs(
+    request: GenerateConfigsRequest, union_membership: UnionMembership
+) -> GeneratedTargets:
+    generator = request.generator
+    sources = await Get(
+        HydratedSources, HydrateSourcesRequest(generator[FilesGeneratingSourcesField])
+    )
+    contents = await Get(DigestContents, Digest, sources.snapshot.digest)
+    launched = {
+        file.path: launched_files(file.content)
+        for file in contents
+        if LAUNCH_CONFIG.fullmatch(file.path)
+    }
+    # `lint` reports an image or a handler that does not exist.
+    named = sorted(set().union(*launched.values()))
+    existing = {*(await Get(Paths, PathGlobs(map(glob.escape, named)))).files}
+
+    def make(path: str) -> Target:
+        # As Pants escapes the names of the targets that it generates.
+        name = glob.escape(path[len(f"{generator.address.spec_path}/") :])
+        launches = map(source_address, launched.get(path, set()) & existing)
+        return ConfigTarget(
+            {
+                **request.template,
+                FileSourceField.alias: name,
+                LaunchesField.alias: sorted(address.spec for address in launches),
+            },
+            request.template_address.create_file(name),
+            union_membership,
+            residence_dir=path.rpartition("/")[0],
+        )
+
+    return GeneratedTargets(generator, map(make, sources.snapshot.files))
+
+
+@dataclass(frozen=True)
+class TreeFieldSet(FieldSet):
+    required_fields = (PythonSourceField,)
+
+    source: PythonSourceField
+
+    @classmethod
+    def opt_out(cls, target: Target) -> bool:
+        path = target[PythonSourceField].file_path
+        return not domain_of(path) or path.count("/") < 3
+
+
+class InferTreeDependenciesRequest(InferDependenciesRequest):
+    infer_from = TreeFieldSet
+
+
+@rule
+async def infer_dependencies(
+    request: InferTreeDependenciesRequest,
+) -> InferredDependencies:
+    folder, _, name = request.field_set.source.file_path.rpartition("/")
+    here, parent = glob.escape(folder), folder.rpartition("/")[0]
+    is_objective = folder.startswith(f"{DAGS}/") and folder.count("/") == 3
+    globs = [f"{here}/**", f"!{here}/notebooks/**"]
+    near, others = await MultiGet(
+        Get(
+            Paths,
+            PathGlobs(globs + [f"{glob.escape(parent)}/*"] * is_objective),
+        ),
+        Get(Paths, PathGlobs(_objective_globs(folder, name) if is_objective else ())),
+    )
+    python = {path.rpartition("/")[0] for path in near.files if path.endswith(PYTHON)}
+
+    def is_read(path: str) -> bool:
+        beside = path.rpartition("/")[0]
+        while beside not in (*python, parent):
+            beside = beside.rpartition("/")[0]
+        return beside in (folder, parent)
+
+    data = filter(is_read, filter(is_data, near.files))
+    return InferredDependencies(map(source_address, (*data, *others.files)))
+
+
+def _objective_globs(folder: str, name: str) -> list[str]:
+    """Return the globs of what a file in the folder of a DAG depends on."""
+    _, domain, usecase, objective = map(glob.escape, folder.split("/"))
+    if name == "dag.py":
+        configs = f"{CONFIGS}/{domain}/{usecase}"
+        return [f"{configs}/*.json", f"{configs}/{objective}/*.json"]
+    here = f"{DAGS}/{domain}/{usecase}/{objective}"
+    tests = (f"!{here}/{each}" for each in ("*_test.py", "test_*.py", "conftest.py"))
+    data = [f"{USECASES}/{domain}/sample_data.py"] if name == "run_test.py" else []
+    return [f"{here}/*.py", *tests, *data]
+
+
+def rules() -> Iterable[Any]:
+    return [
+        *collect_rules(),
+        UnionRule(GenerateTargetsRequest, GenerateConfigsRequest),
+        UnionRule(InferDependenciesRequest, InferTreeDependenciesRequest),
+    ]

@@ -1,0 +1,277 @@
+"""Computes the content tag of an image: the same content has the same tag on every machine.
+
+Computing a tag builds and installs nothing, and needs no Docker engine. The content is the
+Dockerfile with its arguments and the target `image_sources`: the handlers, the modules of this
+repository that they import, data files, and the part of the domain's lock that they need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Iterable
+
+from pants.backend.docker.goals.package_image import DockerPackageFieldSet
+from pants.backend.docker.subsystems.docker_options import DockerOptions
+from pants.backend.docker.target_types import (
+    DockerImageSourceField,
+    DockerImageTags,
+    DockerImageTagsRequest,
+)
+from pants.backend.docker.util_rules.docker_build_args import (
+    DockerBuildArgs,
+    DockerBuildArgsRequest,
+)
+from pants.backend.docker.util_rules.docker_build_env import (
+    DockerBuildEnvironment,
+    DockerBuildEnvironmentRequest,
+)
+from pants.backend.python.subsystems.setup import PythonSetup
+from pants.backend.python.target_types import (
+    PexBinary,
+    PythonRequirementResolveField,
+    PythonRequirementsField,
+    PythonSourceField,
+)
+from pants.backend.python.util_rules.pex_cli import PexCli
+from pants.core.target_types import FileSourceField, ResourceSourceField
+from pants.core.util_rules.source_files import SourceFiles, SourceFilesRequest
+from pants.engine.addresses import Address, Addresses
+from pants.engine.fs import (
+    AddPrefix,
+    CreateDigest,
+    Digest,
+    DigestContents,
+    Directory,
+    FileContent,
+    MergeDigests,
+    PathGlobs,
+    Snapshot,
+)
+from pants.engine.platform import Platform
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.target import (
+    COMMON_TARGET_FIELDS,
+    Dependencies,
+    DependenciesRequest,
+    ExplicitlyProvidedDependencies,
+    GeneratedSources,
+    GenerateSourcesRequest,
+    SourcesField,
+    Target,
+    Targets,
+    TransitiveTargets,
+    TransitiveTargetsRequest,
+)
+from pants.engine.unions import UnionRule
+from pants.util.logging import LogLevel
+from pants.util.value_interpolation import InterpolationContext
+
+from marketplace.graph import MarketplaceError
+
+# The folder of the files in the build context, and the name of the lock in it.
+FOLDER = "sources"
+LOCK = "requirements.lock"
+_FOLDERS = ("maxairesources", "maxaiusecases")
+# A comment in a lock about a package that needs another one.
+_VIA = r"(?m)^    #(?: via)? +([\w.-]+)"
+
+
+class ImageSourcesField(SourcesField):
+    alias = "_sources"
+    help = "Pants generates these sources from the dependencies."
+
+
+class ImageSources(Target):
+    alias = "image_sources"
+    core_fields = (*COMMON_TARGET_FIELDS, Dependencies, ImageSourcesField)
+    help = (
+        "All sources and files of its dependencies, for a docker_image. They are in the "
+        f"folder {FOLDER}/ of the build context, and {FOLDER}/{LOCK} holds the versions and "
+        "hashes of all packages that they need."
+    )
+
+
+class GenerateImageSourcesRequest(GenerateSourcesRequest):
+    input = ImageSourcesField
+    output = FileSourceField
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All sources and files that a target needs, and the lock of the packages they need."""
+
+    sources: Digest
+    lock: str
+
+
+@rule
+async def find_contents(address: Address, python_setup: PythonSetup) -> Contents:
+    closure = await Get(TransitiveTargets, TransitiveTargetsRequest([address]))
+    sources = await Get(
+        SourceFiles,
+        SourceFilesRequest(
+            [target.get(SourcesField) for target in closure.dependencies],
+            for_sources_types=(PythonSourceField, FileSourceField, ResourceSourceField),
+        ),
+    )
+    needed: dict[str, set[str]] = defaultdict(set)
+    for target in closure.dependencies:
+        if target.has_field(PythonRequirementsField):
+            field = target[PythonRequirementResolveField]
+            path = python_setup.resolves[field.normalized_value(python_setup)]
+            needed[path].update(map(str, target[PythonRequirementsField].value))
+    text = ""
+    for path, requirements in sorted(needed.items()):
+        (lock,) = await Get(DigestContents, PathGlobs([path]))
+        text += "".join(f"# {each}\n" for each in sorted(requirements))
+        text += select(path, lock.content.decode(), requirements)
+    return Contents(sources.snapshot.digest, text)
+
+
+@rule
+async def generate_image_sources(
+    request: GenerateImageSourcesRequest,
+) -> GeneratedSources:
+    address = request.protocol_target.address
+    contents = await Get(Contents, Address, address)
+    lock = FileContent(LOCK, contents.lock.encode())
+    # A Dockerfile copies both folders, even if they are empty.
+    folders = map(Directory, _FOLDERS)
+    lock_digest = await Get(Digest, CreateDigest([lock, *folders]))
+    merged = await Get(Digest, MergeDigests([contents.sources, lock_digest]))
+    return GeneratedSources(await Get(Snapshot, AddPrefix(merged, FOLDER)))
+
+
+def select(path: str, lock: str, requirements: Iterable[str]) -> str:
+    """Return the entries of a lock for some requirements and for all packages that those need.
+
+    Args:
+        path: the path of the lock, for errors.
+        lock: its content.
+        requirements: the requirements, as in a requirements.txt.
+
+    Raises:
+        MarketplaceError: the lock lacks one of them.
+    """
+    locked = parse_lock(lock)
+    users = {
+        name: {normalize(found) for found in re.findall(_VIA, "\n".join(lines))}
+        for name, lines in locked.items()
+    }
+    # The lock does not hold a requirement whose marker is false.
+    names = (re.match(r"[\w.-]+", each) for each in requirements if ";" not in each)
+    wanted = {normalize(found[0]) for found in names if found}
+    for name in sorted(wanted - locked.keys()):
+        raise MarketplaceError(
+            f"{path}: the package {name} is missing; run ./pants lock"
+        )
+    size = 0
+    while size != len(wanted):
+        size = len(wanted)
+        wanted |= {name for name in locked if not wanted.isdisjoint(users[name])}
+    lines = (line for name in sorted(wanted) for line in locked[name])
+    return "".join(f"{line}\n" for line in lines if line.strip() and "#" not in line)
+
+
+def parse_lock(text: str) -> dict[str, list[str]]:
+    """Return the lines of each package in a lock that uv has written, by name."""
+    entries: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.splitlines():
+        if found := re.match(r"([\w.-]+)==", line):
+            lines = entries[normalize(found[1])] = []
+        lines.append(line)
+    return entries
+
+
+def normalize(name: str) -> str:
+    """Return the normalized name of a package, as PEP 503 defines it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@dataclass(frozen=True)
+class TaggedImage:
+    """An image and its content tag, a hash of everything that the image is built from."""
+
+    field_set: DockerPackageFieldSet
+    repository: str
+    tag: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.repository}:{self.tag}"
+
+
+class ContentTagRequest(DockerImageTagsRequest):
+    pass
+
+
+@rule(desc="Tag images by their content", level=LogLevel.DEBUG)
+async def tag_image(
+    field_set: DockerPackageFieldSet,
+    docker_options: DockerOptions,
+    pex_cli: PexCli,
+    platform: Platform,
+    python_setup: PythonSetup,
+) -> TaggedImage:
+    (image,) = await Get(Targets, Addresses([field_set.address]))
+    # Inferring more from the Dockerfile would install a tool; see `add_content_tag`.
+    explicit = await Get(
+        ExplicitlyProvidedDependencies, DependenciesRequest(image[Dependencies])
+    )
+    targets = await Get(Targets, Addresses(sorted(explicit.includes)))
+    if sorted(each.alias for each in targets) != [ImageSources.alias, PexBinary.alias]:
+        raise MarketplaceError(
+            f"{image.address}: an image depends on exactly one {ImageSources.alias} and one "
+            f"{PexBinary.alias}; change its `dependencies` to these"
+        )
+    dockerfile, args, environment, *contents = await MultiGet(
+        Get(SourceFiles, SourceFilesRequest([image[DockerImageSourceField]])),
+        Get(DockerBuildArgs, DockerBuildArgsRequest(image)),
+        Get(DockerBuildEnvironment, DockerBuildEnvironmentRequest(image)),
+        *(Get(Contents, Address, each.address) for each in targets),
+    )
+    inputs = [
+        dockerfile.snapshot.digest,
+        # An argument without a value gets its value from the environment.
+        *((each, environment.environment.get(each)) for each in args),
+        *contents,
+        *(sorted(map(str, each.field_values.values())) for each in (image, *targets)),
+        # Pants makes the PEX of the packages with these.
+        *(platform.value, pex_cli.version, python_setup.interpreter_constraints),
+    ]
+    return TaggedImage(
+        field_set,
+        field_set.format_repository(
+            docker_options.default_repository, InterpolationContext()
+        ),
+        hashlib.sha256("\n".join(map(str, inputs)).encode()).hexdigest(),
+    )
+
+
+@rule
+async def add_content_tag(request: ContentTagRequest) -> DockerImageTags:
+    asked = DependenciesRequest(request.target[Dependencies])
+    field_set = DockerPackageFieldSet.create(request.target)
+    explicit, complete, tagged = await MultiGet(
+        Get(ExplicitlyProvidedDependencies, DependenciesRequest, asked),
+        Get(Addresses, DependenciesRequest, asked),
+        Get(TaggedImage, DockerPackageFieldSet, field_set),
+    )
+    for address in sorted({*complete} - {*explicit.includes}):
+        raise MarketplaceError(
+            f"{request.target.address}: its Dockerfile uses {address}, which the content tag does "
+            "not cover; use only the packages and sources in the image's `dependencies`"
+        )
+    return DockerImageTags([tagged.tag])
+
+
+def rules() -> Iterable[Any]:
+    return [
+        *collect_rules(),
+        UnionRule(DockerImageTagsRequest, ContentTagRequest),
+        UnionRule(GenerateSourcesRequest, GenerateImageSourcesRequest),
+    ]
