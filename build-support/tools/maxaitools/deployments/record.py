@@ -22,14 +22,7 @@ Images = dict[str, dict[str, str]]
 def make_record(
     to: Settings, release: str, images: Images, source: Mapping[str, Any]
 ) -> Record:
-    """Return the record of a release in a deployment.
-
-    Args:
-        to: the deployment.
-        release: the hash of the release.
-        images: the image of each domain.
-        source: the commit that the release was packaged from, and if it was clean.
-    """
+    """Return the record of a release that was packaged from the commit in `source`."""
     content = {"release": release, "images": images, "source": dict(source)}
     return {**settings_of(to), **content}
 
