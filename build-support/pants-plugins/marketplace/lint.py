@@ -33,7 +33,7 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
-from marketplace.deployments import Deployments
+from marketplace.graph import Deployments
 from maxairesources.tree import TREES
 
 CONVENTIONS = Address(

@@ -42,8 +42,13 @@ from pants.engine.target import (
 )
 
 from marketplace.changes import Changes
-from marketplace.graph import PYTHON, ConfigTarget, MarketplaceError, is_data
-from marketplace.release_target import MarketplaceRelease
+from marketplace.graph import (
+    PYTHON,
+    ConfigTarget,
+    MarketplaceError,
+    MarketplaceRelease,
+    is_data,
+)
 from maxairesources.tree import CONFIGS, DAGS, domain_of
 
 Edges = Mapping[Address, Iterable[Address]]
