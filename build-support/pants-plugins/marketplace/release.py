@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
-from pants.backend.docker.target_types import DockerImageSourceField, DockerImageTarget
+from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.python.target_types import PythonSourceField
 from pants.core.goals.package import (
     BuiltPackage,
@@ -25,11 +25,15 @@ from pants.core.goals.package import (
 from pants.core.target_types import FileSourceField, ResourceSourceField
 from pants.core.util_rules.source_files import SourceFiles, SourceFilesRequest
 from pants.engine.addresses import Addresses, UnparsedAddressInputs
-from pants.engine.fs import CreateDigest, Digest, DigestContents, FileContent
+from pants.engine.fs import (
+    CreateDigest,
+    Digest,
+    DigestContents,
+    FileContent,
+    PathGlobs,
+)
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
-    HydratedSources,
-    HydrateSourcesRequest,
     SourcesField,
     Target,
     TransitiveTargets,
@@ -102,19 +106,9 @@ async def _find_images(configs: Iterable[Target]) -> tuple[ReleasedImage, ...]:
     tagged = await MultiGet(
         Get(TaggedImage, DockerPackageFieldSet, each) for each in field_sets
     )
-    sources = await MultiGet(
-        Get(
-            HydratedSources,
-            HydrateSourcesRequest(
-                each.source,
-                for_sources_types=(DockerImageSourceField,),
-                enable_codegen=True,
-            ),
-        )
-        for each in field_sets
-    )
     dockerfiles = await MultiGet(
-        Get(DigestContents, Digest, each.snapshot.digest) for each in sources
+        Get(DigestContents, PathGlobs([str(each.source.file_path)]))
+        for each in field_sets
     )
     return tuple(
         ReleasedImage(

@@ -38,12 +38,10 @@ if prod is broken:
 Without Pants, a rollback needs only Git and Python 3.11:
   PYTHONPATH=.:build-support/tools python3 -m maxaitools.deployments rollback ...
 
-A command that needs a registry uses the credentials of `docker login HOST`.
-
+Registries need the credentials of `docker login HOST`.
 exit codes: 0 success; 1 refused or failed, or `verify` found a fault; 2 wrong usage.
 A change that is refused leaves the deployment unchanged. An interrupted one leaves it on
 either the old or the new commit, never in between.
-
 build-support/docs/deployments.md explains the branches, the policy and the set-up.
 """
 _SIDE = "a deployment, or the hash of one of its commits"

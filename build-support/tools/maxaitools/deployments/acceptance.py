@@ -9,7 +9,7 @@ from maxaitools.deployments.settings import Settings
 
 
 def find_breaches(
-    branches: Branches, to: Settings, new: Record, origin: Record | None = None
+    branches: Branches, to: Settings, new: Record, origin: Record | None
 ) -> Iterator[str]:
     """Yield a line for each rule that a new record breaks.
 

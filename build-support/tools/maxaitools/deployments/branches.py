@@ -50,9 +50,7 @@ class Entry:
 def pick(name: str, entries: Sequence[Entry], prefix: str) -> Entry:
     """Return the newest commit whose hash, or release, starts with a prefix.
 
-    Raises:
-        InputError: no commit matches, commits of several releases match, or the prefix has
-            fewer than 4 characters.
+    Raise an InputError if no commit, or commits of several releases match.
     """
     found = [e for e in entries if e.commit.startswith(prefix)]
     found = found or [e for e in entries if e.release.startswith(prefix)]
@@ -105,11 +103,7 @@ class Branches:
     """
 
     def __init__(self, url: str) -> None:
-        """Fetch all branches.
-
-        Raises:
-            InputError: the repository cannot be read.
-        """
+        """Fetch all branches; raise an InputError if the repository cannot be read."""
         self.url, rewritten = url, []
         flags = ("--no-tags", "--no-prune", "--no-write-fetch-head")
         try:
@@ -131,8 +125,7 @@ class Branches:
     def history(self, name: str) -> list[Entry]:
         """Return the commits of a deployment, the newest first.
 
-        Raises:
-            InputError: the branch is missing or was rewritten.
+        Raise an InputError if the branch is missing or was rewritten.
         """
         if name not in self.tips:
             problem = f"branch deploy/{name} does not exist: nothing was deployed yet"
@@ -171,11 +164,7 @@ class Branches:
         return self.read(self.history(name)[0].commit) if name in self.tips else None
 
     def commit(self, name: str, tree: str, message: str, sign: bool) -> str:
-        """Write a commit on top of a deployment's branch, and return its hash.
-
-        Raises:
-            InputError: Git does not know the author, or cannot sign.
-        """
+        """Write a commit on top of a deployment's branch, and return its hash."""
         who: dict[str, Any] = {}
         if actor := os.environ.get("GITHUB_ACTOR"):
             email = f"{actor}@users.noreply.github.com"
@@ -191,11 +180,7 @@ class Branches:
             raise InputError(failed.reason, remedy, "git commit-tree") from None
 
     def push(self, name: str, commit: str) -> None:
-        """Push a commit as the new tip of a deployment, if the branch has not moved.
-
-        Raises:
-            InputError: another change was pushed first, or the repository refuses the push.
-        """
+        """Push a commit as the new tip of a deployment, if the branch has not moved."""
         branch, tip = f"{_BRANCHES}{name}", self.tips.get(name, "")
         flags = ("--atomic", "--no-verify", "--no-signed")
         # Without a known tip, the branch must not exist yet.

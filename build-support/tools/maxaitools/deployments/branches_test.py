@@ -98,9 +98,6 @@ def test_a_rolled_back_release_is_refused(bare: Marketplace, run: Run) -> None:
     run("rollback", "dev", *WHY, "--to", third)
     assert bare.live()["release"] == third
     assert "already live" in run("rollback", "dev", *WHY, "--to", third, code=1)
-    for wrong in ("f00f", "*", "HEAD", ""):
-        refused = run("rollback", "dev", *WHY, "--to", wrong, code=1)
-        assert "does not name one commit" in refused
 
 
 def test_an_older_commit_is_refused(bare: Marketplace, run: Run) -> None:
@@ -163,25 +160,20 @@ def test_a_rewritten_branch_is_refused_until_it_is_restored(
     old = bare.history()[0].commit
     deploy(bare, run, 4)
     was = bare.history()[0].commit
+    bare.remote("update-ref", "refs/heads/deploy/dev", old)
     problem = f"deploy/dev: was rewritten or deleted: commit {was} was live"
-    for change in (("update-ref", "refs/heads/deploy/dev", old), ("branch", "-D")):
-        if change[0] == "branch":
-            change = (*change, "deploy/dev")
-        bare.remote(*change)
-        deploy(bare, run, 5, code=1)
-        assert problem in run("status")
-        for command in (("rollback", "dev", *WHY), ("verify", "dev")):
-            refused = run(*command, code=1)
-            assert problem in refused
-        # One command restores the branch, and another one accepts the change.
-        restore = f"git push --force {bare.url} {was}:refs/heads/deploy/dev"
-        accept = "git update-ref -d refs/remotes/deployments/dev"
-        assert restore in refused and accept in refused
-        if change[0] == "update-ref":
-            bare.git(*accept.split()[1:])
-            assert bare.live()["release"] == first
-        subprocess.run(restore.split(), check=True, capture_output=True)
-        assert bare.history()[0].commit == was
+    assert problem in deploy(bare, run, 5, code=1) and problem in run("status")
+    refused = run("rollback", "dev", *WHY, code=1)
+    # One command restores the branch, and another one accepts the change.
+    restore = f"git push --force {bare.url} {was}:refs/heads/deploy/dev"
+    accept = "git update-ref -d refs/remotes/deployments/dev"
+    assert restore in refused and accept in refused
+    bare.git(*accept.split()[1:])
+    assert bare.live()["release"] == first
+    subprocess.run(restore.split(), check=True, capture_output=True)
+    assert bare.history()[0].commit == was
+    bare.remote("branch", "-D", "deploy/dev")
+    assert problem in run("status")
 
 
 def test_a_damaged_tip_is_refused_until_a_rollback(bare: Marketplace, run: Run) -> None:
@@ -221,19 +213,6 @@ def test_an_unreachable_repository_is_reported_without_its_password(
         assert "check MAXAI_DEPLOYMENTS and your access to it" in refused
         assert "secret" not in refused
         assert "secret" not in (bare.root / ".git/config").read_text()
-
-
-def test_a_refused_push_shows_the_message_of_the_server(
-    bare: Marketplace, run: Run
-) -> None:
-    release = deploy(bare, run, 3)
-    hook = bare.root / "deployments/hooks/pre-receive"
-    hook.write_text("#!/bin/sh\necho 'deploy/dev is protected: ask Ada' >&2\nexit 1\n")
-    hook.chmod(0o755)
-    refused = deploy(bare, run, 4, code=1)
-    assert "deploy/dev is protected: ask Ada" in refused
-    assert "nothing was changed" in refused
-    assert bare.live()["release"] == release
 
 
 def test_a_signed_deployment_needs_known_signatures(

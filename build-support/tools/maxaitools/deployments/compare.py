@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
+from maxairesources.tree import CONFIGS, DAGS, LIBRARY
 from maxaitools.deployments.process import ProcessFailed, git
 from maxaitools.deployments.record import Record
 
@@ -23,8 +24,11 @@ def show_difference(
     was, now = old["images"] if old else {}, new["images"]
     for domain in sorted({*was, *now}):
         tags = [each.get(domain, {}).get("tag", "nothing") for each in (was, now)]
-        if tags[0] != tags[1]:
+        if was.get(domain) != now.get(domain):
             yield f"image {domain} {tags[0][:12]} -> {tags[1][:12]}"
+    for key in ("paused", "data_root", "registry"):
+        if old and old[key] != new[key]:
+            yield f"{key} {old[key]} -> {new[key]}"
     if old:
         commits = (each["source"]["commit"] for each in (old, new))
         # This clone may lack the commits.
@@ -33,5 +37,5 @@ def show_difference(
     start = old_tree or git("mktree")
     diff = ("diff", "--no-color", "--no-ext-diff", "--no-renames")
     yield git(*diff, "--stat=100", start, new_tree)
-    # The content of a new file is in the release.
-    yield git(*diff, "--diff-filter=M", start, new_tree)
+    # The summary has the images, and the release has the content of a new file.
+    yield git(*diff, "--diff-filter=M", start, new_tree, "--", CONFIGS, DAGS, LIBRARY)

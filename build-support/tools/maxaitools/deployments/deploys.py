@@ -1,7 +1,8 @@
 """Deploy a release, promote it to another deployment, or roll it back.
 
 A rollback needs only Git and the standard library, so it works when Pants, a registry or the
-Docker engine is down.
+Docker engine is down. Each function raises an InputError if the policy, a registry or the
+deployments repository refuses the change; then the deployment is as before.
 """
 
 import contextlib
@@ -63,16 +64,12 @@ class Change:
 
 
 def deploy(branches: Branches, to: Settings, folder: Path, options: Options) -> None:
-    """Deploy a release that was packaged from this clone.
-
-    Raises:
-        InputError: the policy, the registry or the deployments repository refuses it.
-    """
-    trees.check_sources(folder)
+    """Deploy a release that was packaged from this clone."""
     release, live = trees.store(folder), branches.live(to.name)
+    trees.check_sources(folder)
     known = carry_over(trees.read_tags(folder), live)
     new = make_record(to, release, known, read_source())
-    breaches = _check_policy(branches, to, new, None, options)
+    breaches = _check_policy(branches, to, new, None, options.force)
     _say(f"{to.name}: release {release[:12]} of commit {new['source']['commit'][:12]}")
     if not options.dry_run:
         if unbuilt := registry.find_unbuilt(new):
@@ -85,19 +82,18 @@ def deploy(branches: Branches, to: Settings, folder: Path, options: Options) -> 
 def promote(
     branches: Branches, name: str, commit: str | None, to: Settings, options: Options
 ) -> None:
-    """Deploy a release from the history of the deployment `name`.
-
-    Raises:
-        InputError: the policy, a registry or the deployments repository refuses it.
-    """
+    """Deploy a release from the history of the deployment `name`."""
     history, live = branches.history(name), branches.live(to.name)
     entry = history[0] if commit is None else pick(name, history, commit)
     origin = branches.read(entry.commit)
-    _check_signature(name, entry)
+    settings = read_settings().get(name)
+    if settings and settings.signed and not is_signed(entry.commit, SIGNERS):
+        remedy = f"deploy to {name} again with a key of {SIGNERS}"
+        raise InputError("it has no valid signature", remedy, f"commit {entry.commit}")
     new = origin | settings_of(to)
     if options.domain:
         new = _mix(to.name, live, origin, options) | settings_of(to)
-    breaches = _check_policy(branches, to, new, origin, options)
+    breaches = _check_policy(branches, to, new, origin, options.force)
     _say(f"{to.name}: release {new['release'][:12]} of {name} {entry.commit}")
     if not options.dry_run:
         for image in registry.copy_missing(new, origin):
@@ -114,9 +110,6 @@ def rollback(branches: Branches, name: str, to: str | None, options: Options) ->
         name: the deployment.
         to: the start of the hash of a commit or release; None means the previous release.
         options: the options of the change.
-
-    Raises:
-        InputError: the commit does not exist, or another change was pushed first.
     """
     history, live = branches.history(name), None
     made = [entry for entry in history if entry.action]
@@ -181,25 +174,12 @@ def _mix(name: str, live: Record | None, other: Record, options: Options) -> Rec
     return mix(live, other, release, options.domain)
 
 
-def _check_signature(name: str, entry: Entry) -> None:
-    """Raise an InputError if a commit lacks the signature that its deployment needs."""
-    settings = read_settings().get(name)
-    if settings and settings.signed and not is_signed(entry.commit, SIGNERS):
-        remedy = f"deploy to {name} again with a key of {SIGNERS}"
-        where = f"commit {entry.commit[:12]}"
-        raise InputError("it has no valid signature", remedy, where)
-
-
 def _check_policy(
-    branches: Branches,
-    to: Settings,
-    new: Record,
-    origin: Record | None,
-    options: Options,
+    branches: Branches, to: Settings, new: Record, origin: Record | None, force: bool
 ) -> list[str]:
     """Return the breaches of the policy; raise an InputError unless they are forced."""
     breaches = [*find_breaches(branches, to, new, origin)]
-    if breaches and not options.force:
+    if breaches and not force:
         remedy = "to override it, use --force --reason '...' (the commit records both)"
         raise InputError("; ".join(breaches), remedy, f"policy of {to.name}")
     for line in breaches:

@@ -78,7 +78,8 @@ def test_a_release_goes_to_prod_and_back(place: Marketplace, run: Run) -> None:
     second = deploy(place, run, 2)
     shown = run("diff", "dev", "prod")
     assert f"release {first[:12]} -> {second[:12]}" in shown
-    assert "image lab" in shown and '+{"measure": {"n": 2}}' in shown
+    assert "image lab" in shown and "paused False -> True" in shown
+    assert '+{"measure": {"n": 2}}' in shown
     run("promote", "dev", "prod")
     assert trees_of(place, "dev") == trees_of(place, "prod")
     shown = run("rollback", "prod", "--reason", "scores are off", "--dry-run")
@@ -173,7 +174,8 @@ def test_a_missing_image_is_reported_and_pushed_again(
         run("deploy", "dev")
         run("verify", "dev")
         # An image does not count as missing if the registry is down.
-        other.stop()
+        other.process.kill()
+        other.process.wait()
         assert "check that the registry answers" in run("deploy", "dev", code=1)
 
 
@@ -216,6 +218,5 @@ def test_a_refused_deploy_explains_the_reason(place: Marketplace, run: Run) -> N
     place.write("maxaidags/notes", "")
     place.package()
     assert "the release has no DAG; add a DAG" in run("deploy", "dev", code=1)
-    for name in ("*", "[", "..", "dev~1"):
-        refused = run("history", name, code=1)
-        assert "does not exist: nothing was deployed yet" in refused
+    refused = run("history", "dev~1", code=1)
+    assert "does not exist: nothing was deployed yet" in refused

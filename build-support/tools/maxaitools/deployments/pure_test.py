@@ -10,7 +10,7 @@ import pytest
 from maxairesources.errors import InputError
 from maxaitools.deployments import branches, record, registry, settings
 from maxaitools.deployments.branches import Entry, pick
-from maxaitools.deployments.deploys import Change, Options, find_previous, make_message
+from maxaitools.deployments.deploys import find_previous
 from maxaitools.deployments.process import ProcessFailed
 from maxaitools.deployments.settings import Settings, read_settings
 
@@ -67,15 +67,6 @@ def test_a_digest_is_carried_over_if_the_tag_is_live() -> None:
     assert record.references_of({**live, "images": images}) == {"lab": reference}
 
 
-def test_a_mixed_record_keeps_the_source_of_each_domain() -> None:
-    old, new = make("f00", "lab", "shop"), make("f01", "lab", "shop")
-    mixed = record.mix(old, new, "f02", ["shop"])
-    tags = {domain: image["tag"] for domain, image in mixed["images"].items()}
-    assert (tags, mixed["release"]) == ({"lab": "f00", "shop": "f01"}, "f02")
-    sources = [record.source_of(mixed, domain) for domain in ("lab", "shop")]
-    assert sources == [old["source"], new["source"]] == record.sources_of(mixed)
-
-
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"name": "dev", "release": "f00", "registry": "r"}']
 )
@@ -115,27 +106,6 @@ def test_a_hash_must_name_one_release() -> None:
     for wrong in ("abc", "f00f", ""):
         with pytest.raises(InputError, match="does not name one commit or release"):
             pick("dev", entries, wrong)
-
-
-def test_a_message_has_a_trailer_for_each_fact(monkeypatch: pytest.MonkeyPatch) -> None:
-    for key, value in (("SERVER_URL", "https://h"), ("REPOSITORY", "a/b")):
-        monkeypatch.setenv(f"GITHUB_{key}", value)
-    monkeypatch.setenv("GITHUB_RUN_ID", "7")
-    change = Change("rollback", make("f00", "lab"), "c1", ["a", "b"])
-    options = Options(reason="two\nlines", domain=["lab"])
-    assert make_message(change, options).splitlines() == [
-        "Roll lab of dev back to release f00",
-        "",
-        "Action: rollback",
-        "Release: f00",
-        "Source-Commit: commit of f00",
-        "From: c1",
-        "Domain: lab",
-        "Reason: two lines",
-        "Overridden: a",
-        "Overridden: b",
-        "Run: https://h/a/b/actions/runs/7",
-    ]
 
 
 def test_tls_is_optional_only_on_this_machine() -> None:

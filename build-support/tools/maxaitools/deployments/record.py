@@ -1,7 +1,7 @@
 """The content of deployment.json, the one file that differs between deployments.
 
 The library reads it beside the release when Airflow loads the DAGs:
-`maxairesources/deployment.py`.
+`maxairesources/deployed.py`.
 """
 
 import json
@@ -86,11 +86,7 @@ def carry_over(tags: Mapping[str, str], live: Record | None) -> Images:
 
 
 def parse_record(content: str, where: str) -> Record:
-    """Return the record in a deployment.json; errors name it `where`.
-
-    Raises:
-        InputError: it is damaged.
-    """
+    """Return the record in a deployment.json; raise an InputError with `where` if damaged."""
     try:
         record: Record = json.loads(content)
         needed = [record[key] for key in ("name", "release", "registry")]

@@ -1,13 +1,13 @@
 """Find and copy images in a registry with skopeo, and push them with the Docker engine.
 
 Both use the credentials that `docker login` stored. TLS is optional for a registry on this
-machine, and required for any other.
+machine, and required for any other. Each function raises an InputError if a registry does
+not answer, refuses access or lacks an image that must exist.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from maxairesources.errors import InputError
 from maxairesources.tree import repository_of
@@ -42,24 +42,11 @@ def is_missing(answer: str) -> bool:
 
 
 def find_missing(record: Record) -> dict[str, str]:
-    """Return the images, by domain, that the registry of a deployment lacks.
-
-    Raises:
-        InputError: the registry does not answer, or refuses access.
-    """
-
-    def lacks(reference: str) -> bool:
-        try:
-            run(inspect_command(reference))
-        except ProcessFailed as failed:
-            if is_missing(failed.stderr):
-                return True
-            raise _explain(failed, reference) from None
-        return False
-
+    """Return the images, by domain, that the registry of a deployment lacks."""
     wanted = references_of(record)
-    answers = dict(zip(wanted, _at_once(lacks, wanted.values())))
-    return {domain: each for domain, each in wanted.items() if answers[domain]}
+    commands = {each: inspect_command(each) for each in wanted.values()}
+    found = _run_all(commands, may_lack=True)
+    return {domain: each for domain, each in wanted.items() if found[each] is None}
 
 
 def find_unbuilt(record: Record) -> list[str]:
@@ -69,47 +56,33 @@ def find_unbuilt(record: Record) -> list[str]:
     return [d for d, image in images if "digest" not in image or d in missing]
 
 
-def push(record: Record, domains: Iterable[str]) -> Images:
+def push(record: Record, domains: Sequence[str]) -> Images:
     """Push images of domains from the Docker engine, and return all images of a record."""
 
-    def push_one(domain: str) -> dict[str, str]:
-        tag = record["images"][domain]["tag"]
-        name = f"{repository_of(domain)}:{tag}"
+    commands = {}
+    for domain in domains:
+        name = f"{repository_of(domain)}:{record['images'][domain]['tag']}"
         target = f"{record['registry']}/{name}"
+        commands[target] = ["docker", "push", target]
         try:
             run(["docker", "tag", name, target])
         except ProcessFailed:
             remedy = f"build it: ./pants package maxaiusecases/{domain}:image"
             raise InputError("is not in the Docker engine", remedy, name) from None
-        try:
-            printed = run(["docker", "push", target])
-        except ProcessFailed as failed:
-            raise _explain(failed, target) from None
-        (digest,) = re.findall(r"digest: (sha256:[0-9a-f]{64})", printed)
-        return {"tag": tag, "digest": digest}
-
-    wanted = [*domains]
-    return record["images"] | dict(zip(wanted, _at_once(push_one, wanted)))
+    images = {domain: dict(image) for domain, image in record["images"].items()}
+    for domain, printed in zip(domains, _run_all(commands).values()):
+        (digest,) = re.findall(r"digest: (sha256:[0-9a-f]{64})", str(printed))
+        images[domain]["digest"] = digest
+    return images
 
 
 def copy(sources: Mapping[str, str]) -> None:
     """Copy images between registries, or inside one; `sources` has them by target."""
-
-    def copy_one(target: str) -> None:
-        try:
-            run(copy_command(sources[target], target))
-        except ProcessFailed as failed:
-            raise _explain(failed, target) from None
-
-    _at_once(copy_one, sources)
+    _run_all({target: copy_command(sources[target], target) for target in sources})
 
 
 def copy_missing(record: Record, origin: Record) -> list[str]:
-    """Copy the images that a registry lacks from that of the origin; return their names.
-
-    Raises:
-        InputError: the registry of the origin lacks one, or one does not answer.
-    """
+    """Copy the images that a registry lacks from that of the origin; return their names."""
     missing, sources = find_missing(record), references_of(origin)
     copies = {}
     for domain, reference in missing.items():
@@ -128,12 +101,23 @@ def tag_all(record: Record, tag: str) -> None:
     copy({f"{each.split('@')[0]}:{tag}": each for each in references})
 
 
-def _at_once(function: Callable[[str], Any], values: Iterable[str]) -> list[Any]:
+def _run_all(
+    commands: Mapping[str, list[str]], may_lack: bool = False
+) -> dict[str, str | None]:
+    """Run the command of each image, several at once, and return what they print.
+
+    If `may_lack` is true, None stands for an image that the registry lacks.
+    """
+
+    def run_one(reference: str) -> str | None:
+        try:
+            return run(commands[reference])
+        except ProcessFailed as failed:
+            if may_lack and is_missing(failed.stderr):
+                return None
+            host = reference.split("/")[0]
+            remedy = f"check that the registry answers, and log in: docker login {host}"
+            raise InputError(failed.reason, remedy, reference) from None
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [*pool.map(function, values)]
-
-
-def _explain(failed: ProcessFailed, reference: str) -> InputError:
-    host = reference.split("/")[0]
-    remedy = f"check that the registry answers, and log in: docker login {host}"
-    return InputError(failed.reason, remedy, reference)
+        return dict(zip(commands, pool.map(run_one, commands)))

@@ -34,11 +34,7 @@ class Settings:
 
 
 def read_settings() -> dict[str, Settings]:
-    """Return the settings of all deployments by name.
-
-    Raises:
-        InputError: the file in the current folder cannot be read, or has a mistake.
-    """
+    """Return the settings of all deployments by name; raise an InputError for a mistake."""
     try:
         document = tomllib.loads(Path(_FILE).read_text())
     except (OSError, ValueError) as error:
@@ -55,11 +51,7 @@ def read_settings() -> dict[str, Settings]:
 
 
 def find_settings(name: str) -> Settings:
-    """Return the settings of a deployment.
-
-    Raises:
-        InputError: marketplace.toml does not define it, or has a mistake.
-    """
+    """Return the settings of a deployment; raise an InputError if it is not defined."""
     known = read_settings()
     if name not in known:
         problem = f"deployment {name!r} is not defined"
@@ -73,12 +65,12 @@ def _find_mistakes(
     """Yield the problem and the remedy of each mistake in a table."""
     if not _NAME.fullmatch(name):
         yield "the name does not match [a-z][a-z0-9_]*", "rename it"
-    for key in fields.keys() - _KINDS.keys():
+    for key in sorted(fields.keys() - _KINDS.keys()):
         yield f"unknown key {key!r}", nearest(key, _KINDS)
-    for key, kind in _KINDS.items():
-        if not isinstance(fields.get(key, kind()), kind):
-            wanted = "true or false" if kind is bool else "a string"
-            yield f"{key} is {fields[key]!r}", f"use {wanted}"
+    for key, value in fields.items():
+        if not isinstance(value, _KINDS[key]):
+            wanted = "true or false" if _KINDS[key] is bool else "a string"
+            yield f"{key} is {value!r}", f"use {wanted}"
     if not _REGISTRY.fullmatch(fields["registry"]):
         problem = f"{fields['registry']!r} is not a valid registry"
         yield problem, "use host[:port][/prefix], such as registry.internal:5000/team"

@@ -7,16 +7,13 @@ are on this machine.
 import contextlib
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -130,21 +127,6 @@ class Marketplace:
         folder.rename(packaged / release)
         return release
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start the tool in its own process group, and return its process."""
-        paths = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
-        # The tool must not import the maxairesources of the clone.
-        more = {"PYTHONPATH": paths, "PYTHONSAFEPATH": "1"}
-        return subprocess.Popen(
-            [sys.executable, "-m", "maxaitools.deployments", *arguments],
-            cwd=self.root,
-            env={**os.environ, "MAXAI_DEPLOYMENTS": self.url, **more},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
     @property
     def branches(self) -> Branches:
         """The deployments, read now; the clone must be the current folder."""
@@ -161,63 +143,44 @@ class Marketplace:
         return record
 
 
+@dataclass
 class Registry:
-    """A registry of images on this machine.
+    """A registry of images on this machine: its folder and its address, host:port."""
 
-    Attributes:
-        folder: its files.
-        address: host:port.
-    """
-
-    def __init__(self, folder: Path, htpasswd: str | None = None) -> None:
-        """Start a registry; without `htpasswd`, nobody has to log in."""
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{found.getsockname()[1]}"
-        self.folder = folder
-        folder.mkdir(exist_ok=True)
-        config: dict[str, Any] = {
-            "version": 0.1,
-            "log": {"level": "error"},
-            "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-            "http": {"addr": self.address, "secret": secrets.token_hex(16)},
-        }
-        if htpasswd:
-            (folder / "htpasswd").write_text(htpasswd)
-            realm = {"realm": "test", "path": str(folder / "htpasswd")}
-            config["auth"] = {"htpasswd": realm}
-        # JSON is YAML.
-        (folder / "config.yml").write_text(json.dumps(config))
-        with (folder / "log").open("ab") as log:
-            command = ["docker-registry", "serve", str(folder / "config.yml")]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        self._wait()
-
-    def _wait(self) -> None:
-        limit = time.monotonic() + 30
-        # A proxy from the environment could not reach this machine.
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        while time.monotonic() < limit:
-            try:
-                direct.open(f"http://{self.address}/v2/", timeout=5).close()
-                return
-            except urllib.error.HTTPError:
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError((self.folder / "log").read_text())
-
-    def stop(self) -> None:
-        """Stop the registry; it keeps its images."""
-        self._process.kill()
-        self._process.wait()
+    folder: Path
+    address: str
+    process: "subprocess.Popen[bytes]"
 
 
 @contextlib.contextmanager
 def running_registry(folder: Path, htpasswd: str | None = None) -> Iterator[Registry]:
-    """Yield a running registry; see `Registry`."""
-    result = Registry(folder, htpasswd)
+    """Yield a running registry; without `htpasswd`, nobody has to log in."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    folder.mkdir(exist_ok=True)
+    config: dict[str, Any] = {
+        "version": 0.1,
+        "log": {"level": "error"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": address, "secret": secrets.token_hex(16)},
+    }
+    if htpasswd:
+        (folder / "htpasswd").write_text(htpasswd)
+        realm = {"realm": "test", "path": str(folder / "htpasswd")}
+        config["auth"] = {"htpasswd": realm}
+    # JSON is YAML.
+    (folder / "config.yml").write_text(json.dumps(config))
+    with (folder / "log").open("ab") as log:
+        command = ["docker-registry", "serve", str(folder / "config.yml")]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        yield result
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", int(address[10:]))).close()
+                break
+            time.sleep(0.1)
+        yield Registry(folder, address, process)
     finally:
-        result.stop()
+        process.kill()
+        process.wait()

@@ -25,8 +25,7 @@ def read_tags(folder: Path) -> dict[str, str]:
 def store(folder: Path) -> str:
     """Store the release of a folder in this clone, and return the hash of its tree.
 
-    Raises:
-        InputError: the folder is not as it was packaged, or has no DAG.
+    Raise an InputError if the folder is not as it was packaged, or has no DAG.
     """
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     hash_files = ("hash-object", "-w", "--no-filters", "--stdin-paths")
@@ -91,8 +90,7 @@ def release_of(commit: str) -> str:
 def replace_domains(base: str, other: str, domains: Collection[str]) -> str:
     """Return the hash of a release with some domains of another one.
 
-    Raises:
-        InputError: the other release lacks a domain, or differs in the shared files.
+    Raise an InputError if the other release lacks a domain or differs in the shared files.
     """
     where = f"release {other[:12]}"
     known = {name for tree in TREES for name in list_entries(f"{other}:{tree}")}
