@@ -24,7 +24,7 @@ from pants.option.option_types import EnumOption
 from pants.vcs.changed import Changed
 
 from marketplace.changes import Changes, read_before, read_changes
-from marketplace.deployments import Deployments
+from marketplace.graph import Deployments
 from marketplace.report import (
     Report,
     as_json,

@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-from marketplace.graph import launched_files
 from marketplace.small_marketplace import (
     CONFIGS,
     DAG,
@@ -133,41 +132,20 @@ def test_files_of_the_trees_depend_on_what_stands_beside_them(
     assert files - ignored == {*expected.split()}
 
 
-def test_paths_show_the_chain_from_a_dag_to_a_handler(repository: Repository) -> None:
-    result = repository.pants(
-        "paths", f"--from={DAG}/dag.py", f"--to={HANDLERS}/rank.py"
-    )
-    chain = [f"{DAG}/dag.py", f"{CONFIGS}/kubepod_config.json", f"{HANDLERS}/rank.py"]
+@pytest.mark.parametrize(
+    ("usecase", "config"), [("bank/risk", "kubepod"), ("shop/churn", "spark")]
+)
+def test_paths_show_the_chain_from_a_dag_to_a_handler(
+    usecase: str, config: str, repository: Repository
+) -> None:
+    chain = [
+        f"maxaidags/{usecase}/weekly/dag.py",
+        f"maxaiconfigs/{usecase}/{config}_config.json",
+        f"maxaiusecases/{usecase}/handlers/rank.py",
+    ]
+    result = repository.pants("paths", f"--from={chain[0]}", f"--to={chain[-1]}")
     paths = json.loads(result.stdout)
     assert chain in [[each.partition(":")[0] for each in path] for path in paths]
-
-
-SPARK = {
-    "conf": {"spark.kubernetes.container.image": "maxai/shop:1"},
-    "tasks": [
-        {
-            "spark_submit_conf": {
-                "application": f"local:///opt/maxai/{HANDLERS}/rank.py",
-                "conf": {"spark.kubernetes.driver.container.image": "x/maxai/y"},
-            }
-        }
-    ],
-}
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (json.dumps(SPARK), {"maxaiusecases/shop/Dockerfile", f"{HANDLERS}/rank.py"}),
-        ('{"conf": {"spark.executor.instances": 4}}', set()),
-        ('{"tasks": [1, {"conf": []}]}', set()),
-        # Not JSON.
-        ("", set()),
-        ("[" * 100_000, set()),
-    ],
-)
-def test_launch_configs_are_read(text: str, expected: set[str]) -> None:
-    assert launched_files(text.encode()) == expected
 
 
 @pytest.mark.parametrize(

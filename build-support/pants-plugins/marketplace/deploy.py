@@ -34,7 +34,7 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
-from marketplace.deployments import DeploymentDependenciesField
+from marketplace.graph import DeploymentDependenciesField
 from marketplace.release import Release, ReleaseFieldSet
 
 RELEASE = Address("", target_name="release")

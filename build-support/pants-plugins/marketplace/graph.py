@@ -1,4 +1,4 @@
-"""The targets of the three trees, and the dependencies that no import shows.
+"""The targets of the three trees and of the root, and the dependencies that no import shows.
 
 - A launch config names an image, and a handler in the image for each task. The dependencies on
   both are in a special-cased field: they belong to the domain's resolve and the DAG to Airflow's,
@@ -21,6 +21,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Iterable
 
 from pants.backend.python.target_types import PythonSourceField
+from pants.base.specs import DirGlobSpec, RawSpecs
+from pants.core.goals.package import OutputPathField
 from pants.core.target_types import (
     FileDependenciesField,
     FilesGeneratingSourcesField,
@@ -31,6 +33,7 @@ from pants.engine.fs import Digest, DigestContents, PathGlobs, Paths
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
+    Dependencies,
     FieldSet,
     GeneratedTargets,
     GenerateTargetsRequest,
@@ -41,6 +44,7 @@ from pants.engine.target import (
     SpecialCasedDependencies,
     Target,
     TargetGenerator,
+    UnexpandedTargets,
 )
 from pants.engine.unions import UnionMembership, UnionRule
 
@@ -227,9 +231,75 @@ def _objective_globs(folder: str, name: str) -> list[str]:
     return [f"{here}/*.py", *tests, *data]
 
 
+class ReleaseDependenciesField(Dependencies):
+    pass
+
+
+class MarketplaceRelease(Target):
+    alias = "marketplace_release"
+    core_fields = (*COMMON_TARGET_FIELDS, OutputPathField, ReleaseDependenciesField)
+    help = (
+        "The release: all DAGs, all configs with their overlays, and the content tags of the "
+        "images. `package` writes it to a folder that is named after its content. All "
+        "deployments use the same release."
+    )
+
+
+@dataclass(frozen=True)
+class ReleaseDependenciesFieldSet(FieldSet):
+    required_fields = (ReleaseDependenciesField,)
+
+    dependencies: ReleaseDependenciesField
+
+
+class InferReleaseDependenciesRequest(InferDependenciesRequest):
+    infer_from = ReleaseDependenciesFieldSet
+
+
+@rule
+async def infer_release_dependencies(
+    request: InferReleaseDependenciesRequest,
+) -> InferredDependencies:
+    # It depends on each DAG and config directly, not on the targets that gather them for tests.
+    globs = [f"{CONFIGS}/**/*.json", f"{DAGS}/*/*/*/dag.py"]
+    paths = await Get(Paths, PathGlobs(globs))
+    return InferredDependencies(map(source_address, paths.files))
+
+
+class DeploymentDependenciesField(Dependencies):
+    pass
+
+
+class MarketplaceDeployment(Target):
+    alias = "marketplace_deployment"
+    core_fields = (*COMMON_TARGET_FIELDS, DeploymentDependenciesField)
+    help = (
+        "A deployment, such as dev or prod: the branch deploy/<name> of the deployments "
+        "repository. Its overlays have the same name, as in spark_config.prod.json. "
+        "marketplace.toml has its settings."
+    )
+
+
+@dataclass(frozen=True)
+class Deployments:
+    """The names of the deployments that marketplace.toml defines, sorted."""
+
+    names: tuple[str, ...]
+
+
+@rule
+async def find_deployments() -> Deployments:
+    # Listing one folder is faster than listing all targets.
+    root = RawSpecs(dir_globs=(DirGlobSpec(""),), description_of_origin="deployments")
+    targets = await Get(UnexpandedTargets, RawSpecs, root)
+    found = [each for each in targets if isinstance(each, MarketplaceDeployment)]
+    return Deployments(tuple(sorted(each.address.target_name for each in found)))
+
+
 def rules() -> Iterable[Any]:
     return [
         *collect_rules(),
         UnionRule(GenerateTargetsRequest, GenerateConfigsRequest),
+        UnionRule(InferDependenciesRequest, InferReleaseDependenciesRequest),
         UnionRule(InferDependenciesRequest, InferTreeDependenciesRequest),
     ]

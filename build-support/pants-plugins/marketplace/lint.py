@@ -33,7 +33,7 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
-from marketplace.deployments import Deployments
+from marketplace.graph import Deployments
 from maxairesources.tree import TREES
 
 CONVENTIONS = Address(
@@ -70,21 +70,15 @@ _WHY_NOT = (
     "dependencies in the BUILD file and `# noqa: TID251` to this line"
 )
 _WORKFLOWS = ".github/workflows/*.y*ml"
+_SCHEMAS = {
+    _WORKFLOWS: ("vendor.github-workflows",),
+    ".github/dependabot.yml": ("vendor.dependabot",),
+    "gitlab-ci.yml": ("vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
+}
 LINTERS = (
-    WheelLinter(
-        "check-jsonschema",
-        (_WORKFLOWS,),
-        ("--builtin-schema", "vendor.github-workflows"),
-    ),
-    WheelLinter(
-        "check-jsonschema",
-        (".github/dependabot.yml",),
-        ("--builtin-schema", "vendor.dependabot"),
-    ),
-    WheelLinter(
-        "check-jsonschema",
-        ("gitlab-ci.yml",),
-        ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
+    *(
+        WheelLinter("check-jsonschema", (pattern,), ("--builtin-schema", *schema))
+        for pattern, schema in _SCHEMAS.items()
     ),
     WheelLinter("hadolint", ("Dockerfile",)),
     WheelLinter(
@@ -109,8 +103,10 @@ LINTERS = (
     WheelLinter(
         "zizmor",
         (_WORKFLOWS, ".github/actions/*/action.y*ml"),
-        ("--offline", "--persona=auditor", "--no-progress", "--quiet")
-        + ("--strict-collection",),
+        (
+            *("--offline", "--persona=auditor", "--no-progress", "--quiet"),
+            "--strict-collection",
+        ),
     ),
 )
 

@@ -49,6 +49,7 @@ from marketplace.small_marketplace import (
     Repository,
     add_domain,
     delete_domain,
+    install_docker,
 )
 from marketplace.tags import TaggedImage
 
@@ -122,16 +123,6 @@ def rules() -> Iterable[Any]:
 # Pants looks for the rules of the backend `oracle` in this module.
 sys.modules["oracle.register"] = sys.modules[__name__]
 
-# A stub of Docker. A test that runs an image has its content tag as an input.
-DOCKER = """\
-#!/bin/sh
-case "$*" in
-  version*) echo 20.10 ;;
-  image*) exit 1 ;;
-  build*) echo "Successfully built 0123456789ab" ;;
-esac
-"""
-
 
 class Oracle:
     """Finds the inputs of images, tests and the release.
@@ -143,8 +134,8 @@ class Oracle:
     """
 
     def __init__(self, repository: Repository, docker: Path) -> None:
-        (docker / "docker").write_text(DOCKER)
-        (docker / "docker").chmod(0o755)
+        # A test that runs an image has its content tag as an input.
+        install_docker(docker)
         self._options = (
             "--backend-packages=+['oracle']",
             f"--docker-executable-search-paths=['{docker}']",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -18,9 +17,8 @@ from marketplace.small_marketplace import (
     DOMAINS,
     Repository,
     domain_variables,
+    install_docker,
 )
-
-HANDLERS = "maxaiusecases/bank/risk/handlers"
 
 
 def pants(
@@ -96,16 +94,6 @@ print(
     )
 )
 """
-# This is a stub of Docker.
-DOCKER = """\
-#!/bin/sh
-echo "$*" >> {folder}/calls
-case "$*" in
-  version*) echo 20.10 ;;
-  image*) exit 1 ;;
-  build*) echo "Successfully built 0123456789ab" ;;
-esac
-"""
 
 
 def digests_below(folder: Path) -> dict[str, tuple[str, int]]:
@@ -136,27 +124,10 @@ def test_two_clones_package_the_same_release(
     assert images == {*DOMAINS}
 
 
-def test_a_handler_changes_the_release_but_a_test_or_readme_does_not(
-    repository: Repository,
-) -> None:
-    def release() -> str:
-        result = pants(repository.root, "package", "//:release")
-        return re.findall("Wrote dist/release/(.*)", result.stderr)[0]
-
-    before = release()
-    for path in (f"{HANDLERS}/rank_test.py", "maxaiusecases/bank/README.md"):
-        repository.append(path)
-    assert release() == before
-    repository.append(f"{HANDLERS}/rank.py")
-    assert release() != before
-    repository.git("reset", "--quiet", "--hard")
-
-
 def test_deploy_builds_missing_images_and_passes_the_release_on(
     repository: Repository, tmp_path: Path
 ) -> None:
-    (tmp_path / "docker").write_text(DOCKER.format(folder=tmp_path))
-    (tmp_path / "docker").chmod(0o755)
+    install_docker(tmp_path)
     env = {
         "MAXAI_REGISTRY": "127.0.0.1:2/b",
         "PATH": os.pathsep.join([str(tmp_path), os.environ["PATH"]]),
@@ -177,20 +148,3 @@ def test_deploy_builds_missing_images_and_passes_the_release_on(
         assert (
             "it deploys one deployment at a time; name only that one" in result.stderr
         )
-
-
-def test_changed_since_prints_no_traceback_and_uses_the_working_directory(
-    repository: Repository,
-) -> None:
-    result = pants(repository.root, "--changed-since=gone", "list", "::")
-    assert result.returncode == 1
-    assert "--changed-since=gone: this clone has no such commit" in result.stderr
-    assert "Traceback" not in result.stderr
-    repository.append(f"{HANDLERS}/rank_test.py")
-    result = pants(
-        repository.root,
-        *("--changed-since=HEAD", "list", "risk::"),
-        cwd="maxaiusecases/bank",
-    )
-    assert result.stdout.split() == [f"{HANDLERS}/rank_test.py:../../tests"]
-    repository.git("reset", "--quiet", "--hard")

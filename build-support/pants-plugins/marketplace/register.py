@@ -16,12 +16,10 @@ from marketplace import (
     affected,
     changed_since,
     deploy,
-    deployments,
     graph,
     lint,
     local_runs,
     release,
-    release_target,
     selection,
     tags,
 )
@@ -33,14 +31,14 @@ local_runs.install()
 # the launcher's virtual environment, that path has the user's cache folder in it.
 sys.executable = os.path.realpath(sys.executable)
 
-_MODULES = (
-    *(affected, changed_since, deploy, deployments, graph, lint),
-    *(local_runs, release, release_target, selection, tags),
-)
-
 
 def rules() -> Iterable[Any]:
-    return [rule for module in _MODULES for rule in module.rules()]
+    modules = (affected, changed_since, deploy, graph, lint, local_runs)
+    return [
+        rule
+        for module in (*modules, release, selection, tags)
+        for rule in module.rules()
+    ]
 
 
 def build_file_aliases() -> BuildFileAliases:
@@ -51,7 +49,7 @@ def target_types() -> Iterable[type[Target]]:
     return [
         graph.ConfigsTarget,
         graph.ConfigTarget,
-        deployments.MarketplaceDeployment,
+        graph.MarketplaceDeployment,
         tags.ImageSources,
-        release_target.MarketplaceRelease,
+        graph.MarketplaceRelease,
     ]

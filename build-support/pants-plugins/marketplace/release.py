@@ -43,8 +43,7 @@ from pants.engine.target import (
 from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
 
-from marketplace.graph import LaunchesField
-from marketplace.release_target import ReleaseDependenciesField
+from marketplace.graph import LaunchesField, ReleaseDependenciesField
 from marketplace.tags import TaggedImage
 from maxairesources.tree import CONFIGS, DAGS, LIBRARY, USECASES
 

@@ -16,8 +16,12 @@ from pants.backend.python.target_types import (
 )
 from pants.backend.python.target_types_rules import rules as python_target_rules
 from pants.core.goals import package
-from pants.core.target_types import FilesGeneratorTarget, FileTarget, ResourceTarget
-from pants.core.target_types import rules as core_target_rules
+from pants.core.target_types import (
+    FilesGeneratorTarget,
+    FileTarget,
+    ResourceTarget,
+    rules as core_target_rules,
+)
 from pants.core.util_rules import source_files
 from pants.engine.addresses import Address
 from pants.engine.fs import (
@@ -31,7 +35,7 @@ from pants.engine.internals.scheduler import ExecutionError
 from pants.engine.rules import Get, rule
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
-from marketplace import graph, release, release_target
+from marketplace import graph, release
 from marketplace.release import Release, ReleaseFieldSet, base_of, hash_tree
 from marketplace.tags import TaggedImage
 
@@ -113,7 +117,6 @@ def rule_runner() -> RuleRunner:
             *python_inference.rules(),
             *python_target_rules(),
             *release.rules(),
-            *release_target.rules(),
             *source_files.rules(),
             tag_by_the_handlers,
             QueryRule(DigestEntries, [Digest]),
@@ -128,7 +131,7 @@ def rule_runner() -> RuleRunner:
             ResourceTarget,
             PythonSourcesGeneratorTarget,
             PythonTestsGeneratorTarget,
-            release_target.MarketplaceRelease,
+            graph.MarketplaceRelease,
         ],
     )
     result.set_options(

@@ -210,7 +210,8 @@ def as_markdown(report: Report) -> str:
 
 def _sections(report: Report) -> Iterator[list[str]]:
     """Yield the sections of the report: a title and its lines."""
-    what, cause = "Nothing that is built, tested or deployed", ()
+    cause: Names = ()
+    what = "Nothing that is built, tested or deployed"
     if report.everything:
         what, cause = "Everything", ("because of", *report.everything)
     elif report.images or report.tests or report.deployments:

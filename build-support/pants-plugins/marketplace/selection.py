@@ -42,8 +42,13 @@ from pants.engine.target import (
 )
 
 from marketplace.changes import Changes
-from marketplace.graph import PYTHON, ConfigTarget, MarketplaceError, is_data
-from marketplace.release_target import MarketplaceRelease
+from marketplace.graph import (
+    PYTHON,
+    ConfigTarget,
+    MarketplaceError,
+    MarketplaceRelease,
+    is_data,
+)
 from maxairesources.tree import CONFIGS, DAGS, domain_of
 
 Edges = Mapping[Address, Iterable[Address]]
@@ -268,21 +273,20 @@ async def _map_dependents(
     domains: Collection[str | None], known: KnownTargets
 ) -> tuple[Edges, Edges]:
     targets = known.reachable(domains)
-    # All dependencies of an image are explicit: `add_content_tag` refuses any other image.
-    # Inferring more from its Dockerfile would install a tool.
-    dependencies: Iterable[Any] = await MultiGet(
-        (
-            Get(ExplicitlyProvidedDependencies, DependenciesRequest(each[Dependencies]))
-            if each.address in known.images
-            else Get(
-                Addresses,
-                DependenciesRequest(
-                    each.get(Dependencies), include_special_cased_deps=True
-                ),
-            )
+    requests: list[Any] = []
+    for target in targets:
+        asked = DependenciesRequest(
+            target.get(Dependencies), include_special_cased_deps=True
         )
-        for each in targets
-    )
+        # All dependencies of an image are explicit: `add_content_tag` refuses any other image.
+        # Inferring more from its Dockerfile would install a tool.
+        if target.address in known.images:
+            requests.append(
+                Get(ExplicitlyProvidedDependencies, DependenciesRequest, asked)
+            )
+        else:
+            requests.append(Get(Addresses, DependenciesRequest, asked))
+    dependencies = await MultiGet(requests)
     dependents: dict[Address, list[Address]] = defaultdict(list)
     launchers: dict[Address, list[Address]] = defaultdict(list)
     for target, found in zip(targets, dependencies):

@@ -47,6 +47,16 @@ DAG = "maxaidags/bank/risk/weekly"
 # Beside handlers, in a folder below them, beside a DAG, and beside all DAGs of a usecase.
 DATA_FILES = [f"{HANDLERS}/query.sql", f"{HANDLERS}/sql/deep [1].sql"]
 DATA_FILES += [f"{DAG}/load.sql", "maxaidags/bank/risk/shared.sql"]
+SPARK = """{
+  "conf": {"spark.kubernetes.container.image": "maxai/shop:1"},
+  "tasks": [
+    1,
+    {"spark_submit_conf": {"application":
+      "local:///opt/maxai/maxaiusecases/shop/churn/handlers/fit.py"}},
+    {"spark_submit_conf": {"application":
+      "local:///opt/maxai/maxaiusecases/shop/churn/handlers/rank.py"}}
+  ]
+}"""
 ROOT = """\
 marketplace_release(name="release")
 marketplace_deployments()
@@ -111,8 +121,12 @@ def _domain_files(domain: str, usecase: str) -> dict[str, str]:
     }
     configs = f"maxaiconfigs/{domain}/{usecase}"
     result = {f"maxaiusecases/{domain}/{name}": text for name, text in below.items()}
-    result[f"{configs}/kubepod_config.json"] = _launches(domain, code, "fit", "rank")
-    result[f"{configs}/kubepod_config.prod.json"] = "{}"
+    if domain == "bank":
+        result[f"{configs}/kubepod_config.json"] = _launches(code, "fit", "rank")
+        result[f"{configs}/kubepod_config.prod.json"] = "{}"
+    else:
+        result[f"{configs}/spark_config.json"] = SPARK
+        result[f"{configs}/spark_config.prod.json"] = "not JSON"
     for objective in OBJECTIVES:
         result[f"{configs}/{objective}/py_config.json"] = "{}"
         result |= _dag_files(f"maxaidags/{domain}/{usecase}/{objective}")
@@ -124,18 +138,16 @@ def _fraud_files() -> dict[str, str]:
     return {
         f"{FRAUD}/handlers/__init__.py": "",
         f"{FRAUD}/handlers/spot.py": "",
-        f"{configs}/kubepod_config.json": _launches("bank", code, "spot"),
+        f"{configs}/kubepod_config.json": _launches(code, "spot"),
         **_dag_files("maxaidags/bank/fraud/daily"),
     }
 
 
-def _launches(domain: str, code: str, *handlers: str) -> str:
-    """Return a kubepod_config whose tasks run these handlers."""
-    image = f"maxai/{domain}"
-    tasks = [
-        {"conf": {"image": image, "arguments": [f"{code}.{name}"]}} for name in handlers
-    ]
-    return json.dumps({"tasks": tasks})
+def _launches(code: str, *handlers: str) -> str:
+    """Return a kubepod_config whose tasks run these handlers of the domain `bank`."""
+    arguments = [[f"{code}.{name}"] for name in handlers]
+    confs = [{"image": "maxai/bank", "arguments": each} for each in arguments]
+    return json.dumps({"tasks": [{"conf": conf} for conf in confs]})
 
 
 def _dag_files(folder: str) -> dict[str, str]:
@@ -257,6 +269,21 @@ class Repository:
         result = self.pants(*arguments, cwd=cwd)
         assert result.returncode == 0, result.stderr
         return sorted(result.stdout.split())
+
+
+def install_docker(folder: Path) -> None:
+    """Write a stub of Docker, which has no image and logs its calls."""
+    script = folder / "docker"
+    script.write_text(f"""\
+#!/bin/sh
+echo "$*" >> {folder}/calls
+case "$*" in
+  version*) echo 20.10 ;;
+  image*) exit 1 ;;
+  build*) echo "Successfully built 0123456789ab" ;;
+esac
+""")
+    script.chmod(0o755)
 
 
 def add_domain(repository: Repository, name: str) -> None:

@@ -74,7 +74,6 @@ from marketplace.graph import MarketplaceError
 # The folder of the files in the build context, and the name of the lock in it.
 FOLDER = "sources"
 LOCK = "requirements.lock"
-_FOLDERS = ("maxairesources", "maxaiusecases")
 # A comment in a lock about a package that needs another one.
 _VIA = r"(?m)^    #(?: via)? +([\w.-]+)"
 
@@ -137,11 +136,11 @@ async def generate_image_sources(
 ) -> GeneratedSources:
     address = request.protocol_target.address
     contents = await Get(Contents, Address, address)
-    lock = FileContent(LOCK, contents.lock.encode())
     # A Dockerfile copies both folders, even if they are empty.
-    folders = map(Directory, _FOLDERS)
-    lock_digest = await Get(Digest, CreateDigest([lock, *folders]))
-    merged = await Get(Digest, MergeDigests([contents.sources, lock_digest]))
+    folders = (Directory("maxairesources"), Directory("maxaiusecases"))
+    created = CreateDigest([FileContent(LOCK, contents.lock.encode()), *folders])
+    others = await Get(Digest, CreateDigest, created)
+    merged = await Get(Digest, MergeDigests([contents.sources, others]))
     return GeneratedSources(await Get(Snapshot, AddPrefix(merged, FOLDER)))
 
 
