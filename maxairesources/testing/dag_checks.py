@@ -13,7 +13,7 @@ from jinja2 import TemplateSyntaxError, meta
 from kubernetes.client import ApiClient
 from pydantic import TypeAdapter, ValidationError
 
-from maxairesources.configs.document import shown, walk
+from maxairesources.configs.document import has_template, shown, walk
 from maxairesources.configs.objective import (
     KUBEPOD,
     SPARK,
@@ -26,8 +26,6 @@ from maxairesources.launches import lacks_spark_image
 from maxairesources.testing.pod_checks import mistakes_in_pod
 from maxairesources.tree import json_path, nearest
 
-# A template whose first brace is missing; Jinja renders it as plain text.
-_HALF_TEMPLATE = re.compile(r"(?<!\{)\{\s*(\w+)[\w.]*\s*\}\}")
 # Variables of Airflow 2, and those of Airflow 3:
 # https://airflow.apache.org/docs/apache-airflow/stable/installation/upgrading_to_airflow3.html
 _OF_AIRFLOW_2 = {
@@ -120,34 +118,29 @@ def _mistakes_in_templates(
     dag: DAG, value: Any, path: tuple[Any, ...], file: str, rendered: bool = True
 ) -> Iterator[InputError]:
     """Yield the strings in a part of a config that Airflow cannot render."""
-    for place, text in walk(value, path):
-        if not isinstance(text, str) or not re.search(r"\{[{%#]|\}\}", text):
-            continue
-        if not rendered and re.search("{[{%]", text):
-            problem = " is a template, but Airflow does not render this argument"
-            yield InputError(json_path(place) + problem, "use the value itself", file)
-        elif mistake := _mistake_in_template(dag.get_template_env(), text):
-            problem = f"{json_path(place)}: {shown(text)} {mistake[0]}"
-            yield InputError(problem, mistake[1], file)
-
-
-def _mistake_in_template(environment: Any, text: str) -> tuple[str, str] | None:
-    """Return the problem with a string that Airflow renders and its fix, if it is wrong."""
+    environment = dag.get_template_env()
     known = {*Context.__annotations__, *environment.globals} - _OF_AIRFLOW_2.keys()
-    half = _HALF_TEMPLATE.search(text)
-    if half and half[1] in known:
-        return "lacks a brace", "begin a template with {{ and end it with }}"
-    try:
-        environment.compile(text)
-        names = meta.find_undeclared_variables(environment.parse(text))
-    except TemplateSyntaxError as error:
-        return f"is not a valid template ({error.message})", "fix the syntax"
-    for name in sorted(names - known):
-        remedy = nearest(name, known)
-        if name in _OF_AIRFLOW_2:
-            remedy = f"Airflow 3 has {_OF_AIRFLOW_2[name]} instead"
-        return f"has an unknown variable {name!r}", remedy
-    return None
+    for place, text in walk(value, path):
+        if not has_template(text):
+            continue
+        start, names = f"{json_path(place)}: {shown(text)}", set()
+        if not rendered:
+            problem = (
+                f"{start} is a template, but Airflow does not render this argument"
+            )
+            yield InputError(problem, "use the value itself", file)
+            continue
+        try:
+            environment.compile(text)
+            names = meta.find_undeclared_variables(environment.parse(text)) - known
+        except TemplateSyntaxError as error:
+            problem = f"{start} is not a valid template ({error.message})"
+            yield InputError(problem, "fix the syntax", file)
+        for name in sorted(names):
+            remedy = nearest(name, known)
+            if name in _OF_AIRFLOW_2:
+                remedy = f"Airflow 3 has {_OF_AIRFLOW_2[name]} instead"
+            yield InputError(f"{start} has an unknown variable {name!r}", remedy, file)
 
 
 def _mistakes_in_task(task: Any) -> Iterator[str]:
