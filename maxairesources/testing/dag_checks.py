@@ -46,8 +46,8 @@ _OF_AIRFLOW_2 = {
 }
 
 
-def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[str]:
-    """Yield a line for each mistake in a DAG and in the configs of its tasks.
+def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[object]:
+    """Yield a message for each mistake in a DAG and in the configs of its tasks.
 
     Args:
         dag: the DAG.
@@ -55,27 +55,22 @@ def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[str]
         file: the name of its dag.py.
     """
     tasks: dict[str, Any] = {str(task.label): task for task in dag.tasks}
-    for name in configs.py_config.keys() - tasks.keys():
-        problem = f"$.{name}: {file} has no task {name!r}"
-        remedy = nearest(name, tasks)
-        yield str(InputError(problem, remedy, configs.py_config_file))
-    yield from map(str, _mistakes_in_default_args(dag, file))
     py_config, py_config_file = configs.py_config, configs.py_config_file
-    yield from map(str, _mistakes_in_templates(dag, py_config, (), py_config_file))
+    for name in py_config.keys() - tasks.keys():
+        problem = f"$.{name}: {file} has no task {name!r}"
+        yield InputError(problem, nearest(name, tasks), py_config_file)
+    yield from _mistakes_in_templates(dag, py_config, (), py_config_file)
+    known = {name for task in dag.tasks for name in parameters(_kind(task))}
+    # Airflow ignores a default argument that no operator has.
+    for name in dag.default_args.keys() - known if tasks else ():
+        problem = f"default_args: no operator has an argument {name!r}"
+        yield InputError(problem, nearest(name, known, "remove it"), file)
     for name, task in tasks.items():
         launch = configs.launches.get(name)
         if launch:
-            yield from map(str, _mistakes_in_launch(dag, task, launch, configs, file))
+            yield from _mistakes_in_launch(dag, task, launch, configs, file)
         where = f"{launch.file if launch else file}: task {name}"
         yield from (f"{where}: {mistake}" for mistake in _mistakes_in_task(task))
-
-
-def _mistakes_in_default_args(dag: DAG, file: str) -> Iterator[InputError]:
-    """Yield the default arguments that no operator of a DAG has; Airflow ignores them."""
-    known = {name for task in dag.tasks for name in parameters(_kind(task))}
-    for name in dag.default_args.keys() - known if dag.tasks else ():
-        problem = f"default_args: no operator has an argument {name!r}"
-        yield InputError(problem, nearest(name, known, "remove it"), file)
 
 
 def _mistakes_in_launch(
@@ -104,9 +99,7 @@ def _mistake_in_value(annotation: str, value: Any) -> tuple[str, str] | None:
     """Return the problem with the type of an operator's argument and its fix, if it is wrong."""
     if value is not None and re.search("Callable|Callback", annotation):
         return "is a function in Python", "remove it, and pass it to add() in dag.py"
-    if re.fullmatch(
-        r"(bool|float|int|str|None)( \| (bool|float|int|str|None))*", annotation
-    ):
+    if {*annotation.split(" | ")} <= {"bool", "float", "int", "str", "None"}:
         try:
             TypeAdapter(eval(annotation)).validate_python(value, strict=True)
         except ValidationError:
