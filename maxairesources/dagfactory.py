@@ -130,18 +130,18 @@ class DAGFactory:
             taker = operator_class(operator)
         except InputError as error:
             raise self._wrong(f"{where}: {error.problem}", error.remedy) from None
-        expand = operator_kwargs.pop("expand", {})
-        arguments = operator_kwargs
+        expand = dict(operator_kwargs.pop("expand", {}))
         launch = self._find_launch(task_id, taker)
-        if launch:
-            self._check_given(task_id, launch, {*operator_kwargs, *expand})
-            arguments = {**self._launched(task_id, launch), **operator_kwargs}
+        arguments = self._launched(launch, task_id, operator_kwargs, expand)
 
         def make(**given: Any) -> Any:
-            mapped = expand
-            if launch and self._deployed.data_root:
-                given, mapped = self._with_data_root(launch, given, expand)
-            return taker.partial(**given).expand(**mapped) if mapped else taker(**given)
+            add_root, root = self._deployed.with_data_root, self._deployed.data_root
+            if root and launch and launch.operator == KUBEPOD:
+                if "env_vars" in expand:
+                    expand["env_vars"] = [add_root(each) for each in expand["env_vars"]]
+                else:
+                    given["env_vars"] = add_root(given.get("env_vars"))
+            return taker.partial(**given).expand(**expand) if expand else taker(**given)
 
         task = self._call(where, taker, make, arguments, task_id=task_id, dag=self.dag)
         self._parents[task_id] = parent
@@ -203,42 +203,28 @@ class DAGFactory:
             return launch
         if config := LAUNCHED_FROM.get(names[0]):
             problem = f"task {task_id!r} is not in {self._usecase_configs}/{config}"
-            known = [
-                name
-                for name, each in self._configs.launches.items()
-                if each.operator == names[0]
-            ]
+            known = {*self._configs.launches} - {task_id}
             raise self._wrong(problem, nearest(task_id, known, "add it there"))
         return None
 
-    def _check_given(self, task_id: str, launch: TaskLaunch, given: set[str]) -> None:
-        """Raise an InputError for arguments of a task that its launch config has too."""
-        if (key := _PASSES_CONFIG[launch.operator]) in given:
-            problem = f"task {task_id!r}: {key} passes the config to the handler"
-            remedy = f"set it in {launch.file}, or use env_vars to map a task"
-            raise self._wrong(problem, remedy)
-        for name in sorted(given & launch.arguments.keys()):
-            problem = f"task {task_id!r}: {name} is given here and in {launch.file}"
-            raise self._wrong(problem, "keep one of them")
-
-    def _launched(self, task_id: str, launch: TaskLaunch) -> dict[str, Any]:
-        """Return the arguments of a launch, with --config and --task for the handler."""
+    def _launched(
+        self,
+        launch: TaskLaunch | None,
+        task_id: str,
+        given: dict[str, Any],
+        expand: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Return the arguments of a task with those of its launch, if it has one."""
+        if launch is None:
+            return given
         key, arguments = _PASSES_CONFIG[launch.operator], to_python(launch)
         own = arguments.get(key) or []
         arguments[key] = [*own, "--config", _CONFIG, "--task", task_id]
-        return arguments
-
-    def _with_data_root(
-        self, launch: TaskLaunch, arguments: dict[str, Any], expand: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], Mapping[str, Any]]:
-        """Return the arguments of a task with the data root of the deployment."""
-        if launch.operator == SPARK:
-            conf = self._deployed.with_spark_data_root(arguments.get("conf") or {})
-            return {**arguments, "conf": conf}, expand
-        add, key = self._deployed.with_data_root, "env_vars"
-        if key in expand:
-            return arguments, {**expand, key: [add(each) for each in expand[key]]}
-        return {**arguments, key: add(arguments.get(key))}, expand
+        for name in arguments.keys() & {*given, *expand}:
+            problem = f"task {task_id!r}: {name} is given here and in {launch.file}"
+            remedy = "keep one of them; to map a task, use env_vars"
+            raise self._wrong(problem, remedy)
+        return {**arguments, **given}
 
     def _call(
         self,

@@ -70,19 +70,18 @@ class Deployed:
         Args:
             variables: an object, a list of Kubernetes' variables, or None.
         """
-        if self.data_root is None:
-            return variables
         if not isinstance(variables, list):
             return {DATA_ROOT: self.data_root, **(variables or {})}
         added = {"name": DATA_ROOT, "value": self.data_root}
         names = [e["name"] if isinstance(e, dict) else e.name for e in variables]
         return variables if DATA_ROOT in names else [*variables, added]
 
-    def with_spark_data_root(self, conf: Mapping[str, Any]) -> dict[str, Any]:
-        """Return Spark's configuration with the data root, if it lacks it."""
+    @property
+    def spark_conf(self) -> dict[str, str]:
+        """The keys of Spark that pass the data root to the driver and the executors."""
         keys = ("spark.kubernetes.driverEnv", "spark.executorEnv")
-        root = {f"{key}.{DATA_ROOT}": self.data_root for key in keys}
-        return {**(root if self.data_root else {}), **conf}
+        root = self.data_root
+        return {f"{key}.{DATA_ROOT}": root for key in keys} if root else {}
 
 
 def image(domain: str) -> str:

@@ -78,25 +78,20 @@ def read_objective(
         InputError: a config is not valid JSON, or not a launch config.
     """
     folder = root / CONFIGS / names[0] / names[1]
-    path = folder / names[2] / PY_CONFIG
-    data: dict[str, Any] = {}
-    file = path.relative_to(root).as_posix()
     # An objective whose tasks run no handler needs none.
-    if path.exists():
-        data, file = read_config(root, path, deployed.name)
+    data, file = read_config(root, folder / names[2] / PY_CONFIG, deployed.name)
     py_config = {key: data[key] for key in data if not key.startswith("$")}
+    own, image = repository_of(names[0]), deployed.image(names[0])
     launches: dict[str, TaskLaunch] = {}
     for operator, config in LAUNCHED_FROM.items():
-        if (folder / config).exists():
-            data, name = read_config(root, folder / config, deployed.name)
-            image = json.dumps(deployed.image(names[0]))
-            own = json.dumps(repository_of(names[0]))
-            data = json.loads(json.dumps(data).replace(own, image))
-            try:
-                launches.update(_read_launches(data, operator, name))
-            except (AttributeError, KeyError, TypeError) as error:
-                remedy = "run the DAG's test, which names the mistake"
-                raise InputError("is not a launch config", remedy, name) from error
+        data, name = read_config(root, folder / config, deployed.name)
+        text = json.dumps(data).replace(json.dumps(own), json.dumps(image))
+        try:
+            found = _read_launches(json.loads(text), operator, name, deployed)
+            launches.update(found)
+        except (AttributeError, KeyError, TypeError) as error:
+            remedy = "run the DAG's test, which names the mistake"
+            raise InputError("is not a launch config", remedy, name) from error
     return ObjectiveConfigs(py_config, file, launches)
 
 
@@ -115,26 +110,29 @@ def read_config(
 def read_file(root: Path, path: Path) -> tuple[dict[str, Any], str]:
     """Return the JSON object in a config or an overlay, and its name for errors.
 
+    A missing file is an empty object: not every objective needs each config.
+
     Raises:
         InputError: the file cannot be read.
     """
     name = path.relative_to(root).as_posix()
     try:
         return parse(path.read_text(encoding="utf-8"), name), name
-    except (OSError, UnicodeError) as error:
-        problem = f"cannot be read ({error})"
-        raise InputError(problem, "add the file, in UTF-8", name) from error
+    except FileNotFoundError:
+        return {}, name
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read ({error})", "use UTF-8", name) from error
 
 
 def _read_launches(
-    config: dict[str, Any], operator: str, file: str
+    config: dict[str, Any], operator: str, file: str, deployed: Deployed
 ) -> Iterator[tuple[str, TaskLaunch]]:
     """Yield the name and the launch of each task of a launch config."""
     common, key = config.get("conf", {}), LAUNCH_KEYS[operator]
-    for index, task in enumerate(config["tasks"]):
+    for index, task in enumerate(config["tasks"] if config else ()):
         arguments = {**common, **task[key]}
         if operator == SPARK:
-            conf = {**common, **task[key].get("conf", {})}
+            conf = {**deployed.spark_conf, **common, **task[key].get("conf", {})}
             arguments = {**task[key], "conf": conf}
         path = ("tasks", index, key)
         yield task["name"], TaskLaunch(task["id"], operator, arguments, file, path)

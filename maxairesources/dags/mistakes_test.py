@@ -43,11 +43,10 @@ POD = "f.add('score', 'KubernetesPodOperator', ['root'], {})\n"
         (BASH.format("bash_comand='x'"), "no argument 'bash_comand'; did you mean bas"),
         (BASH.format(""), "task 'a': Airflow rejects it (missing keyword argument"),
         (BASH.format("expand={'bash_comand': ['x']}"), "unexpected keyword argument '"),
-        (BASH.format("expand=['x']"), "argument after ** must be a mapping"),
         (POD.format("image='a'"), "image is given here and in maxaiconfigs/qsr/custom"),
         (POD.format("expand={'image': ['a']}"), "image is given here and in maxaiconf"),
-        (POD.format("arguments=['a']"), "arguments passes the config to the handler;"),
-        (POD.format("expand={'arguments': []}"), "or use env_vars to map a task"),
+        (POD.format("arguments=['a']"), "arguments is given here and in maxaicon"),
+        (POD.format("expand={'arguments': []}"), "; to map a task, use env_vars"),
         (
             "f.add('scores', 'KubernetesPodOperator', ['root'])",
             f"'scores' is not in {CONFIGS}/kubepod_config.json; did you mean score?",
@@ -128,7 +127,6 @@ def test_a_mistake_that_the_test_of_the_dag_finds(
         ({"in_cluster": "{{ ds }}"}, ".in_cluster is "),
         ({"labels": {"a": ["{{ dss }}"]}}, "{place}.labels.a[0]: '{{ dss }}' has an u"),
         ({"execution_timeout": "an hour"}, "; use a number of seconds, or ISO 8601 su"),
-        ({"execution_timeout": True}, "{file}: {place}.execution_timeout is True (a b"),
         ({"retry_delay": [1]}, ".retry_delay is [1] ("),
         ({"volumes": [{"nam": "v"}]}, ".volumes is [{'nam': 'v'}] (Invalid value for"),
         ({"tolerations": [{"operatr": "Exists"}]}, "(with a key that Kubernetes lacks"),
@@ -154,7 +152,6 @@ def test_a_mistake_in_the_arguments_of_a_config(
     [
         ("{{ dss }}", "'{{ dss }}' has an unknown variable 'dss'; did you mean ds"),
         ("{{ ds }", "is not a valid template (unexpected '}')"),
-        ("{ ds }}", "lacks a brace; begin a template with {{ and end it with }}"),
         ("{{ ds | uper }}", "is not a valid template (No filter named 'uper'.)"),
         ("a" * 500 + "{{ dss }}", f"'{'a' * 76}... has an unknown variable 'dss'"),
         *(

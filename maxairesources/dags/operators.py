@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk import BaseOperator
+from pydantic import TypeAdapter
 
 from maxairesources.configs.objective import KUBEPOD, SPARK, TaskLaunch
 from maxairesources.errors import InputError
@@ -95,7 +96,7 @@ def to_python(launch: TaskLaunch) -> dict[str, Any]:
         try:
             if name in _DURATIONS and value is not None:
                 remedy = "use a number of seconds, or ISO 8601 such as PT1H30M"
-                converted[name] = _duration(value)
+                converted[name] = TypeAdapter(timedelta).validate_python(value)
             elif launch.operator == KUBEPOD and name in _OBJECTS:
                 remedy = f"use the fields of Kubernetes' {_OBJECTS[name]}"
                 converted[name] = _kubernetes_object(value, _OBJECTS[name])
@@ -104,18 +105,6 @@ def to_python(launch: TaskLaunch) -> dict[str, Any]:
             problem = f"{json_path((*launch.path, name))} is {value!r} ({why})"
             raise InputError(problem, remedy, launch.file) from None
     return converted
-
-
-def _duration(value: Any) -> timedelta:
-    """Return a duration from JSON."""
-    if isinstance(value, str):
-        # Airflow has already imported it.
-        from pydantic import TypeAdapter
-
-        return TypeAdapter(timedelta).validate_python(value)
-    if isinstance(value, bool):
-        raise TypeError("a boolean")
-    return timedelta(seconds=value)
 
 
 def _kubernetes_object(value: Any, kind: str) -> Any:

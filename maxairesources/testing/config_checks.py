@@ -66,7 +66,10 @@ def check_configs(
     ):
         path = root / path_of(CONFIGS, parents, file)
         # An overlay needs a base.
-        if any(path.parent.glob(f"{path.stem}*.json")):
+        if overlays := [*path.parent.glob(f"{path.stem}*.json")]:
+            if path not in overlays:
+                file = path.relative_to(root).as_posix()
+                raise InputError("is missing", "add it: its overlays need it", file)
             data, name = _check_config(root, path, deployment, model)
             if model is not PyConfig:
                 _check_images(data, names[0], name)

@@ -13,7 +13,7 @@ from jinja2 import TemplateSyntaxError, meta
 from kubernetes.client import ApiClient
 from pydantic import TypeAdapter, ValidationError
 
-from maxairesources.configs.document import shown, walk
+from maxairesources.configs.document import has_template, shown, walk
 from maxairesources.configs.objective import (
     KUBEPOD,
     SPARK,
@@ -26,8 +26,6 @@ from maxairesources.launches import lacks_spark_image
 from maxairesources.testing.pod_checks import mistakes_in_pod
 from maxairesources.tree import json_path, nearest
 
-# A template whose first brace is missing; Jinja renders it as plain text.
-_HALF_TEMPLATE = re.compile(r"(?<!\{)\{\s*(\w+)[\w.]*\s*\}\}")
 # Variables of Airflow 2, and those of Airflow 3:
 # https://airflow.apache.org/docs/apache-airflow/stable/installation/upgrading_to_airflow3.html
 _OF_AIRFLOW_2 = {
@@ -48,8 +46,8 @@ _OF_AIRFLOW_2 = {
 }
 
 
-def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[str]:
-    """Yield a line for each mistake in a DAG and in the configs of its tasks.
+def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[object]:
+    """Yield a message for each mistake in a DAG and in the configs of its tasks.
 
     Args:
         dag: the DAG.
@@ -57,27 +55,22 @@ def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[str]
         file: the name of its dag.py.
     """
     tasks: dict[str, Any] = {str(task.label): task for task in dag.tasks}
-    for name in configs.py_config.keys() - tasks.keys():
-        problem = f"$.{name}: {file} has no task {name!r}"
-        remedy = nearest(name, tasks)
-        yield str(InputError(problem, remedy, configs.py_config_file))
-    yield from map(str, _mistakes_in_default_args(dag, file))
     py_config, py_config_file = configs.py_config, configs.py_config_file
-    yield from map(str, _mistakes_in_templates(dag, py_config, (), py_config_file))
+    for name in py_config.keys() - tasks.keys():
+        problem = f"$.{name}: {file} has no task {name!r}"
+        yield InputError(problem, nearest(name, tasks), py_config_file)
+    yield from _mistakes_in_templates(dag, py_config, (), py_config_file)
+    known = {name for task in dag.tasks for name in parameters(_kind(task))}
+    # Airflow ignores a default argument that no operator has.
+    for name in dag.default_args.keys() - known if tasks else ():
+        problem = f"default_args: no operator has an argument {name!r}"
+        yield InputError(problem, nearest(name, known, "remove it"), file)
     for name, task in tasks.items():
         launch = configs.launches.get(name)
         if launch:
-            yield from map(str, _mistakes_in_launch(dag, task, launch, configs, file))
+            yield from _mistakes_in_launch(dag, task, launch, configs, file)
         where = f"{launch.file if launch else file}: task {name}"
         yield from (f"{where}: {mistake}" for mistake in _mistakes_in_task(task))
-
-
-def _mistakes_in_default_args(dag: DAG, file: str) -> Iterator[InputError]:
-    """Yield the default arguments that no operator of a DAG has; Airflow ignores them."""
-    known = {name for task in dag.tasks for name in parameters(_kind(task))}
-    for name in dag.default_args.keys() - known if dag.tasks else ():
-        problem = f"default_args: no operator has an argument {name!r}"
-        yield InputError(problem, nearest(name, known, "remove it"), file)
 
 
 def _mistakes_in_launch(
@@ -106,9 +99,7 @@ def _mistake_in_value(annotation: str, value: Any) -> tuple[str, str] | None:
     """Return the problem with the type of an operator's argument and its fix, if it is wrong."""
     if value is not None and re.search("Callable|Callback", annotation):
         return "is a function in Python", "remove it, and pass it to add() in dag.py"
-    if re.fullmatch(
-        r"(bool|float|int|str|None)( \| (bool|float|int|str|None))*", annotation
-    ):
+    if {*annotation.split(" | ")} <= {"bool", "float", "int", "str", "None"}:
         try:
             TypeAdapter(eval(annotation)).validate_python(value, strict=True)
         except ValidationError:
@@ -120,34 +111,29 @@ def _mistakes_in_templates(
     dag: DAG, value: Any, path: tuple[Any, ...], file: str, rendered: bool = True
 ) -> Iterator[InputError]:
     """Yield the strings in a part of a config that Airflow cannot render."""
-    for place, text in walk(value, path):
-        if not isinstance(text, str) or not re.search(r"\{[{%#]|\}\}", text):
-            continue
-        if not rendered and re.search("{[{%]", text):
-            problem = " is a template, but Airflow does not render this argument"
-            yield InputError(json_path(place) + problem, "use the value itself", file)
-        elif mistake := _mistake_in_template(dag.get_template_env(), text):
-            problem = f"{json_path(place)}: {shown(text)} {mistake[0]}"
-            yield InputError(problem, mistake[1], file)
-
-
-def _mistake_in_template(environment: Any, text: str) -> tuple[str, str] | None:
-    """Return the problem with a string that Airflow renders and its fix, if it is wrong."""
+    environment = dag.get_template_env()
     known = {*Context.__annotations__, *environment.globals} - _OF_AIRFLOW_2.keys()
-    half = _HALF_TEMPLATE.search(text)
-    if half and half[1] in known:
-        return "lacks a brace", "begin a template with {{ and end it with }}"
-    try:
-        environment.compile(text)
-        names = meta.find_undeclared_variables(environment.parse(text))
-    except TemplateSyntaxError as error:
-        return f"is not a valid template ({error.message})", "fix the syntax"
-    for name in sorted(names - known):
-        remedy = nearest(name, known)
-        if name in _OF_AIRFLOW_2:
-            remedy = f"Airflow 3 has {_OF_AIRFLOW_2[name]} instead"
-        return f"has an unknown variable {name!r}", remedy
-    return None
+    for place, text in walk(value, path):
+        if not has_template(text):
+            continue
+        start, names = f"{json_path(place)}: {shown(text)}", set()
+        if not rendered:
+            problem = (
+                f"{start} is a template, but Airflow does not render this argument"
+            )
+            yield InputError(problem, "use the value itself", file)
+            continue
+        try:
+            environment.compile(text)
+            names = meta.find_undeclared_variables(environment.parse(text)) - known
+        except TemplateSyntaxError as error:
+            problem = f"{start} is not a valid template ({error.message})"
+            yield InputError(problem, "fix the syntax", file)
+        for name in sorted(names):
+            remedy = nearest(name, known)
+            if name in _OF_AIRFLOW_2:
+                remedy = f"Airflow 3 has {_OF_AIRFLOW_2[name]} instead"
+            yield InputError(f"{start} has an unknown variable {name!r}", remedy, file)
 
 
 def _mistakes_in_task(task: Any) -> Iterator[str]:

@@ -42,18 +42,6 @@ def load_dags(file: Path, deployment: str | None = None) -> DagBag:
         del os.environ["MAXAI_DEPLOYMENT"]
 
 
-def advice_for(errors: str) -> str:
-    """Return what to do about an import error of a provider that Airflow lacks here."""
-    found = re.search(r"No module named 'airflow\.providers\.([\w.]+)'", errors)
-    if not found:
-        return ""
-    package = f"apache-airflow-providers-{found[1].replace('.', '-')}"
-    return (
-        f"Airflow's provider {found[1]} is missing: add its package, such as {package}, to "
-        "3rdparty/python/airflow.txt, and run ./pants lock airflow"
-    )
-
-
 def check_dag(test_file: str) -> None:
     """Assert that the dag.py beside a test is valid, with the overlays of each deployment.
 
@@ -73,7 +61,15 @@ def check_dag(test_file: str) -> None:
             raise AssertionError(error) from None
         bag = load_dags(file, deployment)
         errors = "\n".join(bag.import_errors.values())
-        assert not errors, f"{errors}\n{advice_for(errors)}"
+        if provider := re.search(
+            r"No module named 'airflow\.providers\.([\w.]+)'", errors
+        ):
+            package = f"apache-airflow-providers-{provider[1].replace('.', '-')}"
+            errors += (
+                f"\nAirflow lacks a provider: add its package, such as {package}, to "
+            )
+            errors += "3rdparty/python/airflow.txt, and run ./pants lock airflow"
+        assert not errors, errors
         # Airflow silently ignores a file without the words airflow and dag.
         assert list(bag.dags) == [".".join(names)], (
             f"{'/'.join(names)}/dag.py has the DAGs {list(bag.dags)}, not "
@@ -84,5 +80,6 @@ def check_dag(test_file: str) -> None:
         stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
         assert stored.task_ids == dag.task_ids
         assert {*names} <= dag.tags
-        mistakes = [*mistakes_in(dag, found, path_of(DAGS, names, "dag.py"))]
-        assert not mistakes, "\n".join(mistakes)
+        mistakes = mistakes_in(dag, found, path_of(DAGS, names, "dag.py"))
+        lines = "\n".join(map(str, mistakes))
+        assert not lines, lines
