@@ -131,7 +131,9 @@ async def provide_tested_image(request: TestedImageRequest) -> PytestPluginSetup
     return PytestPluginSetup(await Get(Digest, CreateDigest([file])))
 
 
-RUNNER = Address("build-support/tools/maxaitools/local", relative_file_path="run_dags.py")
+RUNNER = Address(
+    "build-support/tools/maxaitools/local", relative_file_path="run_dags.py"
+)
 # The file of the target maxaidags:airflow.
 ALL_DAGS = f"{DAGS}/.airflowignore"
 
