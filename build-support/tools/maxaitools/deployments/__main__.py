@@ -179,9 +179,9 @@ def _open() -> Branches:
     return Branches(find_url())
 
 
-def _options(arguments: argparse.Namespace) -> deploys.Options:
-    given, fields = vars(arguments), deploys.Options.__dataclass_fields__
-    return deploys.Options(**{key: given[key] for key in fields.keys() & given.keys()})
+def _options(arguments: argparse.Namespace) -> deploys.Flags:
+    given, fields = vars(arguments), deploys.Flags.__dataclass_fields__
+    return deploys.Flags(**{key: given[key] for key in fields.keys() & given.keys()})
 
 
 def _find_side(branches: Branches, side: str) -> str | None:

@@ -5,20 +5,13 @@ from collections.abc import Iterator, Sequence
 from maxaitools.deployments.branches import Branches, Entry
 from maxaitools.deployments.process import is_ancestor, is_on_branch
 from maxaitools.deployments.record import Record, source_of, sources_of
-from maxaitools.deployments.settings import Settings
+from maxaitools.deployments.settings import Definition
 
 
 def find_breaches(
-    branches: Branches, to: Settings, new: Record, origin: Record | None
+    branches: Branches, to: Definition, new: Record, origin: Record | None
 ) -> Iterator[str]:
-    """Yield a line for each rule that a new record breaks.
-
-    Args:
-        branches: all deployments.
-        to: the deployment.
-        new: its new record.
-        origin: the record that is promoted; None for a deploy.
-    """
+    """Yield a line for each rule that a new record breaks; a promotion has an origin."""
     if to.after and (origin is None or origin["name"] != to.after):
         yield f"it accepts only releases promoted from {to.after}"
     # With --domain, the release that the domains come from counts too.

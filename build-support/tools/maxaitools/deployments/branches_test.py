@@ -12,9 +12,8 @@ import pytest
 
 import maxairesources
 import maxaitools
-from maxaitools.deployments.conftest import Run, deploy
+from maxaitools.deployments.conftest import Marketplace, Run, call, deploy
 from maxaitools.deployments.record import RECORD_FILE
-from maxaitools.deployments.testing import Marketplace, call
 
 WHY = ("--reason", "because")
 

@@ -10,9 +10,8 @@ import pytest
 from maxairesources.testing.dags import DagBag  # isort: skip
 from airflow.providers.git.bundles.git import GitDagBundle
 
-from maxaitools.deployments.conftest import Run
+from maxaitools.deployments.conftest import DAG_FILE, PY_CONFIG, Marketplace, Run
 from maxaitools.deployments.record import references_of
-from maxaitools.deployments.testing import DAG_FILE, PY_CONFIG, Marketplace
 
 DAG = '''\
 """Airflow DAG of a test."""

@@ -11,13 +11,9 @@ from maxaitools.deployments.record import Record
 def show_difference(
     old_tree: str | None, old: Record | None, new_tree: str, new: Record
 ) -> Iterator[str]:
-    """Yield the lines that show what changes if one commit replaces another one.
+    """Yield the lines that show what changes if one commit or tree replaces another one.
 
-    Args:
-        old_tree: the earlier commit; None means nothing.
-        old: its record.
-        new_tree: the later commit or its tree.
-        new: its record.
+    Each side has its record; None means that nothing was deployed before.
     """
     before = old["release"][:12] if old else "nothing"
     yield f"release {before} -> {new['release'][:12]}"

@@ -27,7 +27,7 @@ from maxaitools.deployments.record import (
     settings_of,
     sources_of,
 )
-from maxaitools.deployments.settings import Settings, read_settings
+from maxaitools.deployments.settings import Definition, read_settings
 
 # The keys that may sign the commits of a deployment with `signed = true`.
 SIGNERS = Path("build-support/allowed_signers")
@@ -35,7 +35,7 @@ _STARTED = time.monotonic()
 
 
 @dataclass(frozen=True)
-class Options:
+class Flags:
     """The options of a change; `--help` explains them."""
 
     dry_run: bool = False
@@ -63,7 +63,7 @@ class Change:
     signed: bool = False
 
 
-def deploy(branches: Branches, to: Settings, folder: Path, options: Options) -> None:
+def deploy(branches: Branches, to: Definition, folder: Path, options: Flags) -> None:
     """Deploy a release that was packaged from this clone."""
     release, live = trees.store(folder), branches.live(to.name)
     trees.check_sources(folder)
@@ -80,7 +80,7 @@ def deploy(branches: Branches, to: Settings, folder: Path, options: Options) -> 
 
 
 def promote(
-    branches: Branches, name: str, commit: str | None, to: Settings, options: Options
+    branches: Branches, name: str, commit: str | None, to: Definition, options: Flags
 ) -> None:
     """Deploy a release from the history of the deployment `name`."""
     history, live = branches.history(name), branches.live(to.name)
@@ -102,7 +102,7 @@ def promote(
     _publish(branches, change, live, options)
 
 
-def rollback(branches: Branches, name: str, to: str | None, options: Options) -> None:
+def rollback(branches: Branches, name: str, to: str | None, options: Flags) -> None:
     """Make an earlier commit of a deployment live again.
 
     Args:
@@ -164,7 +164,7 @@ def _content_of(entry: Entry, domains: Sequence[str]) -> str:
     return git("ls-tree", "--full-tree", entry.commit, "--", *paths)
 
 
-def _mix(name: str, live: Record | None, other: Record, options: Options) -> Record:
+def _mix(name: str, live: Record | None, other: Record, options: Flags) -> Record:
     """Return the live record with some domains of another one."""
     if live is None:
         remedy = "leave out --domain to deploy all domains first"
@@ -175,7 +175,7 @@ def _mix(name: str, live: Record | None, other: Record, options: Options) -> Rec
 
 
 def _check_policy(
-    branches: Branches, to: Settings, new: Record, origin: Record | None, force: bool
+    branches: Branches, to: Definition, new: Record, origin: Record | None, force: bool
 ) -> list[str]:
     """Return the breaches of the policy; raise an InputError unless they are forced."""
     breaches = [*find_breaches(branches, to, new, origin)]
@@ -188,7 +188,7 @@ def _check_policy(
 
 
 def _publish(
-    branches: Branches, change: Change, live: Record | None, options: Options
+    branches: Branches, change: Change, live: Record | None, options: Flags
 ) -> None:
     """Make a change live, unless it changes nothing or is only tried."""
     new, name = change.record, change.record["name"]
@@ -217,7 +217,7 @@ def is_same(live: Record, new: Record) -> bool:
     )
 
 
-def make_message(change: Change, options: Options) -> str:
+def make_message(change: Change, options: Flags) -> str:
     """Return a commit message: a subject for people, then Git trailers for machines."""
     name, release = change.record["name"], change.record["release"]
     part = f"{', '.join(options.domain)} of {name}" if options.domain else name

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from maxaitools.deployments.conftest import Run, deploy
-from maxaitools.deployments.record import references_of
-from maxaitools.deployments.testing import (
+from maxaitools.deployments.conftest import (
     PY_CONFIG,
     Marketplace,
+    Run,
     call,
+    deploy,
     running_registry,
 )
+from maxaitools.deployments.record import references_of
 
 TREES = ("maxaiconfigs", "maxaidags", "maxairesources", "maxaiusecases")
 WHY = ("--reason", "because")
@@ -26,27 +27,20 @@ def trees_of(place: Marketplace, name: str) -> str:
     return place.git("rev-parse", *(f"deployments/{name}:{tree}" for tree in TREES))
 
 
-def test_a_release_goes_to_prod_and_back(place: Marketplace, run: Run) -> None:
-    assert run("status") == "nothing was deployed yet\n"
-    first = place.package()
-    assert json.loads(run("images", "dev")) == ["lab"]
-    run("deploy", "dev", "--dry-run")
-    assert not place.branches.tips
-    run("deploy", "dev")
-    assert json.loads(run("images", "dev")) == []
+def check_first_deploy(place: Marketplace, release: str) -> None:
+    """Check the commit, the record and the image of the first deploy to dev."""
     (entry,), live = place.history(), place.live()
     assert entry.made.startswith("Ada <ada@example.invalid>, ")
-    assert (entry.action, entry.release) == ("deploy", first)
-    commit = place.git("rev-parse", "HEAD")
+    assert (entry.action, entry.release) == ("deploy", release)
     digest = live["images"]["lab"]["digest"]
     assert live == {
         "name": "dev",
         "paused": True,
         "data_root": None,
         "registry": place.settings["dev"]["registry"],
-        "release": first,
+        "release": release,
         "images": {"lab": {"tag": place.tags["lab"], "digest": digest}},
-        "source": {"commit": commit, "clean": True},
+        "source": {"commit": place.git("rev-parse", "HEAD"), "clean": True},
     }
     # Kubernetes would run the image that was built, and a tag keeps it in the registry.
     reference = references_of(live)["lab"]
@@ -58,6 +52,18 @@ def test_a_release_goes_to_prod_and_back(place: Marketplace, run: Run) -> None:
     assert b"first" in copied.stdout
     tag = f"{reference.partition('@')[0]}:dev-{entry.commit[:12]}"
     call("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{tag}")
+
+
+def test_a_release_goes_to_prod_and_back(place: Marketplace, run: Run) -> None:
+    assert run("status") == "nothing was deployed yet\n"
+    first = place.package()
+    assert json.loads(run("images", "dev")) == ["lab"]
+    run("deploy", "dev", "--dry-run")
+    assert not place.branches.tips
+    run("deploy", "dev")
+    assert json.loads(run("images", "dev")) == []
+    check_first_deploy(place, first)
+    (entry,), live = place.history(), place.live()
 
     # Another deploy of the same release changes nothing.
     assert "is already live" in run("deploy", "dev")

@@ -12,7 +12,7 @@ from maxaitools.deployments import branches, record, registry, settings
 from maxaitools.deployments.branches import Entry, pick
 from maxaitools.deployments.deploys import find_previous
 from maxaitools.deployments.process import ProcessFailed
-from maxaitools.deployments.settings import Settings, read_settings
+from maxaitools.deployments.settings import Definition, read_settings
 
 PROD = '[deployments.prod]\nafter = "dev"\n'
 
@@ -21,8 +21,8 @@ def test_settings_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
     own = '[deployments.dev]\nregistry = "r.test/a"\npaused = true\n'
     Path("marketplace.toml").write_text(f'registry = "127.0.0.1:5000"\n{own}{PROD}')
-    dev = Settings("dev", "r.test/a", paused=True)
-    prod = Settings("prod", "127.0.0.1:5000", after="dev")
+    dev = Definition("dev", "r.test/a", paused=True)
+    prod = Definition("prod", "127.0.0.1:5000", after="dev")
     assert read_settings() == {"dev": dev, "prod": prod}
     monkeypatch.setenv("MAXAI_REGISTRY", "registry.test:5000/team")
     found = read_settings()
@@ -55,7 +55,7 @@ def test_a_mistake_in_the_settings_is_reported(
 def make(release: str, *domains: str) -> dict[str, Any]:
     images = {d: {"tag": release, "digest": f"sha256:{release}"} for d in domains}
     source = {"commit": f"commit of {release}", "clean": True}
-    return record.make_record(Settings("dev", "r.test"), release, images, source)
+    return record.make_record(Definition("dev", "r.test"), release, images, source)
 
 
 def test_a_digest_is_carried_over_if_the_tag_is_live() -> None:
@@ -134,7 +134,7 @@ def test_tls_is_optional_only_on_this_machine() -> None:
 def test_only_some_answers_mean_that_an_image_is_missing(
     answer: str, missing: bool
 ) -> None:
-    assert registry.is_missing(answer) is missing
+    assert bool(registry.MISSING.search(answer)) is missing
 
 
 def test_a_refused_push_shows_the_output_of_the_server() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from maxairesources.errors import InputError
 from maxairesources.tree import repository_of
-from maxaitools.deployments.settings import Settings
+from maxaitools.deployments.settings import Definition
 
 RECORD_FILE = "deployment.json"
 # The value of deployment.json. `images` has the tag and the digest of each domain's image,
@@ -20,21 +20,14 @@ Images = dict[str, dict[str, str]]
 
 
 def make_record(
-    to: Settings, release: str, images: Images, source: Mapping[str, Any]
+    to: Definition, release: str, images: Images, source: Mapping[str, Any]
 ) -> Record:
-    """Return the record of a release in a deployment.
-
-    Args:
-        to: the deployment.
-        release: the hash of the release.
-        images: the image of each domain.
-        source: the commit that the release was packaged from, and if it was clean.
-    """
+    """Return the record of a release that was packaged from the commit in `source`."""
     content = {"release": release, "images": images, "source": dict(source)}
     return {**settings_of(to), **content}
 
 
-def settings_of(to: Settings) -> Record:
+def settings_of(to: Definition) -> Record:
     """Return the part of a record that marketplace.toml defines."""
     return {
         key: getattr(to, key) for key in ("name", "paused", "data_root", "registry")

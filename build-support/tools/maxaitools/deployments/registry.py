@@ -18,7 +18,7 @@ _AT_ONCE = 8
 _LOCAL = re.compile(r"(localhost|127(\.\d+){3})(:|/|$)")
 # The answers of registries for an image that they lack. Any other answer, such as a missing
 # permission, does not mean that the image is missing.
-_MISSING = re.compile("(?i)manifest unknown|name unknown|artifact .* not found")
+MISSING = re.compile("(?i)manifest unknown|name unknown|artifact .* not found")
 
 
 def inspect_command(reference: str) -> list[str]:
@@ -34,11 +34,6 @@ def copy_command(source: str, target: str) -> list[str]:
     for option, reference in (("src", source), ("dest", target)):
         command += [f"--{option}-tls-verify=false"] if _LOCAL.match(reference) else []
     return [*command, f"docker://{source}", f"docker://{target}"]
-
-
-def is_missing(answer: str) -> bool:
-    """Return if a registry answered that it lacks an image."""
-    return bool(_MISSING.search(answer))
 
 
 def find_missing(record: Record) -> dict[str, str]:
@@ -113,7 +108,7 @@ def _run_all(
         try:
             return run(commands[reference])
         except ProcessFailed as failed:
-            if may_lack and is_missing(failed.stderr):
+            if may_lack and MISSING.search(failed.stderr):
                 return None
             host = reference.split("/")[0]
             remedy = f"check that the registry answers, and log in: docker login {host}"

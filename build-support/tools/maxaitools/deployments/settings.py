@@ -21,7 +21,7 @@ _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Definition:
     """The settings of a deployment; marketplace.toml explains them."""
 
     name: str
@@ -33,7 +33,7 @@ class Settings:
     signed: bool = False
 
 
-def read_settings() -> dict[str, Settings]:
+def read_settings() -> dict[str, Definition]:
     """Return the settings of all deployments by name; raise an InputError for a mistake."""
     try:
         document = tomllib.loads(Path(_FILE).read_text())
@@ -46,11 +46,11 @@ def read_settings() -> dict[str, Settings]:
         fields = {"registry": shared, **table}
         for problem, remedy in _find_mistakes(name, fields, tables):
             raise InputError(problem, remedy, f"{_FILE}, [deployments.{name}]")
-        found[name] = Settings(name, **fields)
+        found[name] = Definition(name, **fields)
     return found
 
 
-def find_settings(name: str) -> Settings:
+def find_settings(name: str) -> Definition:
     """Return the settings of a deployment; raise an InputError if it is not defined."""
     known = read_settings()
     if name not in known:
