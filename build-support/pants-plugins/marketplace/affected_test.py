@@ -40,6 +40,7 @@ DEPLOYMENTS = ("dev", "prod")
 
 def report(files: str, monkeypatch: pytest.MonkeyPatch, *deleted: str) -> Report:
     monkeypatch.setattr(affected, "read_before", lambda *_: "")
+    monkeypatch.setattr(affected, "get_buildroot", lambda: "/missing")
     known = KnownTargets({}, frozenset(), frozenset({at("image")}), frozenset())
     by_file = {path: [OWNERS[path]] for path in files.split()}
     selection = Selection(by_file, known, EDGES, LAUNCHERS)

@@ -25,7 +25,7 @@ _LOCK = re.compile(f"{USECASES}/[^/]+/requirements[.]lock")
 # Stands for a missing key or file; null is a value.
 _MISSING = object()
 # A comment on GitHub has at most 65,536 characters, and a report has nine sections.
-_LINES, _WIDTH = 40, 160
+_LINES, _WIDTH = 60, 110
 
 
 @dataclass(frozen=True)
@@ -226,10 +226,8 @@ def _sections(report: Report) -> Iterator[list[str]]:
         "new objectives": report.new,
         "deleted objectives": report.deleted,
         "images": [*_explain(report.images)],
-        "config values": [
-            f"{_show(each)} ({', '.join(each.deployments)})" for each in report.configs
-        ],
-        "packages": [*map(_show, report.packages)],
+        "config values": [*_show(report.configs)],
+        "packages": [*_show(report.packages)],
         "DAGs": [*_explain(report.dags)],
         "tests": [*_explain(report.tests)],
     }
@@ -247,18 +245,26 @@ def _explain(items: Mapping[str, Names]) -> Iterator[str]:
     for name, path in items.items():
         yield _short(name)
         if path != (name,):
-            yield f"    because of {' -> '.join(path)}"
+            yield f"    because of {path[0]}"
+            # The last step is the item itself.
+            yield from (f"        -> {step}" for step in path[1:-1])
 
 
-def _show(difference: Difference) -> str:
-    """Return both values, from a little before the first difference."""
-    before, after = difference.before, difference.after
-    start = max(len(os.path.commonprefix([before or "", after or ""])) - 25, 0)
-    sides = (
-        "not set" if v is None else f"{'...' * bool(start)}{v[start:]}"
-        for v in (before, after)
-    )
-    return f"{difference.file} {difference.place}: {' -> '.join(sides)}"
+def _show(differences: Iterable[Difference]) -> Iterator[str]:
+    """Yield both sides of each difference, from a little before where they part."""
+    last = ""
+    for each in differences:
+        names = f" ({', '.join(each.deployments)})" if each.deployments else ""
+        if last != each.file + names:
+            last = each.file + names
+            yield last
+        common = os.path.commonprefix([each.before or "", each.after or ""])
+        start = max(len(common) - 25, 0)
+        sides = (
+            "not set" if side is None else f"{'...' * bool(start)}{side[start:]}"
+            for side in (each.before, each.after)
+        )
+        yield f"    {each.place}: {' -> '.join(sides)}"
 
 
 def _lines(*lines: str) -> Iterator[str]:

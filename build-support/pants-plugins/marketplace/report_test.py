@@ -26,7 +26,7 @@ FULL = Report(
     since="origin/main",
     base="0123456789abcdef",
     deployments={"dev": (IMAGE, "stores.churn.weekly"), "prod": ()},
-    images={IMAGE: ("a|`b.py", "r:i")},
+    images={IMAGE: ("a|`b.py", "r:s", "r:i")},
     tests={"a_test.py": ("a_test.py",)},
     dags={"stores.churn.weekly": ("x", "h:i")},
     new=("stores.churn.daily",),
@@ -46,17 +46,20 @@ new objectives
 
 images
   maxai/stores:ffffffffffff
-      because of a|`b.py -> r:i
+      because of a|`b.py
+          -> r:s
 
 config values
-  maxaiconfigs/stores/churn/spark_config.json $.conf.a: 1 -> not set (dev, prod)
+  maxaiconfigs/stores/churn/spark_config.json (dev, prod)
+      $.conf.a: 1 -> not set
 
 packages
-  x.lock pandas: 2.0 -> 2.1
+  x.lock
+      pandas: 2.0 -> 2.1
 
 DAGs
   stores.churn.weekly
-      because of x -> h:i
+      because of x
 
 tests
   a_test.py"""
@@ -65,9 +68,9 @@ tests
 def test_a_report_answers_what_is_deployed_where_and_why() -> None:
     assert as_text(FULL) == TEXT
     found = json.loads(as_json(FULL))
-    assert found["images"] == {IMAGE: ["a|`b.py", "r:i"]}
+    assert found["images"] == {IMAGE: ["a|`b.py", "r:s", "r:i"]}
     assert found["packages"][0]["after"] == "2.1"
-    assert "\npackages\n```\nx.lock pandas: 2.0 -> 2.1\n```\n" in as_markdown(FULL)
+    assert "\npackages\n```\nx.lock\n    pandas: 2.0 -> 2.1\n```\n" in as_markdown(FULL)
 
 
 def test_a_change_without_effect_gives_one_line() -> None:
@@ -87,7 +90,7 @@ HOSTILE += ["\U0001f600" * 5000, "\n# t\n- [a](b)"]
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_text_of_a_pull_request_stays_in_code_blocks_that_fit(text: str) -> None:
-    many = tuple(f"{number}{text}" for number in range(60))
+    many = tuple(f"{number}{text}" for number in range(90))
     values = tuple(Difference(each, each, each, each, many[:9]) for each in many)
     paths = dict.fromkeys(many, many[:5])
     long = Report(
@@ -106,7 +109,7 @@ def test_a_long_value_is_shown_from_the_difference() -> None:
     value = Difference(CONFIG, "$.a", before, after, ("dev",))
     text = as_markdown(replace(FULL, configs=(value,)))
     shown = "x" * 25
-    assert f'$.a: ...{shown}old" -> ...{shown}new" (dev)' in text
+    assert f'\n    $.a: ...{shown}old" -> ...{shown}new"\n' in text
 
 
 SPARK = "maxaiconfigs/bank/risk/spark_config.json"

@@ -90,8 +90,9 @@ def _shared_files() -> dict[str, str]:
         "BUILD": ROOT,
         "marketplace.toml": "",
         "3rdparty/python/airflow.lock": "",
-        "3rdparty/python/lint.lock": "",
+        "3rdparty/python/build-support.lock": "",
         "build-support/BUILD": 'python_sources(sources=["macros.py"])\n',
+        "build-support/mypy.ini": "",
         "maxaidags/.airflowignore": "",
         "maxairesources/BUILD": SHARED,
         **{
