@@ -83,7 +83,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: str) -> Path:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "local/secrets/db/password").write_text("a\nb\n")
     data, local = str(tmp_path / "data"), str(tmp_path / "local")
-    to = Settings(data, local, 2, {"maxai/lab": image})
+    to = Settings(data, local, {"maxai/lab": image})
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
     for name, value in to.export().items():
         monkeypatch.setenv(name, value)
