@@ -21,7 +21,7 @@ from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 
 # Errors whose message is complete, without a traceback.
-_PLAIN = re.compile(r"[\w.]*(?:InputError|PolicyViolation): (.*?): (.*)")
+_PLAIN = re.compile(r"[\w.]*(?:InputError|PolicyViolation): (.*?): (.*); (.*)")
 
 
 class Progress:
@@ -114,8 +114,8 @@ def load(file: Path) -> Any:
     bag = DagBag(file)
     for text in bag.import_errors.values():
         if found := _PLAIN.match(text.strip().splitlines()[-1]):
-            where, what = found.groups()
-            raise InputError(*what.rsplit("; ", 1), where)
+            where, problem, remedy = found.groups()
+            raise InputError(problem, remedy, where)
         print(text, file=sys.stderr)
         raise InputError("Airflow cannot load it", "fix the error above", file)
     if len(bag.dags) != 1:
