@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import logging
 import os
 import re
 import sys
@@ -111,7 +112,10 @@ def load(file: Path) -> Any:
     Raises:
         InputError: it cannot be loaded, or a task of it cannot run here.
     """
+    # Airflow would also log the errors, with their tracebacks.
+    logging.disable()
     bag = DagBag(file)
+    logging.disable(logging.NOTSET)
     for text in bag.import_errors.values():
         if found := _PLAIN.match(text.strip().splitlines()[-1]):
             where, problem, remedy = found.groups()
