@@ -184,8 +184,8 @@ class Api:
             self._url + path,
             None if body is None else json.dumps(body).encode(),
             {
-                "Content-Type": "application/json",
                 "Authorization": f"Bearer {self._token}",
+                "Content-Type": "application/json",
             },
             method=method,
         )
