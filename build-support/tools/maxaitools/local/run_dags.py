@@ -110,9 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
             data = (root / (os.environ.get("MAXAI_DATA_ROOT") or "data")).resolve()
             if not data.is_dir():
-                raise InputError(
-                    "no such folder", "create it with the input files", data
-                )
+                remedy = "create it with the input files, see the domain's README"
+                raise InputError("no such folder", remedy, data)
             images = {name.rpartition(":")[0]: name for name in options.image}
             to = Settings(str(data), str(root / "local"), images)
             check_engine()
