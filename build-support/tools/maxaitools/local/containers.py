@@ -1,16 +1,17 @@
-"""Docker containers that end with the process that started them, and their images."""
+"""Docker containers that end with the process that started them."""
 
 import dataclasses
 import json
 import os
 import subprocess
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from maxairesources.errors import InputError
-from maxairesources.tree import nearest
+
+# A pod, or a part of one, as the JSON that Kubernetes would get.
+Pod = dict[str, Any]
 
 _VARIABLE = "MAXAI_LOCAL"
 
@@ -26,13 +27,11 @@ class Settings:
     Attributes:
         data: the data root.
         local: the folder of Secrets and ConfigMaps.
-        cpus: the number of processors of the engine.
         images: the name and tag of the image of each repository.
     """
 
     data: str
     local: str
-    cpus: int
     images: dict[str, str]
 
     def export(self) -> dict[str, str]:
@@ -61,33 +60,16 @@ def settings() -> Settings:
     return Settings(**json.loads(os.environ[_VARIABLE]))
 
 
-def count_cpus() -> int:
-    """Return the number of processors of the engine.
-
-    Raises:
-        InputError: no engine answers.
-    """
+def check_engine() -> None:
+    """Raise an InputError if no Docker engine answers."""
     try:
-        command = ["docker", "info", "--format", "{{.NCPU}}"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        # Some clients report an engine that does not answer as one without processors.
-        if done.returncode == 0 and (cpus := int(done.stdout)):
-            return cpus
-        problem = (done.stderr.strip().splitlines() or ["it has no processors"])[-1]
+        done = subprocess.run(["docker", "version"], capture_output=True, text=True)
+        if done.returncode == 0:
+            return
+        problem = (done.stderr.strip().splitlines() or ["it does not answer"])[-1]
     except FileNotFoundError:
         problem = "docker is not installed"
     raise InputError(problem, "run build-support/setup", "the Docker engine")
-
-
-def image_of(image: str, images: Mapping[str, str]) -> str:
-    """Return the name and tag of the image that a config names.
-
-    Raises:
-        InputError: it is not the repository of an image here.
-    """
-    if image not in images:
-        raise InputError(f"image {image!r} is not built here", nearest(image, images))
-    return images[image]
 
 
 def refusal(what: str) -> InputError:

@@ -1,18 +1,17 @@
 """Runs one DAG in this process, and prints its progress and a table at the end."""
 
-import contextlib
+import argparse
 import datetime
 import json
+import logging
 import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import airflow
 from airflow.api_fastapi.execution_api.versions import bundle
 from airflow.dag_processing.dagbag import DagBag
 from airflow.listeners import hookimpl
@@ -22,7 +21,8 @@ from airflow.utils.db import initdb
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 
-_FAILED = ("failed", "upstream_failed")
+# Errors whose message is complete, without a traceback.
+_PLAIN = re.compile(r"[\w.]*(?:InputError|PolicyViolation): (.*?): (.*); (.*)")
 
 
 class Progress:
@@ -44,17 +44,17 @@ class Progress:
     @hookimpl
     def on_task_instance_success(self, task_instance: Any) -> None:
         seconds = f"{time.monotonic() - self._began:.1f}"
-        state, written = task_instance.state.value, []
-        if state == "success":
-            written = [*outputs(task_instance.task, self._data)]
+        task, state = task_instance.task, task_instance.state.value
+        written = [*outputs(task, self._data)] if state == "success" else []
         self.rows[name_of(task_instance)] = (seconds, written)
         self._print(task_instance, f"{state}, {seconds} s")
 
     on_task_instance_failed = on_task_instance_skipped = on_task_instance_success
 
     def _print(self, task_instance: Any, what: str) -> None:
-        now = time.strftime("%H:%M:%S")
-        print(f"{now} {name_of(task_instance)}: {what}", flush=True)
+        print(
+            time.strftime("%H:%M:%S"), f"{name_of(task_instance)}: {what}", flush=True
+        )
 
 
 def name_of(task_instance: Any) -> str:
@@ -68,12 +68,9 @@ def outputs(task: Any, data: Path) -> Iterator[str]:
 
     The task has run, so the templates in its config are rendered.
     """
-    words = [
-        *(getattr(task, "arguments", None) or ()),
-        *(getattr(task, "application_args", None) or ()),
-    ]
+    words = getattr(task, "arguments", None) or getattr(task, "application_args", None)
     # The last ones count, as in the handler.
-    options = dict(zip(words, words[1:]))
+    options = dict(zip(words or (), (words or ())[1:]))
     if "--config" not in options or "--task" not in options:
         return
     for port in json.loads(options["--config"])[options["--task"]]["output"]:
@@ -90,12 +87,8 @@ def _size(path: Path) -> str:
     if not path.exists():
         return "missing"
     files = [path] if path.is_file() else path.rglob("*")
-    size = float(sum(file.stat().st_size for file in files if file.is_file()))
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return f"{size / 1e6:.1f} MB" if size > 1e6 else f"{size / 1e3:.1f} kB"
 
 
 def table(rows: Iterable[tuple[str, str, str, Sequence[str]]]) -> str:
@@ -119,40 +112,19 @@ def load(file: Path) -> Any:
     Raises:
         InputError: it cannot be loaded, or a task of it cannot run here.
     """
+    # Airflow would also log the errors, with their tracebacks.
+    logging.disable()
     bag = DagBag(file)
+    logging.disable(logging.NOTSET)
     for text in bag.import_errors.values():
-        # The message of these errors is complete, without a traceback.
-        last = text.strip().splitlines()[-1]
-        if found := re.match(
-            r"[\w.]*(?:InputError|PolicyViolation): (.*?): (.*)", last
-        ):
-            where, what = found.groups()
-            raise InputError(*what.rsplit("; ", 1), where)
+        if found := _PLAIN.match(text.strip().splitlines()[-1]):
+            where, problem, remedy = found.groups()
+            raise InputError(problem, remedy, where)
         print(text, file=sys.stderr)
         raise InputError("Airflow cannot load it", "fix the error above", file)
     if len(bag.dags) != 1:
         raise InputError(f"defines {len(bag.dags)} DAGs", "define one", file)
     return next(iter(bag.dags.values()))
-
-
-def make_database(database: Path, template: Path) -> None:
-    """Create Airflow's database as a copy of the one of the first run.
-
-    Args:
-        database: the path that Airflow expects.
-        template: the path of the copy for later runs.
-    """
-    if template.exists():
-        shutil.copyfile(template, database)
-        return
-    initdb()
-    # Another run may create it at the same time.
-    draft = template.with_suffix(f".{os.getpid()}")
-    # Without a writable cache, each run creates its own.
-    with contextlib.suppress(OSError):
-        template.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(database, draft)
-        os.replace(draft, template)
 
 
 def select(dag: Any, task: str | None, first: str | None) -> Any:
@@ -181,8 +153,7 @@ def check_date(dag: Any, date: datetime.datetime) -> datetime.datetime:
             the DAG's start_date.
     """
     date = date if date.tzinfo else date.replace(tzinfo=dag.timezone)
-    now = datetime.datetime.now(datetime.UTC)
-    if not (dag.start_date or date) <= date <= now:
+    if not (dag.start_date or date) <= date <= datetime.datetime.now(datetime.UTC):
         raise InputError(
             f"Airflow runs no task of {date:%Y-%m-%d %H:%M %Z}",
             f"use a date after the DAG's start_date ({dag.start_date}) and before now",
@@ -191,39 +162,27 @@ def check_date(dag: Any, date: datetime.datetime) -> datetime.datetime:
     return date
 
 
-def run(
-    folder: Path,
-    data: Path,
-    date: datetime.datetime | None,
-    task: str | None = None,
-    first: str | None = None,
-) -> int:
-    """Run the DAG of an objective's folder, and return the exit code.
+def run(options: argparse.Namespace, data: Path) -> int:
+    """Run the DAG of an objective, and return the exit code.
 
     Args:
-        folder: the folder.
+        options: the command line.
         data: the data root.
-        date: the run's logical date, None for now.
-        task: a task to run alone.
-        first: a task to run with all tasks after it.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    template = cache / "maxai-marketplace" / f"airflow-{airflow.__version__}.db"
-    make_database(Path(os.environ["AIRFLOW_HOME"], "airflow.db"), template)
-    dag = select(load(folder / "dag.py"), task, first)
-    when = {"logical_date": check_date(dag, date)} if date else {}
+    initdb()
+    dag = select(load(options.folder / "dag.py"), options.task, options.first)
+    when = {"logical_date": check_date(dag, options.date)} if options.date else {}
     # Tasks use the newest version of Airflow's API; making all nine takes a second.
     bundle.versions = bundle.versions[:2]
     progress = Progress(data)
     get_listener_manager().add_listener(progress)
     dag_run = dag.test(**when)
     order = [task.task_id for task in dag.topological_sort()]
-    instances = dag_run.get_task_instances()
-    instances.sort(key=lambda each: (order.index(each.task_id), each.map_index))
     rows = []
-    for each in instances:
+    instances = dag_run.get_task_instances()
+    for each in sorted(instances, key=lambda i: (order.index(i.task_id), i.map_index)):
         name, state = name_of(each), str(each.state or "not run")
         rows.append((name, state, *progress.rows.get(name, ("", []))))
     print(f"\n{table(rows)}", flush=True)
-    failed = dag_run.state != "success" or any(row[1] in _FAILED for row in rows)
-    return int(failed)
+    # A run may succeed although a task has failed.
+    return int(dag_run.state != "success" or any("failed" in row[1] for row in rows))

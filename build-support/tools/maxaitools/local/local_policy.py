@@ -4,7 +4,6 @@ Airflow calls `task_policy` for each task whenever it parses a DAG. A task that 
 an import error of its DAG, so no task of the DAG runs.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,7 @@ from maxairesources.testing.dag_checks import unmapped
 from maxairesources.errors import InputError
 from maxaitools.local.containers import settings
 
-_OPERATORS = {
-    "airflow.providers.cncf.kubernetes.operators.pod": "KubernetesPodOperator",
-    "airflow.providers.apache.spark.operators.spark_submit": "SparkSubmitOperator",
-}
+_OPERATORS = ("KubernetesPodOperator", "SparkSubmitOperator")
 
 
 def task_policy(task: Any) -> None:
@@ -27,12 +23,9 @@ def task_policy(task: Any) -> None:
     Raises:
         AirflowClusterPolicyViolation: the task cannot run here.
     """
-    kind = task.operator_class if isinstance(task, MappedOperator) else type(task)
-    for module, name in _OPERATORS.items():
-        # The module of a task's operator is already imported; no other is needed.
-        operator = getattr(sys.modules.get(module), name, None)
-        if operator is None or not issubclass(kind, operator):
-            continue
+    kind: Any = task.operator_class if isinstance(task, MappedOperator) else type(task)
+    for operator in (each for each in kind.__mro__ if each.__name__ in _OPERATORS):
+        # At the top, Airflow itself would not be complete yet.
         from maxaitools.local import pod_containers
 
         operator.execute = pod_containers.execute

@@ -9,7 +9,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,11 @@ from kubernetes.utils.quantity import parse_quantity
 
 from maxairesources.testing.pod_checks import mistakes_in_pod
 from maxairesources.errors import InputError
+from maxairesources.tree import nearest
 from maxaitools.local.containers import (
     Container,
+    Pod,
     Settings,
-    image_of,
     refusal,
     run_container,
     settings,
@@ -41,10 +41,8 @@ SUPPORTED = """
     spec.containers[].env[].name spec.containers[].env[].value
     spec.containers[].env[].valueFrom.configMapKeyRef
     spec.containers[].env[].valueFrom.secretKeyRef
-    spec.containers[].env[].valueFrom.fieldRef
-    spec.containers[].resources.limits.cpu spec.containers[].resources.limits.memory
     spec.containers[].securityContext.readOnlyRootFilesystem
-    spec.containers[].terminationMessagePolicy
+    spec.containers[].resources.limits.memory spec.containers[].terminationMessagePolicy
     spec.containers[].volumeMounts[].mountPath spec.containers[].volumeMounts[].name
     spec.containers[].volumeMounts[].readOnly spec.containers[].volumeMounts[].subPath
     spec.volumes[].name spec.volumes[].emptyDir spec.volumes[].persistentVolumeClaim
@@ -56,33 +54,24 @@ IGNORED = """
     spec.priority spec.priorityClassName spec.preemptionPolicy
     spec.topologySpreadConstraints spec.terminationGracePeriodSeconds
     spec.automountServiceAccountToken spec.serviceAccount spec.serviceAccountName
-    spec.enableServiceLinks spec.imagePullSecrets
-    spec.securityContext.fsGroup spec.securityContext.fsGroupChangePolicy
-    spec.securityContext.runAsGroup spec.securityContext.runAsNonRoot
-    spec.securityContext.runAsUser spec.securityContext.seccompProfile
+    spec.enableServiceLinks spec.imagePullSecrets spec.securityContext
     spec.containers[].imagePullPolicy spec.containers[].ports
     spec.containers[].resources.limits.ephemeral-storage
-    spec.containers[].resources.requests
-    spec.containers[].securityContext.allowPrivilegeEscalation
-    spec.containers[].securityContext.capabilities.drop
-    spec.containers[].securityContext.runAsGroup
-    spec.containers[].securityContext.runAsNonRoot
-    spec.containers[].securityContext.runAsUser
-    spec.containers[].securityContext.seccompProfile
-    spec.containers[].terminationMessagePath
+    spec.containers[].resources.limits.cpu spec.containers[].resources.requests
+    spec.containers[].securityContext spec.containers[].terminationMessagePath
 """.split()
 
 # The prefixes of the variables from which handlers read credentials.
-_CREDENTIALS = tuple("""
-    AIRFLOW_CONN_ AWS_ACCESS_KEY_ID AWS_DEFAULT_REGION AWS_ENDPOINT_URL
-    AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AZURE_STORAGE_ FSSPEC_
-    """.split())
+_CREDENTIALS = (
+    *("AIRFLOW_CONN_", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"),
+    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_", "FSSPEC_"),
+)
 
 # Kubernetes replaces such references, and $$ with $; Docker does not.
 _REFERENCE = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_.-]*\)|[$][$]")
 
 
-def pod_of(task: Any, context: Any = None) -> dict[str, Any]:
+def pod_of(task: Any, context: Any = None) -> Pod:
     """Return the pod of an operator, as the JSON that Kubernetes would get.
 
     It lacks the container from which Airflow reads the XCom, but not its volume.
@@ -92,18 +81,15 @@ def pod_of(task: Any, context: Any = None) -> dict[str, Any]:
     # A connection names a cluster, but this one is never called.
     task.hook = KubernetesHook(conn_id=None)
     built = task.build_pod_request_obj(context, dry_run=True)
-    pod: dict[str, Any] = ApiClient().sanitize_for_serialization(built)
-    pod["spec"]["containers"] = [
-        container
-        for container in pod["spec"]["containers"]
-        if container["name"] != PodDefaults.SIDECAR_CONTAINER_NAME
+    pod: Pod = ApiClient().sanitize_for_serialization(built)
+    spec, sidecar = pod["spec"], PodDefaults.SIDECAR_CONTAINER_NAME
+    spec["containers"] = [
+        each for each in spec["containers"] if each["name"] != sidecar
     ]
     return pod
 
 
-def docker_containers(
-    pod: dict[str, Any], to: Settings, folder: Path
-) -> list[Container]:
+def docker_containers(pod: Pod, to: Settings, folder: Path) -> list[Container]:
     """Return the containers of a pod in the order in which they run.
 
     Args:
@@ -121,6 +107,12 @@ def docker_containers(
         raise refusal(path)
     containers = [*(spec.get("initContainers") or ()), *spec["containers"]]
     return [_docker_container(each, pod, to, folder) for each in containers]
+
+
+def ignored_in(pod: Pod) -> list[str]:
+    """Return the fields of a pod that have no effect in a local run."""
+    fields = [path for path in _fields(pod) if not _is_in(path, SUPPORTED)]
+    return [each for each in IGNORED if any(_is_in(path, [each]) for path in fields)]
 
 
 def check(task: Any, to: Settings) -> None:
@@ -142,12 +134,9 @@ def execute(self: Any, context: Any) -> Any:
         AirflowException: a container fails.
     """
     pod = pod_of(self, context)
-    fields = [*_fields(pod)]
-    if ignored := [name for name in IGNORED if any(_is_in(f, [name]) for f in fields)]:
+    if ignored := ignored_in(pod):
         print(f"ignored in a local run: {', '.join(ignored)}", flush=True)
-    with tempfile.TemporaryDirectory(
-        dir=os.environ["AIRFLOW_HOME"], ignore_cleanup_errors=True
-    ) as folder:
+    with tempfile.TemporaryDirectory(dir=os.environ["AIRFLOW_HOME"]) as folder:
         for container in docker_containers(pod, settings(), Path(folder)):
             code = run_container(container)
             if code in getattr(self, "skip_on_exit_code", ()):
@@ -164,16 +153,16 @@ def execute(self: Any, context: Any) -> Any:
 
 
 def _docker_container(
-    container: dict[str, Any], pod: dict[str, Any], to: Settings, folder: Path
+    container: Pod, pod: Pod, to: Settings, folder: Path
 ) -> Container:
     """Return one of the containers of a pod."""
     arguments = ["--user", f"{os.getuid()}:{os.getgid()}"]
     mounts = [*mounts_of(container, pod["spec"], to, folder)]
-    if "/data" not in [mount.target for mount in mounts]:
+    if "/data" not in [target for _, target, _ in mounts]:
         arguments += ["--volume", f"{to.data}:/data"]
     for source, target, read_only in mounts:
         arguments += ["--volume", f"{source}:{target}{':ro' * read_only}"]
-    values, secrets = variables_of(container, pod["metadata"], to)
+    values, secrets = variables_of(container, to)
     credentials = {name for name in os.environ if name.startswith(_CREDENTIALS)}
     # Only the names, so that no list of processes shows a secret.
     for name in [*sorted(credentials), *secrets]:
@@ -185,10 +174,6 @@ def _docker_container(
     limits = (container.get("resources") or {}).get("limits") or {}
     if "memory" in limits:
         arguments += ["--memory", str(int(parse_quantity(limits["memory"])))]
-    if "cpu" in limits:
-        # Docker refuses more processors than there are; Kubernetes does not.
-        cpus = min(parse_quantity(limits["cpu"]), Decimal(to.cpus))
-        arguments += ["--cpus", f"{cpus:f}"]
     if (container.get("securityContext") or {}).get("readOnlyRootFilesystem"):
         arguments += ["--read-only"]
     command = [*(container.get("command") or ()), *(container.get("args") or ())]
@@ -199,9 +184,13 @@ def _docker_container(
     if container.get("command"):
         # Docker's entry point is one word; the others come before the arguments.
         arguments += ["--entrypoint", command.pop(0)]
-    image = image_of(container.get("image") or "", to.images)
-    folders = [mount.source for mount in mounts]
-    return Container(container["name"], [*arguments, image, *command], secrets, folders)
+    image = container.get("image") or ""
+    if image not in to.images:
+        problem = f"image {image!r} is not built here"
+        raise InputError(problem, nearest(image, to.images))
+    arguments += [to.images[image], *command]
+    folders = [source for source, _, _ in mounts]
+    return Container(container["name"], arguments, secrets, folders)
 
 
 def _fields(value: Any, path: str = "") -> Iterator[str]:
@@ -219,4 +208,4 @@ def _fields(value: Any, path: str = "") -> Iterator[str]:
 def _is_in(path: str, entries: Sequence[str]) -> bool:
     """Return if an entry covers a path."""
     path = re.sub(r"\[\d+\]", "[]", path).replace("initContainers", "containers")
-    return any(path == each or path.startswith(f"{each}.") for each in entries)
+    return any(path == e or path.startswith((f"{e}.", f"{e}[")) for e in entries)

@@ -12,6 +12,8 @@ from maxaitools.local import pod_containers
 from maxaitools.local.containers import Container, Settings
 from maxaitools.local.spark_jobs import driver_pod
 
+FIELD = {"fieldRef": {"fieldPath": "status.podIP"}}
+
 
 @pytest.fixture
 def to(tmp_path: Path) -> Settings:
@@ -25,7 +27,7 @@ def to(tmp_path: Path) -> Settings:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     images = {"maxai/shop": "maxai/shop:tag", "maxai/retail": "maxai/retail:tag"}
-    return Settings("/data-root", str(tmp_path / "local"), 2, images)
+    return Settings("/data-root", str(tmp_path / "local"), images)
 
 
 def pod(container: Any = None, **spec: Any) -> dict[str, Any]:
@@ -61,14 +63,11 @@ def values_of(container: Container, option: str) -> list[str]:
             ["--entrypoint", "sh", "IMAGE", "-c", "echo"],
         ),
         ({"env": [{"name": "A", "value": "b c"}]}, ["--env", "A=b c", "IMAGE"]),
-        ({"env": [{"name": "A"}]}, ["--env", "A=", "IMAGE"]),
         ({"workingDir": "/tmp"}, ["--workdir", "/tmp", "IMAGE"]),
         (
             {"resources": {"limits": {"memory": "1.5Gi", "cpu": "1500m"}}},
-            ["--memory", "1610612736", "--cpus", "1.500", "IMAGE"],
+            ["--memory", "1610612736", "IMAGE"],
         ),
-        # Kubernetes accepts a limit above what there is; Docker does not.
-        ({"resources": {"limits": {"cpu": "64"}}}, ["--cpus", "2", "IMAGE"]),
         (
             {"securityContext": {"readOnlyRootFilesystem": True, "runAsUser": 1}},
             ["--read-only", "IMAGE"],
@@ -84,6 +83,17 @@ def test_arguments_of_docker(
     assert made[0] == "--user" and made[2:4] == ["--volume", "/data-root:/data"]
     image = [word.replace("IMAGE", "maxai/shop:tag") for word in arguments]
     assert made[4:] == image
+
+
+def test_what_has_no_effect_is_named(to: Settings) -> None:
+    container = {"ports": [{"containerPort": 80}], "imagePullPolicy": "Always"}
+    spec = {"tolerations": [{"operator": "Exists"}], "serviceAccountName": "someone"}
+    given = pod(container, **spec)
+    assert started(given, to).arguments[4:] == ["maxai/shop:tag"]
+    assert {*pod_containers.ignored_in(given)} == {
+        *("spec.containers[].ports", "spec.containers[].imagePullPolicy"),
+        *("spec.tolerations", "spec.serviceAccountName"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -106,7 +116,6 @@ def test_arguments_of_docker(
         ),
         ({"livenessProbe": {"exec": {"command": ["a"]}}}, {}, "livenessProbe"),
         ({"resources": {"limits": {"nvidia.com/gpu": "1"}}}, {}, "nvidia.com/gpu"),
-        ({"securityContext": {"privileged": True}}, {}, "securityContext.privileged"),
         ({"volumeMounts": [{"name": "v", "subPathExpr": "a"}]}, {}, "subPathExpr"),
         (
             {},
@@ -114,11 +123,7 @@ def test_arguments_of_docker(
             "spec.containers[1] does not work",
         ),
         ({"args": ["$(HOME)"]}, {}, "$(HOME) is filled in by Kubernetes only"),
-        (
-            {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "x.ip"}}}]},
-            {},
-            "fieldRef x.ip does not work",
-        ),
+        ({"env": [{"name": "A", "valueFrom": FIELD}]}, {}, "valueFrom.fieldRef"),
         ({"image": "maxai/shpo"}, {}, "did you mean maxai/shop?"),
         ({"image": "maxai/shop:1"}, {}, "did you mean maxai/shop?"),
         ({"image": "alpine"}, {}, "use one of: maxai/retail, maxai/shop"),
@@ -134,7 +139,6 @@ def ref(kind: str, name: str, key: str, **more: Any) -> dict[str, Any]:
 
 
 def test_variables(to: Settings) -> None:
-    field = {"fieldRef": {"fieldPath": "metadata.namespace"}}
     container = {
         "envFrom": [
             {"prefix": "DB_", "secretRef": {"name": "db"}},
@@ -146,12 +150,11 @@ def test_variables(to: Settings) -> None:
             {"name": "A", **ref("secret", "db", "password")},
             {"name": "B", **ref("configMap", "app.settings", "LEVEL")},
             {"name": "C", **ref("secret", "db", "no", optional=True)},
-            {"name": "D", "valueFrom": field},
         ],
     }
     made = started(pod(container), to)
     # Secrets are named only, so that no list of processes shows them.
-    expected = ["DB_password", "DB_user", "A", "LEVEL=own", "B=x=$(y)", "D=ns"]
+    expected = ["DB_password", "DB_user", "A", "LEVEL=own", "B=x=$(y)"]
     assert values_of(made, "--env") == expected
     # One newline, which an editor adds, is not part of the value.
     assert made.secrets == {"DB_user": "me", "DB_password": "a\nb\n", "A": "a\nb\n"}
@@ -181,17 +184,9 @@ USER = {"secret": {"secretName": "db", "items": [{"key": "user", "path": "a/b"}]
         # A claim at /data is the data root, and mounted once.
         (CLAIM, {"mountPath": "/data", "readOnly": True}, ["/data-root:/data:ro"]),
         (DB, {"mountPath": "/s"}, ["LOCAL/secrets/db:/s:ro"]),
-        (
-            DB,
-            {"mountPath": "/s/p", "subPath": "password"},
-            ["LOCAL/secrets/db/password:/s/p:ro"],
-        ),
+        (DB, {"mountPath": "/p", "subPath": "user"}, ["LOCAL/secrets/db/user:/p:ro"]),
         (USER, {"mountPath": "/s"}, ["LOCAL/secrets/db/user:/s/a/b:ro"]),
-        (
-            USER,
-            {"mountPath": "/s", "subPath": "a/b"},
-            ["LOCAL/secrets/db/user:/s:ro"],
-        ),
+        (USER, {"mountPath": "/s", "subPath": "a/b"}, ["LOCAL/secrets/db/user:/s:ro"]),
         (
             {"configMap": {"name": "app.settings"}},
             {"mountPath": "/c"},

@@ -6,28 +6,21 @@ volumes/<name>/ of the data root; where one is mounted at /data, it is the data 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from maxairesources.errors import InputError
-from maxaitools.local.containers import Settings, refusal
+from maxaitools.local.containers import Pod, Settings
 
 # The folders below local/, by the kind of object.
 _FOLDERS = {"secret": "secrets", "configMap": "config-maps"}
 
 
-class Mount(NamedTuple):
-    """A file or folder of this machine, and its place in a container."""
-
-    source: Path
-    target: str
-    read_only: bool
+# A file or folder of this machine, its place in a container, and if it is read-only.
+Mount = tuple[Path, str, bool]
 
 
-def mounts_of(
-    container: Mapping[str, Any], spec: Mapping[str, Any], to: Settings, folder: Path
-) -> Iterator[Mount]:
+def mounts_of(container: Pod, spec: Pod, to: Settings, folder: Path) -> Iterator[Mount]:
     """Yield the mounts of a container's volumes.
 
     Args:
@@ -52,32 +45,27 @@ def mounts_of(
                 place = Path(to.data, "volumes", claim["claimName"], inside)
                 place = Path(to.data) if target == "/data" else place
                 read_only = read_only or bool(claim.get("readOnly"))
-            yield Mount(place, target, read_only)
+            yield place, target, read_only
 
 
 def _files(
-    kind: str, source: Mapping[str, Any], target: str, inside: str, to: Settings
+    kind: str, source: Pod, target: str, inside: str, to: Settings
 ) -> Iterator[Mount]:
     """Yield the mounts of a Secret or a ConfigMap: its folder, or the files of its keys."""
-    places = {inside: target}
-    if items := source.get("items"):
-        paths = {item["path"]: item["key"] for item in items}
-        places = {key: f"{target}/{path}" for path, key in paths.items()}
-        if inside:
-            places = {paths.get(inside, inside): target}
+    paths = {item["path"]: item["key"] for item in source.get("items") or ()}
+    places = {key: f"{target}/{path}" for path, key in paths.items()}
+    if inside or not paths:
+        places = {paths.get(inside, inside): target}
     for key, place in places.items():
         if found := _find(kind, source, to, key):
-            yield Mount(found, place, True)
+            yield found, place, True
 
 
-def variables_of(
-    container: Mapping[str, Any], metadata: Mapping[str, Any], to: Settings
-) -> tuple[dict[str, str], dict[str, str]]:
+def variables_of(container: Pod, to: Settings) -> tuple[dict[str, str], dict[str, str]]:
     """Return the variables of a container, and those of them that come from Secrets.
 
     Args:
         container: the container, as the JSON that Kubernetes would get.
-        metadata: the pod's metadata.
         to: the settings of the run.
 
     Raises:
@@ -85,31 +73,25 @@ def variables_of(
     """
     found: dict[str, tuple[str, str]] = {}
     for source in container.get("envFrom") or ():
-        for kind in _FOLDERS:
-            if f"{kind}Ref" in source:
-                folder = _find(kind, source[f"{kind}Ref"], to)
-                for file in sorted(folder.iterdir()) if folder else ():
-                    name = (source.get("prefix") or "") + file.name
-                    found[name] = (kind, _value(file))
+        kind = "secret" if "secretRef" in source else "configMap"
+        folder = _find(kind, source[f"{kind}Ref"], to)
+        for file in sorted(folder.iterdir()) if folder else ():
+            found[(source.get("prefix") or "") + file.name] = (kind, _value(file))
     for variable in container.get("env") or ():
         name, origin = variable["name"], variable.get("valueFrom") or {}
         if not origin:
             found[name] = ("", variable.get("value") or "")
-        if field := origin.get("fieldRef"):
-            found[name] = ("", _field(field["fieldPath"], metadata))
         for kind in _FOLDERS:
-            if ref := origin.get(f"{kind}KeyRef"):
-                if file := _find(kind, ref, to, ref["key"]):  # type: ignore[assignment]
-                    found[name] = (kind, _value(file))
+            ref = origin.get(f"{kind}KeyRef")
+            if ref and (path := _find(kind, ref, to, ref["key"])):
+                found[name] = (kind, _value(path))
     return (
         {name: value for name, (kind, value) in found.items() if kind != "secret"},
         {name: value for name, (kind, value) in found.items() if kind == "secret"},
     )
 
 
-def _find(
-    kind: str, source: Mapping[str, Any], to: Settings, key: str = ""
-) -> Path | None:
+def _find(kind: str, source: Pod, to: Settings, key: str = "") -> Path | None:
     """Return the folder of a Secret or a ConfigMap, or the file of one of its keys.
 
     None means that it is missing and optional.
@@ -131,11 +113,3 @@ def _find(
 def _value(file: Path) -> str:
     """Return a variable's value; the newline that an editor adds is not part of it."""
     return os.fsdecode(file.read_bytes().removesuffix(b"\n"))
-
-
-def _field(path: str, metadata: Mapping[str, Any]) -> str:
-    """Return the field of the pod that a fieldRef names."""
-    value = metadata.get(path.removeprefix("metadata."))
-    if not isinstance(value, str):
-        raise refusal(f"fieldRef {path}")
-    return value

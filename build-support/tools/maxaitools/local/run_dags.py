@@ -13,6 +13,7 @@ import contextlib
 import datetime
 import gc
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -22,10 +23,9 @@ from pathlib import Path
 
 from maxairesources.configs.objective import find_deployments
 from maxairesources.errors import InputError
-from maxairesources.tree import nearest
-from maxaitools.local.airflow_home import make_home
-from maxaitools.local.airflow_server import free_port, standalone
-from maxaitools.local.containers import Settings, count_cpus
+from maxairesources.tree import DAGS, nearest
+from maxaitools.local.airflow_server import free_port, make_home, standalone
+from maxaitools.local.containers import Settings, check_engine
 
 _USAGE = """\
 ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- [OPTION ...]
@@ -36,19 +36,25 @@ The data root is the folder in the environment variable MAXAI_DATA_ROOT, or data
 examples:
   ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- --deployment dev
   ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- --task TASK --date 2017-06-01
-  ./pants run maxaidags:airflow
 
 Handlers get your environment variables AIRFLOW_CONN_*, FSSPEC_*, AZURE_STORAGE_* and AWS_*.
 
 Exit code: 0 success, 1 a task failed or an input is wrong, 2 wrong usage, 130 Ctrl-C,
 143 SIGTERM.
 """
-_ALL = Path("maxaidags")
+# Tasks print their logs, and `run` prints the errors of a DAG.
+_LOGGING = {
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+    "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow.task=INFO "
+    "airflow.task.operators.airflow.providers.cncf.kubernetes=WARNING "
+    "airflow.task.hooks.airflow.providers.apache.spark=WARNING "
+    "airflow.dag_processing.dagbag=CRITICAL",
+}
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    result = argparse.ArgumentParser(
+def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
+    """Return the options of the command line. Exit with code 2 if they are wrong."""
+    parser = argparse.ArgumentParser(
         usage=_USAGE,
         description=__doc__,
         epilog=_EPILOG,
@@ -56,40 +62,33 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     # Pants gives these two.
-    result.add_argument("folder", type=Path, help=argparse.SUPPRESS)
-    result.add_argument("--image", action="append", default=[], help=argparse.SUPPRESS)
-    result.add_argument(
+    parser.add_argument("folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--image", action="append", default=[], help=argparse.SUPPRESS)
+    parser.add_argument(
         "--deployment",
         metavar="NAME",
         help="the deployment whose overlays apply, such as prod (default: none)",
     )
-    result.add_argument(
+    parser.add_argument(
         "--date",
         metavar="ISO-DATE",
         type=datetime.datetime.fromisoformat,
         help="the run's logical date, such as 2017-06-01, in the DAG's time zone "
         "unless it names another (default: now)",
     )
-    only = result.add_mutually_exclusive_group()
-    only.add_argument("--task", metavar="TASK", help="run this task alone")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--task", help="run this task alone")
     only.add_argument(
-        "--from",
-        metavar="TASK",
-        dest="first",
-        help="run this task and those that come after it",
+        "--from", dest="first", metavar="TASK", help="run this task and all after it"
     )
-    return result
-
-
-def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
-    """Return the options of the command line. Exit with code 2 if they are wrong."""
-    options = parser().parse_args(argv)
-    if options.folder == _ALL and (options.date or options.task or options.first):
-        parser().error("maxaidags:airflow has no --date, --task and --from")
+    options = parser.parse_args(argv)
+    options.serves = options.folder == Path(DAGS)
+    if options.serves and (options.date or options.task or options.first):
+        parser.error("maxaidags:airflow has no --date, --task and --from")
     known = {*find_deployments(root / "maxaiconfigs")}
     if options.deployment is not None and options.deployment not in known:
         problem = f"no config has an overlay for {options.deployment!r}"
-        parser().error(f"--deployment: {problem}; {nearest(options.deployment, known)}")
+        parser.error(f"--deployment: {problem}; {nearest(options.deployment, known)}")
     return options
 
 
@@ -97,12 +96,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run an objective, or serve them all, and return the exit code."""
     root = Path.cwd()
     options = parse(argv, root)
-    serves = options.folder == _ALL
     with contextlib.ExitStack() as stack:
 
         def stop(number: int, _: object) -> None:
             print("\nInterrupted; its containers are removed.", file=sys.stderr)
-            if not serves:
+            if not options.serves:
                 # An exception would only fail the task that runs.
                 stack.close()
                 os._exit(128 + number)
@@ -112,38 +110,36 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
             data = (root / (os.environ.get("MAXAI_DATA_ROOT") or "data")).resolve()
             if not data.is_dir():
-                remedy = "create it with the input files, as the domain's README shows"
+                remedy = "create it with the input files, see the domain's README"
                 raise InputError("no such folder", remedy, data)
             images = {name.rpartition(":")[0]: name for name in options.image}
-            to = Settings(str(data), str(root / "local"), count_cpus(), images)
-            home = tempfile.TemporaryDirectory(
-                prefix="maxai-local-", ignore_cleanup_errors=True
-            )
-            folder = Path(stack.enter_context(home))
+            to = Settings(str(data), str(root / "local"), images)
+            check_engine()
+            folder = Path(tempfile.mkdtemp(prefix="maxai-local-"))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
             # A shell lets background processes ignore Ctrl-C.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, stop)
             # Airflow would also read the tests beside dag.py.
-            dags = root / options.folder / ("" if serves else "dag.py")
-            environment = make_home(folder, dags, options.deployment)
-            environment |= to.export()
-            if serves:
+            dags = root / options.folder / ("" if options.serves else "dag.py")
+            environment = make_home(folder, dags, options.deployment) | to.export()
+            if options.serves:
                 port = free_port()
                 print(f"Airflow starts at http://127.0.0.1:{port}; Ctrl-C ends it")
                 code = stack.enter_context(standalone(environment, port)).wait()
                 raise InputError(f"ended with exit code {code}", "see above", "Airflow")
-            shown = "/".join(options.folder.parts[1:])
-            shown += f", deployment {options.deployment or 'none'}"
-            print(f"Airflow starts: {shown}, data in {data}", flush=True)
+            shown = f"{'/'.join(options.folder.parts[1:])}, deployment "
+            shown += options.deployment or "none"
+            print(f"Airflow starts: {shown}, data in {data}")
             os.environ.clear()
-            os.environ.update(environment, AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING")
+            os.environ.update(environment | _LOGGING)
             sys.dont_write_bytecode = False
             warnings.simplefilter("ignore")
             # Airflow's many objects live until the end.
             gc.set_threshold(1_000_000)
             from maxaitools.local.dag_run import run
 
-            return run(options.folder, data, options.date, options.task, options.first)
+            return run(options, data)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
