@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
-from maxairesources.utilities import data_connectors, ports
+from maxairesources.utilities import data_connectors, ports, spark_connectors
 from maxairesources.utilities.tables import Kind, read_table
 
 FEATURES = ("recency_days", "frequency", "monetary")
@@ -139,7 +139,8 @@ def execute(**kwargs: Any) -> None:
     connector.write(segmented.select(*COLUMNS, "segment"), settings.output, 1)
     connector.write(profile(segmented), settings.output, 2)
     connector.write(pd.DataFrame([metrics]), settings.output, 3)
-    logger.info("silhouette: model %.3f, baseline %.3f", model, baseline)
+    master = spark_connectors.session().sparkContext.master
+    logger.info("silhouette: %.3f, baseline %.3f (on %s)", model, baseline, master)
 
 
 def _check(features: DataFrame, segments: int, source: object) -> None:

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
-from maxairesources.utilities import data_connectors, ports
+from maxairesources.utilities import data_connectors, ports, spark_connectors
 from maxairesources.utilities.tables import Kind, read_table
 
 COLUMNS: dict[str, Kind] = {
@@ -88,8 +88,9 @@ def execute(**kwargs: Any) -> None:
         raise InputError(f"no sales before {as_of}", "use a later as_of", source)
     data_connectors.DataFrame().write(features, settings.output)
     logger.info(
-        "%d households, %d baskets, %.2f dollars before %s",
+        "%d households, %d baskets, %.2f dollars before %s (on %s)",
         *(households, baskets, dollars, as_of),
+        spark_connectors.session().sparkContext.master,
     )
 
 
