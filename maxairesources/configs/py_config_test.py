@@ -176,7 +176,11 @@ AT = "score input 0"
         (f"{AT} sourceDetails source", "s3a", "source is 's3a'; did you mean s3?"),
         (f"{AT} sourceDetails sorce", "x", "key 'sorce'; did you mean source?"),
         (f"{AT} sourceDetails fileFormat", GONE, "sourceDetails.fileFormat is missing"),
-        (f"{AT} sourceDetails fileFormat", "cvs", "'cvs' is not a format; did you mean csv?"),
+        (
+            f"{AT} sourceDetails fileFormat",
+            "cvs",
+            "'cvs' is not a format; did you mean csv?",
+        ),
         (f"{AT} sourceDetails fileFormat", "parket", "did you mean parquet?"),
         (f"{AT} sourceDetails fileformat", "x", "did you mean fileFormat or filePath?"),
         (
