@@ -164,31 +164,28 @@ def test_the_documented_handler_works_as_it_stands(
 
 
 @pytest.mark.parametrize(
-    ("text", "task", "expected"),
+    ("content", "task", "expected"),
     [
-        ("{", "t", ["py_config.json: is not valid JSON", "line 1, column 2"]),
-        (b'{"caf\xe9": 1}', "t", ["py_config.json: cannot be read ('utf-8' codec"]),
-        ("{}", "t", ["py_config.json: has no task 't'; add it"]),
-        ('{"t": {}}', "t", ["$.t.input is missing (and 2 more); add it"]),
-        (py_config("t", [{}], []), "t", ["$.t.input[0].port is missing"]),
-        (TASKS, "score_client", ["no task 'score_client'", "mean score_clients?"]),
-        (TASKS, "$schema", ["no task '$schema'"]),
+        (b"{", "t", "c.json: is not valid JSON"),
+        (b'{"caf\xe9": 1}', "t", "c.json: cannot be read ('utf-8' codec"),
+        (b"{}", "t", "c.json: has no task 't'; add it"),
+        (b'{"t": {}}', "t", "c.json: $.t.input is missing (and 2 more); add it"),
+        (json.dumps(TASKS).encode(), "score_client", "did you mean score_clients?"),
+        (json.dumps(TASKS).encode(), "$schema", "has no task '$schema'; use one of"),
     ],
 )
 def test_a_wrong_config_ends_in_one_line(
-    text: Any,
+    content: bytes,
     task: str,
-    expected: list[str],
+    expected: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    (tmp_path / "c.json").write_bytes(content)
+    argv = ["--config", str(tmp_path / "c.json"), "--task", task]
     calls: list[dict[str, Any]] = []
-    path = tmp_path / "py_config.json"
-    content = text if isinstance(text, (str, bytes)) else json.dumps(text)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    argv = ["--config", str(path), "--task", task]
     assert config.run_command(recorded(calls), argv) == 1
-    check_error(capsys.readouterr().err, *expected)
+    check_error(capsys.readouterr().err, expected)
     assert calls == []
 
 
@@ -218,14 +215,6 @@ def test_input_error_names_its_own_file_or_the_config(
     assert call_handler(fail, TASKS, "score_clients", tmp_path) == 1
     file = subject or tmp_path / "py_config.json"
     check_error(capsys.readouterr().err, f"error: {file}: too short; add rows")
-
-
-def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
-    def fail(**kwargs: Any) -> None:
-        raise KeyError("bug")
-
-    with pytest.raises(KeyError, match="bug"):
-        call_handler(fail, TASKS, "score_clients", tmp_path)
 
 
 @pytest.mark.parametrize(

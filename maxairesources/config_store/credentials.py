@@ -9,10 +9,11 @@ Object stores need no connection: see `maxairesources.utilities.storage`.
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import ConfigDict, Field, Json, SecretStr
+from pydantic import ConfigDict, Json, SecretStr
 from pydantic.dataclasses import dataclass
 
 from maxairesources.errors import InputError
@@ -38,7 +39,9 @@ class Connection:
     password: SecretStr | None = None
     schema: str | None = None
     port: int | None = None
-    extra: dict[str, Any] | Json[dict[str, Any]] = Field({}, repr=False)
+    extra: dict[str, Any] | Json[dict[str, Any]] = field(
+        default_factory=dict, repr=False
+    )
 
 
 class Credentials(Mapping[str, Connection]):

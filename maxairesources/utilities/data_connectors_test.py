@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port
 from maxairesources.utilities.data_connectors import DataFrame
@@ -58,6 +57,13 @@ KINDS: dict[str, Kind] = {
 }
 
 
+def place(path: Path, engine: str = "pandas", **options: Any) -> list[Any]:
+    """Return a port whose format is in the name of a file, such as x.csv.gz."""
+    found = {**port(1, path, engine), "options": options}
+    (found["sourceDetails"]["fileFormat"],) = {*FORMATS} & {*path.name.split(".")}
+    return [found]
+
+
 def plain(name: str, values: Iterable[Any]) -> list[Any]:
     """Return values as Python has them; times, also as strings, in UTC without a zone."""
     found: list[Any] = []
@@ -91,10 +97,8 @@ def test_what_one_engine_writes_both_read(
         if reader == "pandas":
             (path,) = path.glob("part-*")
     assert len([*(tmp_path / "new").iterdir()]) == 1
-    ports = [{**port(1, path, reader)}]
-    ports[0]["sourceDetails"]["fileFormat"] = suffix
-    missing = [*KINDS]
-    read_table(ports, KINDS, may_be_missing=missing, port_type=reader)
+    ports = place(path, reader)
+    read_table(ports, KINDS, may_be_missing=[*KINDS], port_type=reader)
     found = DataFrame().get(ports)
     found = found if reader == "pandas" else found.toArrow().to_pydict()
     assert {name: plain(name, found[name]) for name in found} == {
@@ -104,9 +108,8 @@ def test_what_one_engine_writes_both_read(
 
 def again(table: pd.DataFrame, path: Path, **options: Any) -> pd.DataFrame:
     """Return what a table is after pandas wrote and read it."""
-    ports = [{**port(1, path), "options": options}]
-    DataFrame().write(table, ports)
-    found = DataFrame().get(ports)
+    DataFrame().write(table, place(path, **options))
+    found = DataFrame().get(place(path, **options))
     assert isinstance(found, pd.DataFrame)
     return found
 
@@ -114,7 +117,7 @@ def again(table: pd.DataFrame, path: Path, **options: Any) -> pd.DataFrame:
 def read(path: Path, content: bytes, **options: Any) -> Any:
     """Return what pandas reads of a file with this content."""
     path.write_bytes(content)
-    return DataFrame().get([{**port(1, path), "options": options}])
+    return DataFrame().get(place(path, **options))
 
 
 @pytest.mark.parametrize(
@@ -133,12 +136,6 @@ def test_types(suffix: str, values: Any, expected: Any, tmp_path: Path) -> None:
     found = again(pd.DataFrame({"c": values}), tmp_path / f"x.{suffix}")["c"]
     wanted = pd.Series(expected, name="c", dtype=getattr(values, "dtype", None))
     pd.testing.assert_series_equal(found, wanted, check_exact=True)
-
-
-def test_ports_can_be_models(tmp_path: Path) -> None:
-    ports = [Port(**port(1, str(tmp_path / "x.csv")))]
-    DataFrame().write(TABLE, ports)
-    pd.testing.assert_frame_equal(DataFrame().get(ports), TABLE)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -201,14 +198,8 @@ def test_a_value_that_json_lacks(value: Any, tmp_path: Path) -> None:
 def test_a_broken_file(
     name: str, content: bytes, expected: str, tmp_path: Path
 ) -> None:
-    suffix = name.split(".")[1]
-    (tmp_path / name).write_bytes(content)
-    ports = [port(1, tmp_path / name)]
-    ports[0]["sourceDetails"]["fileFormat"] = suffix
-    with pytest.raises(
-        InputError, match=rf"{name}: cannot be read as {suffix} \(.*({expected})"
-    ):
-        DataFrame().get(ports)
+    with pytest.raises(InputError, match=rf"{name}: cannot be read as .*({expected})"):
+        read(tmp_path / name, content)
 
 
 def test_a_format_that_pandas_ports_lack(tmp_path: Path) -> None:
@@ -232,21 +223,11 @@ def test_a_missing_file_and_things_in_the_way(tmp_path: Path) -> None:
 
 def test_options_are_those_of_pandas(tmp_path: Path) -> None:
     path, table = tmp_path / "x.csv", pd.DataFrame({"n": [1.5, None], "t": ["é", "b;"]})
-    DataFrame().write(
-        table,
-        [
-            {
-                **port(1, path),
-                "options": {"sep": ";", "decimal": ",", "encoding": "cp1252"},
-            }
-        ],
-    )
-    text = '"n";"t"\n"1,5";"é"\n"";"b;"\n'.encode("cp1252")
-    assert path.read_bytes() == text
     given = {"sep": ";", "decimal": ",", "encoding": "cp1252"}
-    pd.testing.assert_frame_equal(read(path, text, **given), table)
-    found = read(path, b"n\n001\n-\n", dtype={"n": "str"}, na_values=["-"])
-    assert found["n"].tolist() == ["001", None]
+    pd.testing.assert_frame_equal(again(table, path, **given), table)
+    assert path.read_text("cp1252") == '"n";"t"\n"1,5";"é"\n"";"b;"\n'
+    found = read(path, b"n,m\n001,\n-,1\n", dtype={"n": "str"}, na_values=["-"])
+    assert found.to_dict("list") == {"n": ["001", None], "m": [None, 1]}
     with pytest.raises(InputError, match="unexpected keyword argument 'separator'"):
         again(TABLE, path, separator=";")
 
@@ -254,11 +235,8 @@ def test_options_are_those_of_pandas(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x.csv.gz", "x.json.xz", "x.csv.zip", "x.csv"])
 def test_compression(name: str, tmp_path: Path) -> None:
     given = {"compression": "gzip"} if name == "x.csv" else {}
-    ports = [{**port(1, tmp_path / name), "options": given}]
-    ports[0]["sourceDetails"]["fileFormat"] = name.split(".")[1]
-    DataFrame().write(TABLE, ports)
+    pd.testing.assert_frame_equal(again(TABLE, tmp_path / name, **given), TABLE)
     assert b"a" not in (tmp_path / name).read_bytes()[:4]
-    pd.testing.assert_frame_equal(DataFrame().get(ports), TABLE)
 
 
 def test_json_has_an_object_on_each_line_or_is_a_list(tmp_path: Path) -> None:

@@ -83,10 +83,9 @@ def copy(**kwargs: Any) -> None:
 @pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
 def test_what_is_written_is_read(suffix: str) -> None:
     ports = [port(1, f"bucket/new/x.{suffix}", source="s3")]
-    for table in (TABLE, TABLE[1:].reset_index(drop=True)):
+    for table in (TABLE, TABLE[1:]):
         DataFrame().write(table, ports)
-        found = DataFrame().get(ports)
-        assert found["n"].tolist() == table["n"].tolist()
+        assert DataFrame().get(ports)["n"].tolist() == table["n"].tolist()
     assert s3fs.S3FileSystem().find("bucket") == [f"bucket/new/x.{suffix}"]
 
 
@@ -111,21 +110,15 @@ def test_handler_with_its_config_and_data_root_in_the_store(
     assert found["n"].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("path", ["bucket/none.csv", "no-bucket/x.csv"])
-def test_missing_object(path: str) -> None:
-    with pytest.raises(InputError, match=f"^s3://{path}: no such file; write it first"):
-        DataFrame().get([port(1, path, source="s3")])
+def test_missing_bucket() -> None:
+    ports = [port(1, "no-bucket/x.csv", source="s3")]
+    with pytest.raises(InputError, match="^s3://no-bucket/x.csv: no such file; write"):
+        DataFrame().get(ports)
+    with pytest.raises(InputError, match="^s3://no-bucket/x.csv: cannot be written "):
+        DataFrame().write(TABLE, ports)
 
 
-def test_missing_bucket_cannot_be_written_to() -> None:
-    expected = r"^s3://no-bucket/x\.csv: cannot be written \(.+\); check the path"
-    with pytest.raises(InputError, match=expected):
-        DataFrame().write(TABLE, [port(1, "no-bucket/x.csv", source="s3")])
-
-
-@pytest.mark.parametrize("wrong", ["AWS_SECRET_ACCESS_KEY", None])
 def test_wrong_credentials_are_reported_in_one_line_without_a_key(
-    wrong: str | None,
     store: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -134,14 +127,7 @@ def test_wrong_credentials_are_reported_in_one_line_without_a_key(
     ports = [port(1, "bucket/x.csv", source="s3")]
     DataFrame().write(TABLE, ports)
     s3fs.S3FileSystem.clear_instance_cache()
-    # No other place has credentials.
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    if wrong:
-        monkeypatch.setenv(wrong, "hunter2")
-    else:
-        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     given = py_config("copy", ports, [port(1, tmp_path / "x.csv")])
     for text in (json.dumps(given), "s3://bucket/x.csv"):
         assert config.run_command(copy, ["--config", text, "--task", "copy"]) == 1

@@ -35,20 +35,14 @@ def test_relative_path_is_below_the_data_root(
     if root:
         monkeypatch.setenv("MAXAI_DATA_ROOT", root)
     assert find_port([port(1, path)]).address == expected
-    assert find_port([port(1, path, "spark")]).address == expected
+    found = find_port([port(1, "bucket/b.parquet", source="gs")])
+    assert found == Place("pandas", "parquet", "gs://bucket/b.parquet")
 
 
 def test_secret_in_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAXAI_DATA_ROOT", "s3://me:hunter2@bucket")
     with pytest.raises(InputError, match="^MAXAI_DATA_ROOT: contains a secret; use"):
         find_port([ONE])
-
-
-@pytest.mark.parametrize("source", ["s3", "abfs", "gs"])
-def test_object_store(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAXAI_DATA_ROOT", "/data")
-    place = find_port([port(1, "bucket/b.parquet", source=source)])
-    assert place == Place("pandas", "parquet", f"{source}://bucket/b.parquet")
 
 
 @pytest.mark.parametrize(

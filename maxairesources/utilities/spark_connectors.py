@@ -18,13 +18,13 @@ from maxairesources.utilities import storage
 from maxairesources.utilities.ports import Place
 
 # The settings of every session: what other programs write and read too.
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
 }
 # The settings of a session of our own; spark-submit brings its own.
-_LOCAL = {
+_LOCAL: dict[str, Any] = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.sql.shuffle.partitions": "2",
@@ -71,7 +71,7 @@ def session() -> SparkSession:
 
     Times are in UTC, and Spark logs errors only.
     """
-    settings = dict(_SETTINGS)
+    settings = {**_SETTINGS}
     # spark-submit starts the JVM first and sets this variable to its port.
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         settings |= {"spark.master": "local[*]", **_LOCAL}

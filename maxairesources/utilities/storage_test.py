@@ -2,7 +2,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
@@ -70,12 +69,3 @@ def test_place_that_cannot_be_written_to(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=f"^{address}: cannot be written "):
             storage.write(address, b"")
     assert sorted(os.listdir()) == ["file", "folder"]
-
-
-def test_text_that_is_no_utf_8() -> None:
-    with fsspec.open("memory://x", "wb") as file:
-        file.write(b"\xff")
-    with pytest.raises(
-        InputError, match=r"^memory://x: cannot be read \('utf-8' codec"
-    ):
-        storage.read_text("memory://x")
