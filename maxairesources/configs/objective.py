@@ -1,7 +1,6 @@
 """Reads the configs of one objective, with the overlays and images of a deployment."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,6 @@ from maxairesources.tree import CONFIGS, LAUNCHED_FROM, PY_CONFIG, repository_of
 SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
 # The key of a launch config that holds the arguments of a task.
 LAUNCH_KEYS = {SPARK: "spark_submit_conf", KUBEPOD: "conf"}
-
-_OVERLAY = re.compile(r"(?:kubepod|py|spark)_config\.([a-z][a-z0-9_]*)\.json")
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,7 @@ class ObjectiveConfigs:
 def find_deployments(folder: Path) -> Iterator[str]:
     """Yield the deployment of each overlay in a folder of configs and below."""
     for path in folder.rglob("*_config.*.json"):
-        if overlay := _OVERLAY.fullmatch(path.name):
-            yield overlay[1]
+        yield path.name.split(".")[1]
 
 
 def read_objective(
