@@ -10,12 +10,7 @@ from airflow.sdk import DAG
 from jinja2 import pass_context
 
 from maxairesources.configs.document import has_template
-from maxairesources.configs.objective import (
-    KUBEPOD,
-    SPARK,
-    TaskLaunch,
-    read_objective,
-)
+from maxairesources.configs.objective import KUBEPOD, SPARK, read_objective
 from maxairesources.dags.operators import operator_class, parameters, to_python
 from maxairesources.deployed import Deployed
 from maxairesources.errors import InputError
@@ -131,16 +126,16 @@ class DAGFactory:
         except InputError as error:
             raise self._wrong(f"{where}: {error.problem}", error.remedy) from None
         expand = dict(operator_kwargs.pop("expand", {}))
-        launch = self._find_launch(task_id, taker)
-        arguments = self._launched(launch, task_id, operator_kwargs, expand)
+        arguments = self._with_launch(task_id, taker, operator_kwargs, expand)
+        is_pod = KUBEPOD in [base.__name__ for base in taker.__mro__]
 
         def make(**given: Any) -> Any:
-            add_root, root = self._deployed.with_data_root, self._deployed.data_root
-            if root and launch and launch.operator == KUBEPOD:
+            if is_pod and self._deployed.data_root:
+                add = self._deployed.with_data_root
                 if "env_vars" in expand:
-                    expand["env_vars"] = [add_root(each) for each in expand["env_vars"]]
+                    expand["env_vars"] = [add(each) for each in expand["env_vars"]]
                 else:
-                    given["env_vars"] = add_root(given.get("env_vars"))
+                    given["env_vars"] = add(given.get("env_vars"))
             return taker.partial(**given).expand(**expand) if expand else taker(**given)
 
         task = self._call(where, taker, make, arguments, task_id=task_id, dag=self.dag)
@@ -192,30 +187,24 @@ class DAGFactory:
 
         return render_config
 
-    def _find_launch(self, task_id: str, taker: type) -> TaskLaunch | None:
-        """Return the launch of a task; None for an operator that no launch config is for.
-
-        A subclass of such an operator has the arguments of the config, if there are any.
-        """
-        launch = self._configs.launches.get(task_id)
-        names = [base.__name__ for base in taker.__mro__]
-        if launch and launch.operator in names:
-            return launch
-        if config := LAUNCHED_FROM.get(names[0]):
-            problem = f"task {task_id!r} is not in {self._usecase_configs}/{config}"
-            known = {*self._configs.launches} - {task_id}
-            raise self._wrong(problem, nearest(task_id, known, "add it there"))
-        return None
-
-    def _launched(
+    def _with_launch(
         self,
-        launch: TaskLaunch | None,
         task_id: str,
+        taker: type,
         given: dict[str, Any],
         expand: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """Return the arguments of a task with those of its launch, if it has one."""
-        if launch is None:
+        """Return the arguments of a task with those of its launch, if it has one.
+
+        A subclass of an operator that a launch config is for needs none.
+        """
+        launch = self._configs.launches.get(task_id)
+        names = [base.__name__ for base in taker.__mro__]
+        if not launch or launch.operator not in names:
+            if config := LAUNCHED_FROM.get(names[0]):
+                problem = f"task {task_id!r} is not in {self._usecase_configs}/{config}"
+                known = {*self._configs.launches} - {task_id}
+                raise self._wrong(problem, nearest(task_id, known, "add it there"))
             return given
         key, arguments = _PASSES_CONFIG[launch.operator], to_python(launch)
         own = arguments.get(key) or []

@@ -7,7 +7,7 @@ runs on CPython 3.9 and 3.11.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterator, Mapping
 
 from maxairesources.tree import HANDLER_FILE, IN_IMAGE, SPARK_IMAGES
 
@@ -44,12 +44,6 @@ class Launch:
 def handler_name(path: str, is_spark: bool) -> str:
     """Return the name of a handler in a launch config, from the path of its file."""
     return IN_IMAGE + path if is_spark else path[:-3].replace("/", ".")
-
-
-def lacks_spark_image(conf: Iterable[Any]) -> bool:
-    """Return if the keys of a Spark configuration leave the driver or executors no image."""
-    both, *each = SPARK_IMAGES
-    return not {both} & {*conf} and not {*each} <= {*conf}
 
 
 def merge(base: Any, patch: Any) -> Any:

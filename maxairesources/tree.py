@@ -1,7 +1,7 @@
 """The names and paths of the three trees, and how errors write names and places.
 
-The ground floor: the plugin, the library and the tools import it, and it imports only the
-standard library. It runs on CPython 3.9, which Pants needs, and on 3.11.
+The plugin, the library and the tools import this module. It imports only the standard
+library, and runs on CPython 3.9, which Pants needs, and on 3.11.
 """
 
 from __future__ import annotations

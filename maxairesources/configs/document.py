@@ -71,8 +71,9 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
     except InputError:
         raise
     except (RecursionError, ValueError) as error:
-        # Json's own message ends with the line and the column.
-        problem = f"is not valid JSON ({error})"
+        place = r": line (\d+) column (\d+) .*"
+        message = re.sub(place, r", line \1, column \2", str(error))
+        problem = f"is not valid JSON ({message})"
         raise InputError(problem, "fix the syntax there", subject) from error
     if not isinstance(data, dict):
         raise InputError("is not a JSON object", "put the content in braces", subject)
@@ -184,10 +185,15 @@ def explain(
         remedy = wrong.remedy
     elif kind == "literal_error" and isinstance(value, str):
         remedy = nearest(value, re.findall(r"'([^']*)'", context["expected"]))
-    # A union of types has an error for each of them.
-    if more := {place_of(error, data)[0] for error in others} - {found}:
+    # A union of types has an error for each of them, all of the same place.
+    if more := {_key_of(error, data) for error in others} - {_key_of(first, data)}:
         problem += f" (and {len(more)} more)"
     return InputError(problem, remedy, subject)
+
+
+def _key_of(error: Any, data: Any) -> tuple[Any, ...]:
+    missing = error["type"] == "missing"
+    return (*place_of(error, data)[0], *(error["loc"][-1:] if missing else ()))
 
 
 def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:

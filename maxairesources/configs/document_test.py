@@ -26,8 +26,8 @@ def test_an_object_is_returned_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "is not valid JSON (Expecting value: line 1 column 1 (char 0)); fix the"),
-        ("{\n  'a': 1}", "double quotes: line 2 column 3"),
+        ("", "is not valid JSON (Expecting value, line 1, column 1); fix the"),
+        ("{\n  'a': 1}", "double quotes, line 2, column 3"),
         ("\ufeff{}", "is not valid JSON (Unexpected UTF-8 BOM"),
         ("[]", "is not a JSON object; put the content in braces"),
         ('{"t": [{"id": 1, "id": 2}]}', "key 'id' is defined twice; remove one"),

@@ -1,7 +1,6 @@
 """Reads the configs of one objective, with the overlays and images of a deployment."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,17 @@ from maxairesources.configs.document import parse
 from maxairesources.deployed import Deployed
 from maxairesources.errors import InputError
 from maxairesources.launches import merge
-from maxairesources.tree import CONFIGS, LAUNCHED_FROM, PY_CONFIG, repository_of
+from maxairesources.tree import (
+    CONFIGS,
+    LAUNCHED_FROM,
+    PY_CONFIG,
+    path_of,
+    repository_of,
+)
 
 SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
 # The key of a launch config that holds the arguments of a task.
 LAUNCH_KEYS = {SPARK: "spark_submit_conf", KUBEPOD: "conf"}
-
-_OVERLAY = re.compile(r"(?:kubepod|py|spark)_config\.([a-z][a-z0-9_]*)\.json")
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,7 @@ class ObjectiveConfigs:
 def find_deployments(folder: Path) -> Iterator[str]:
     """Yield the deployment of each overlay in a folder of configs and below."""
     for path in folder.rglob("*_config.*.json"):
-        if overlay := _OVERLAY.fullmatch(path.name):
-            yield overlay[1]
+        yield path.name.split(".")[1]
 
 
 def read_objective(
@@ -77,18 +79,20 @@ def read_objective(
     Raises:
         InputError: a config is not valid JSON, or not a launch config.
     """
-    folder = root / CONFIGS / names[0] / names[1]
     # An objective whose tasks run no handler needs none.
-    data, file = read_config(root, folder / names[2] / PY_CONFIG, deployed.name)
+    path = path_of(CONFIGS, names, PY_CONFIG)
+    data, file = read_config(root, path, deployed.name)
     py_config = {key: data[key] for key in data if not key.startswith("$")}
     own, image = repository_of(names[0]), deployed.image(names[0])
     launches: dict[str, TaskLaunch] = {}
     for operator, config in LAUNCHED_FROM.items():
-        data, name = read_config(root, folder / config, deployed.name)
-        text = json.dumps(data).replace(json.dumps(own), json.dumps(image))
+        path = path_of(CONFIGS, names[:2], config)
+        data, name = read_config(root, path, deployed.name)
+        if image != own:
+            text = json.dumps(data).replace(json.dumps(own), json.dumps(image))
+            data = json.loads(text)
         try:
-            found = _read_launches(json.loads(text), operator, name, deployed)
-            launches.update(found)
+            launches.update(_read_launches(data, operator, name, deployed))
         except (AttributeError, KeyError, TypeError) as error:
             remedy = "run the DAG's test, which names the mistake"
             raise InputError("is not a launch config", remedy, name) from error
@@ -96,32 +100,34 @@ def read_objective(
 
 
 def read_config(
-    root: Path, path: Path, deployment: str | None
+    root: Path, path: str, deployment: str | None
 ) -> tuple[dict[str, Any], str]:
     """Return a config with the deployment's overlay, and the names of both for errors."""
-    data, name = read_file(root, path)
-    overlay = path.with_suffix(f".{deployment}.json")
-    if deployment and overlay.exists():
-        data = merge(data, read_file(root, overlay)[0])
-        name += f" with {overlay.name}"
-    return data, name
+    data, overlay = read_file(root, path), overlay_of(path, deployment)
+    if deployment and (patch := read_file(root, overlay)):
+        return merge(data, patch), f"{path} with {overlay.rpartition('/')[2]}"
+    return data, path
 
 
-def read_file(root: Path, path: Path) -> tuple[dict[str, Any], str]:
-    """Return the JSON object in a config or an overlay, and its name for errors.
+def overlay_of(path: str, deployment: str | None) -> str:
+    """Return the path of the overlay of a config for a deployment."""
+    return f"{path.removesuffix('.json')}.{deployment}.json"
+
+
+def read_file(root: Path, path: str) -> dict[str, Any]:
+    """Return the JSON object in a config or an overlay.
 
     A missing file is an empty object: not every objective needs each config.
 
     Raises:
         InputError: the file cannot be read.
     """
-    name = path.relative_to(root).as_posix()
     try:
-        return parse(path.read_text(encoding="utf-8"), name), name
+        return parse((root / path).read_text(encoding="utf-8"), path)
     except FileNotFoundError:
-        return {}, name
+        return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({error})", "use UTF-8", name) from error
+        raise InputError(f"cannot be read ({error})", "use UTF-8", path) from error
 
 
 def _read_launches(

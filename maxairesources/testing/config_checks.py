@@ -9,6 +9,7 @@ from maxairesources.configs.document import ConfigModel, shown, validate, walk
 from maxairesources.configs.objective import (
     KUBEPOD,
     ObjectiveConfigs,
+    overlay_of,
     read_config,
     read_file,
     read_objective,
@@ -59,17 +60,15 @@ def check_configs(
         InputError: a config is missing or wrong, with its file and place.
     """
     launched: dict[str, str] = {}
-    for model, parents, file in (
-        (PyConfig, names, PY_CONFIG),
-        (SparkConfig, names[:2], SPARK_CONFIG),
-        (KubepodConfig, names[:2], KUBEPOD_CONFIG),
+    for model, path in (
+        (PyConfig, path_of(CONFIGS, names, PY_CONFIG)),
+        (SparkConfig, path_of(CONFIGS, names[:2], SPARK_CONFIG)),
+        (KubepodConfig, path_of(CONFIGS, names[:2], KUBEPOD_CONFIG)),
     ):
-        path = root / path_of(CONFIGS, parents, file)
-        # An overlay needs a base.
-        if overlays := [*path.parent.glob(f"{path.stem}*.json")]:
-            if path not in overlays:
-                file = path.relative_to(root).as_posix()
-                raise InputError("is missing", "add it: its overlays need it", file)
+        exists = (root / path).exists()
+        if not exists and any(root.glob(overlay_of(path, "*"))):
+            raise InputError("is missing", "add it: its overlays need it", path)
+        if exists:
             data, name = _check_config(root, path, deployment, model)
             if model is not PyConfig:
                 _check_images(data, names[0], name)
@@ -95,15 +94,14 @@ def check_configs(
 
 
 def _check_config(
-    root: Path, path: Path, deployment: str | None, model: type[ConfigModel]
+    root: Path, path: str, deployment: str | None, model: type[ConfigModel]
 ) -> tuple[dict[str, Any], str]:
     """Return a config with the overlay of a deployment, and its name for errors."""
-    overlay = path.with_suffix(f".{deployment}.json")
-    if deployment and overlay.exists():
-        base, (patch, file) = read_file(root, path)[0], read_file(root, overlay)
-        for place, name, known in _not_in_base(base, patch, ()):
-            problem = f"{json_path(place)}: {path.name} has no {name!r}"
-            raise InputError(problem, nearest(str(name), known), file)
+    overlay = overlay_of(path, deployment)
+    base, patch = read_file(root, path), read_file(root, overlay)
+    for place, name, known in _not_in_base(base, patch, ()):
+        problem = f"{json_path(place)}: {path.rpartition('/')[2]} has no {name!r}"
+        raise InputError(problem, nearest(str(name), known), overlay)
     data, file = read_config(root, path, deployment)
     validate(model, data, file)
     return data, file

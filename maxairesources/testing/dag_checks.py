@@ -22,9 +22,8 @@ from maxairesources.configs.objective import (
 )
 from maxairesources.dags.operators import parameters
 from maxairesources.errors import InputError
-from maxairesources.launches import lacks_spark_image
 from maxairesources.testing.pod_checks import mistakes_in_pod
-from maxairesources.tree import json_path, nearest
+from maxairesources.tree import SPARK_IMAGES, json_path, nearest
 
 # Variables of Airflow 2, and those of Airflow 3:
 # https://airflow.apache.org/docs/apache-airflow/stable/installation/upgrading_to_airflow3.html
@@ -141,8 +140,9 @@ def _mistakes_in_task(task: Any) -> Iterator[str]:
     names = [base.__name__ for base in _kind(task).__mro__]
     for each in unmapped(task) if {SPARK, KUBEPOD} & {*names} else ():
         if SPARK in names:
-            if lacks_spark_image(each.conf or {}):
-                yield "spark.kubernetes.container.image is missing"
+            (both, *others), keys = SPARK_IMAGES, {*(each.conf or {})}
+            if both not in keys and not keys.issuperset(others):
+                yield f"{both} is missing"
             continue
         try:
             built = with_known_values(each).build_pod_request_obj(dry_run=True)
