@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from maxaitools.deployments.testing import later_base
-
 HERE = Path(__file__).resolve().parent
+# Prints the files of a base image, in which dpkg lists a newer package.
+MMDEBSTRAP = r"""#!/bin/sh
+edit='/^Package: tzdata$/,/^$/s/^Version: .*/Version: 9999a-1/'
+made=$(docker run --detach --user=0 --entrypoint=sed {base} -i "$edit" /var/lib/dpkg/status)
+docker wait "$made" >&2 && docker export "$made" && docker rm "$made" >&2
+"""
 
 
 def call(images: Path, *arguments: str) -> tuple[int, str]:
@@ -79,11 +85,22 @@ def test_wrong_usage(images: Path, arguments: str) -> None:
 def base(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    if request.param == "later":
-        with later_base(tmp_path_factory.mktemp("later")) as name:
-            yield name
-    else:
+    """A base image; "later" is python as built on a later day, with a stub of mmdebstrap."""
+    if request.param != "later":
         yield call(HERE, "tag", request.param)[1]
+        return
+    folder = tmp_path_factory.mktemp("later")
+    images = shutil.copytree(HERE, folder / "images")
+    # Each test has a name of its own.
+    (images / "refreshed").write_text(f"later {secrets.token_hex(8)}\n")
+    stub = folder / "mmdebstrap"
+    stub.write_text(MMDEBSTRAP.format(base=call(HERE, "tag", "python")[1]))
+    stub.chmod(0o755)
+    env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    subprocess.run([images / "base-image", "build", "python"], check=True, env=env)
+    name = call(images, "tag", "python")[1]
+    yield name
+    subprocess.run(["docker", "image", "rm", "--force", name], check=True)
 
 
 def shell(base: str, script: str, user: str) -> list[str]:

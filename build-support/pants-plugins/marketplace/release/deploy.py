@@ -7,13 +7,13 @@ else, and reports which images must be built.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterable
 
 from pants.base.build_environment import get_buildroot
 from pants.core.goals.deploy import DeployFieldSet, DeployProcess
 from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageRequest
-from pants.core.goals.run import RunFieldSet, RunInSandboxRequest, RunRequest
+from pants.core.goals.run import RunFieldSet, RunInSandboxRequest
 from pants.engine.addresses import Address, Addresses
 from pants.engine.env_vars import CompleteEnvironmentVars
 from pants.engine.fs import Digest, MergeDigests
@@ -33,134 +33,87 @@ from pants.engine.target import (
     WrappedTargetRequest,
 )
 from pants.engine.unions import UnionRule
-from pants.option.global_options import GlobalOptions
 
-from marketplace.graph.deployments import InvalidDeployment, RegistryField
+from marketplace.graph.deployments import DeploymentDependenciesField
 from marketplace.release.release import Release, ReleaseFieldSet
 
 RELEASE = Address("", target_name="release")
 TOOL = Address(
-    "build-support/tools/maxaitools/deployments", relative_file_path="main.py"
+    "build-support/tools/maxaitools/deployments", relative_file_path="__main__.py"
 )
 # The tool needs the Git repository, which no sandbox has.
 _IN_WORKSPACE = ("/bin/sh", "-c", 'cd "$0" && exec "$@"')
 
 
+class DeployFailed(Exception):
+    """A deploy that cannot start; the message contains a fix."""
+
+
 @dataclass(frozen=True)
 class MarketplaceDeployFieldSet(DeployFieldSet):
-    required_fields = (RegistryField,)
+    required_fields = (DeploymentDependenciesField,)
 
-    registry: RegistryField
+    dependencies: DeploymentDependenciesField
 
 
 @dataclass(frozen=True)
 class DeployTool:
-    """The deployment tool: as Pants runs it for a person, and in a sandbox."""
+    """The deployment tool, as it runs in a sandbox with the release."""
 
-    interactive: RunRequest
-    sandboxed: RunInSandboxRequest
-
-
-@dataclass(frozen=True)
-class MissingImagesRequest:
-    """Asks which images of a release the registry of a deployment lacks."""
-
-    deployment: str
     release: Release
-
-
-@dataclass(frozen=True)
-class MissingImages:
-    domains: frozenset[str]
+    process: Process
 
 
 @rule
-async def find_deploy_tool() -> DeployTool:
-    targets = await Get(Targets, Addresses([TOOL]))
-    tools = await Get(
-        FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, targets)
+async def find_deploy_tool(environment: CompleteEnvironmentVars) -> DeployTool:
+    targets, wrapped = await MultiGet(
+        Get(Targets, Addresses([TOOL])),
+        Get(WrappedTarget, WrappedTargetRequest(RELEASE, "the deployments")),
+    )
+    tools, release = await MultiGet(
+        Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, targets)),
+        Get(Release, ReleaseFieldSet, ReleaseFieldSet.create(wrapped.target)),
     )
     (runnable,) = tools.field_sets
-    return DeployTool(
-        *await MultiGet(
-            Get(RunRequest, RunFieldSet, runnable),
-            Get(RunInSandboxRequest, RunFieldSet, runnable),
-        )
+    run = await Get(RunInSandboxRequest, RunFieldSet, runnable)
+    process = Process(
+        (*_IN_WORKSPACE, get_buildroot(), *run.args),
+        env={**environment, **run.extra_env},
+        input_digest=await Get(Digest, MergeDigests((run.digest, release.digest))),
+        immutable_input_digests=run.immutable_input_digests,
+        append_only_caches=run.append_only_caches,
+        description="Look up the images of the deployment",
+        cache_scope=ProcessCacheScope.PER_SESSION,
     )
-
-
-@rule
-async def find_missing_images(
-    request: MissingImagesRequest,
-    tool: DeployTool,
-    environment: CompleteEnvironmentVars,
-) -> MissingImages:
-    sandboxed, release = tool.sandboxed, request.release
-    digest = await Get(Digest, MergeDigests((sandboxed.digest, release.digest)))
-    folder = f"{{chroot}}/{release.path}"
-    result = await Get(
-        FallibleProcessResult,
-        Process(
-            (*_IN_WORKSPACE, get_buildroot(), *sandboxed.args)
-            + ("images", request.deployment, "--release", folder, "--json"),
-            env={**environment, **sandboxed.extra_env},
-            input_digest=digest,
-            immutable_input_digests=sandboxed.immutable_input_digests,
-            append_only_caches=sandboxed.append_only_caches,
-            description=f"Look up the images of {request.deployment}",
-            cache_scope=ProcessCacheScope.PER_SESSION,
-        ),
-    )
-    if result.exit_code:
-        raise InvalidDeployment(result.stderr.decode(errors="replace").strip())
-    return MissingImages(frozenset(json.loads(result.stdout)))
+    return DeployTool(release, process)
 
 
 @rule
 async def deploy(
-    field_set: MarketplaceDeployFieldSet,
-    tool: DeployTool,
-    environment: CompleteEnvironmentVars,
-    global_options: GlobalOptions,
-    options: _Options,
+    field_set: MarketplaceDeployFieldSet, tool: DeployTool, options: _Options
 ) -> DeployProcess:
     name = field_set.address.target_name
-    if field_set.address.spec_path:
-        raise InvalidDeployment(
-            f"{field_set.address}: only the root BUILD file may define a deployment; move it"
-        )
     if {spec.lstrip("/") for spec in options.options.specs} != {f":{name}"}:
-        raise InvalidDeployment(
+        raise DeployFailed(
             "experimental-deploy: it deploys one deployment at a time; name only that one, "
             "such as //:dev"
         )
-    wrapped = await Get(
-        WrappedTarget,
-        WrappedTargetRequest(RELEASE, description_of_origin="the deployments"),
-    )
-    release = await Get(
-        Release, ReleaseFieldSet, ReleaseFieldSet.create(wrapped.target)
-    )
-    missing = await Get(MissingImages, MissingImagesRequest(name, release))
+
+    def call(command: str) -> Process:
+        folder = f"{{chroot}}/{tool.release.path}"
+        return replace(tool.process, argv=(*tool.process.argv, command, name, folder))
+
+    result = await Get(FallibleProcessResult, Process, call("images"))
+    if result.exit_code:
+        raise DeployFailed(result.stderr.decode(errors="replace").strip())
+    missing = json.loads(result.stdout)
     await MultiGet(
         Get(BuiltPackage, EnvironmentAwarePackageRequest(image.tagged.field_set))
-        for image in release.images
-        if image.domain in missing.domains
+        for image in tool.release.images
+        if image.domain in missing
     )
-    run = tool.interactive
-    digest = await Get(Digest, MergeDigests((run.digest, release.digest)))
-    return DeployProcess(
-        name=field_set.address.spec,
-        process=InteractiveProcess(
-            (*run.args, "deploy", name, "--release", f"{{chroot}}/{release.path}"),
-            env={**environment, **run.extra_env},
-            input_digest=digest,
-            run_in_workspace=True,
-            keep_sandboxes=global_options.keep_sandboxes,
-            immutable_input_digests=run.immutable_input_digests,
-            append_only_caches=run.append_only_caches,
-        ),
-    )
+    process = InteractiveProcess.from_process(call("deploy"))
+    return DeployProcess(name=field_set.address.spec, process=process)
 
 
 def rules() -> Iterable[Any]:

@@ -1,8 +1,8 @@
-"""Packages the release: `package //:release` writes it to dist/release/<id>/.
+"""Packages the release: `package //:release` writes it to dist/release/<hash>/.
 
-The id is a hash of the manifest, and the manifest holds a hash of every other file. So the same
-content has the same id on every machine. A release therefore excludes everything that differs
-between builds or places, such as a commit, a date or a registry.
+The hash is that of a Git tree with the same files, so the same content has the same hash on every
+machine, and Git can check it on the branch of a deployment. A release therefore excludes everything
+that differs between builds or places, such as a commit, a date or a registry.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
-from pants.backend.docker.target_types import DockerImageSourceField, DockerImageTarget
+from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.python.target_types import PythonSourceField
 from pants.core.goals.package import (
     BuiltPackage,
@@ -25,13 +25,17 @@ from pants.core.goals.package import (
 from pants.core.target_types import FileSourceField, ResourceSourceField
 from pants.core.util_rules.source_files import SourceFiles, SourceFilesRequest
 from pants.engine.addresses import Addresses, UnparsedAddressInputs
-from pants.engine.collection import Collection
-from pants.engine.fs import CreateDigest, Digest, DigestContents, FileContent
+from pants.engine.fs import (
+    CreateDigest,
+    Digest,
+    DigestContents,
+    FileContent,
+    PathGlobs,
+)
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
-    HydratedSources,
-    HydrateSourcesRequest,
     SourcesField,
+    Target,
     TransitiveTargets,
     TransitiveTargetsRequest,
     UnexpandedTargets,
@@ -42,7 +46,7 @@ from pants.util.logging import LogLevel
 from marketplace.graph.configs import LaunchesField
 from marketplace.graph.release_target import ReleaseDependenciesField
 from marketplace.release.image_tags import TaggedImage
-from maxairesources.tree import CONFIGS, DAG_FILE, DAGS, LIBRARY, USECASES, dag_id
+from maxairesources.tree import CONFIGS, DAGS, LIBRARY, USECASES
 
 # Airflow does not look for DAGs in these folders of a release. The syntax is that of .gitignore.
 AIRFLOWIGNORE = f"/{CONFIGS}/\n/{LIBRARY}/\n/{USECASES}/\n"
@@ -73,30 +77,24 @@ class ReleasedImage:
 
 
 @dataclass(frozen=True)
-class ReleasedImagesRequest:
-    """Asks for the images that launch configs launch."""
-
-    launches: tuple[LaunchesField, ...]
-
-
-class ReleasedImages(Collection[ReleasedImage]):
-    pass
-
-
-@dataclass(frozen=True)
 class Release:
-    """A release: `digest` contains it at `path`, which ends with its id."""
+    """A release: `digest` contains it at `path`, which ends with its hash."""
 
     path: str
     digest: Digest
-    images: ReleasedImages
+    images: tuple[ReleasedImage, ...]
 
 
-@rule(desc="Tag the images of the release")
-async def find_released_images(request: ReleasedImagesRequest) -> ReleasedImages:
+async def _find_images(configs: Iterable[Target]) -> tuple[ReleasedImage, ...]:
+    """Return the images that launch configs launch, with their tags."""
     launched = await MultiGet(
-        Get(Addresses, UnparsedAddressInputs, field.to_unparsed_address_inputs())
-        for field in request.launches
+        Get(
+            Addresses,
+            UnparsedAddressInputs,
+            config[LaunchesField].to_unparsed_address_inputs(),
+        )
+        for config in configs
+        if config.has_field(LaunchesField)
     )
     # A config launches handlers too, and several launch the same image.
     addresses = sorted({address for addresses in launched for address in addresses})
@@ -109,21 +107,11 @@ async def find_released_images(request: ReleasedImagesRequest) -> ReleasedImages
     tagged = await MultiGet(
         Get(TaggedImage, DockerPackageFieldSet, each) for each in field_sets
     )
-    sources = await MultiGet(
-        Get(
-            HydratedSources,
-            HydrateSourcesRequest(
-                each.source,
-                for_sources_types=(DockerImageSourceField,),
-                enable_codegen=True,
-            ),
-        )
+    dockerfiles = await MultiGet(
+        Get(DigestContents, PathGlobs([str(each.source.file_path)]))
         for each in field_sets
     )
-    dockerfiles = await MultiGet(
-        Get(DigestContents, Digest, each.snapshot.digest) for each in sources
-    )
-    return ReleasedImages(
+    return tuple(
         ReleasedImage(
             image.field_set.address.spec_path.rpartition("/")[2],
             base_of(dockerfile.content.decode()),
@@ -138,27 +126,12 @@ async def build_release(field_set: ReleaseFieldSet) -> Release:
     closure = await Get(
         TransitiveTargets, TransitiveTargetsRequest([field_set.address])
     )
-    sources, images = await MultiGet(
-        Get(
-            SourceFiles,
-            SourceFilesRequest(
-                [target.get(SourcesField) for target in closure.dependencies],
-                for_sources_types=(
-                    FileSourceField,
-                    PythonSourceField,
-                    ResourceSourceField,
-                ),
-            ),
-        ),
-        Get(
-            ReleasedImages,
-            ReleasedImagesRequest(
-                tuple(
-                    target[LaunchesField]
-                    for target in closure.dependencies
-                    if target.has_field(LaunchesField)
-                )
-            ),
+    images = await _find_images(closure.dependencies)
+    sources = await Get(
+        SourceFiles,
+        SourceFilesRequest(
+            [target.get(SourcesField) for target in closure.dependencies],
+            for_sources_types=(FileSourceField, PythonSourceField, ResourceSourceField),
         ),
     )
     contents = await Get(DigestContents, Digest, sources.snapshot.digest)
@@ -174,12 +147,8 @@ async def build_release(field_set: ReleaseFieldSet) -> Release:
                 "tag": image.tagged.tag,
             }
         )
-    manifest = make_manifest(
-        files, {image.domain: image.tagged.tag for image in images}
-    )
-    files["manifest.json"] = as_json(manifest)
     folder = field_set.output_path.value_or_default(file_ending=None)
-    path = f"{folder}/{hashlib.sha256(files['manifest.json']).hexdigest()[:16]}"
+    path = f"{folder}/{hash_tree(files)}"
     # All files get the same mode, so a file's mode in the repository does not matter.
     digest = await Get(
         Digest,
@@ -230,18 +199,32 @@ def is_released(path: str, address: str) -> bool:
     )
 
 
-def make_manifest(
-    files: Mapping[str, bytes], images: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the manifest: the ids of the DAGs, the hashes of the files and the image tags."""
-    dags = [found.groups() for path in files if (found := DAG_FILE.fullmatch(path))]
-    return {
-        "dags": {"/".join(names): dag_id(*names) for names in dags},
-        "files": {
-            path: hashlib.sha256(content).hexdigest() for path, content in files.items()
-        },
-        "images": dict(images),
-    }
+def hash_tree(files: Mapping[str, bytes]) -> str:
+    """Return the hash that Git gives to a tree with these files, none of them executable."""
+    below: dict[str, dict[str, bytes]] = {}
+    entries = {}
+    for path, content in files.items():
+        name, _, rest = path.partition("/")
+        if rest:
+            below.setdefault(name, {})[rest] = content
+        else:
+            entries[name] = f"100644 {name}", _hash_object("blob", content)
+    for name, inside in below.items():
+        # Git sorts a folder as if its name ended with a slash.
+        entries[f"{name}/"] = f"40000 {name}", hash_tree(inside)
+    return _hash_object(
+        "tree",
+        b"".join(
+            line.encode() + b"\0" + bytes.fromhex(digest)
+            for _, (line, digest) in sorted(
+                entries.items(), key=lambda item: item[0].encode()
+            )
+        ),
+    )
+
+
+def _hash_object(kind: str, content: bytes) -> str:
+    return hashlib.sha1(f"{kind} {len(content)}\0".encode() + content).hexdigest()
 
 
 def as_json(value: Any) -> bytes:

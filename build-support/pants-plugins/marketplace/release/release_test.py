@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from pants.testutil.rule_runner import QueryRule, RuleRunner
 from marketplace.graph import configs, release_target
 from marketplace.release import release
 from marketplace.release.image_tags import TaggedImage
-from marketplace.release.release import Release, ReleaseFieldSet, base_of
+from marketplace.release.release import Release, ReleaseFieldSet, base_of, hash_tree
 
 CODE = """\
 python_sources(name='{}', sources=['*/**/*.py', '!**/*_test.py'])
@@ -152,30 +153,31 @@ def test_a_release_holds_exactly_the_files_that_dags_need(
     rule_runner: RuleRunner,
 ) -> None:
     files = contents(rule_runner, build(rule_runner))
-    assert files.keys() == {*RELEASED, "manifest.json"}
+    assert files.keys() == RELEASED
     assert b"maxaidags" not in files[".airflowignore"]
-
-
-def test_the_manifest_describes_the_whole_release(rule_runner: RuleRunner) -> None:
-    built = build(rule_runner)
-    files = contents(rule_runner, built)
-    text = files.pop("manifest.json")
     image = json.loads(files["maxaiusecases/shop/image.json"])
-    assert image == {
-        "base": "maxai/spark:2",
-        "repository": "maxai/shop",
-        "tag": image["tag"],
-    }
-    manifest = json.loads(text)
-    assert manifest == {
-        "dags": {"shop/churn/weekly": "shop.churn.weekly"},
-        "files": {
-            path: hashlib.sha256(content).hexdigest() for path, content in files.items()
-        },
-        "images": {"shop": image["tag"]},
-    }
-    assert text.decode() == json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-    assert built.path == f"release/{hashlib.sha256(text).hexdigest()[:16]}"
+    tag = {"repository": "maxai/shop", "tag": image["tag"]}
+    assert image == {"base": "maxai/spark:2", **tag}
+
+
+def test_the_name_of_a_release_is_the_hash_of_its_git_tree(
+    rule_runner: RuleRunner, tmp_path: Path
+) -> None:
+    built = build(rule_runner)
+    assert built.path == f"release/{hash_tree(contents(rule_runner, built))}"
+    # Git sorts the folder `a` between the two files.
+    files = {"a.b": "é".encode(), "a/b/c": b"", "a0": b"1\r\n", "b/c": b""}
+    for path, content in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(tmp_path), *arguments]
+        return subprocess.check_output(command, text=True).strip()
+
+    git("init", "--quiet")
+    git("add", "--all")
+    assert hash_tree(files) == git("write-tree")
 
 
 def test_the_same_content_is_the_same_release(rule_runner: RuleRunner) -> None:
@@ -231,17 +233,7 @@ def test_a_new_overlay_and_a_new_dag_are_in_the_release(
         }
     )
     files = contents(rule_runner, build(rule_runner))
-    assert f"{CONFIGS}/kubepod_config.staging_2.json" in files
-    dags = json.loads(files["manifest.json"])["dags"]
-    assert dags["shop/churn/daily"] == "shop.churn.daily"
-
-
-def test_a_marketplace_without_a_dag_has_a_release_without_a_dag(
-    rule_runner: RuleRunner,
-) -> None:
-    Path(rule_runner.build_root, DAG, "dag.py").unlink()
-    files = contents(rule_runner, build(rule_runner))
-    assert json.loads(files["manifest.json"])["dags"] == {}
+    assert {f"{CONFIGS}/kubepod_config.staging_2.json", f"{new}/dag.py"} < files.keys()
 
 
 def test_a_dependency_outside_the_release_is_reported(rule_runner: RuleRunner) -> None:

@@ -35,7 +35,6 @@ from marketplace.selection.changes import Changes, read_changes
 from marketplace.selection.comment import markdown
 from marketplace.selection.dependents import ChangedDependents, Reached, reach
 from marketplace.selection.differences import find_differences
-from marketplace.selection.known_targets import domain_of_address
 from marketplace.selection.report import AffectedDeployment, AffectedImage, Report
 from maxairesources.tree import CONFIGS, DAG_FILE, dag_id
 
@@ -155,8 +154,8 @@ async def make_report(request: ReportRequest) -> Report:
             )
             for each in deployments
             if (carried := find_carried(each, changed.by_file, dependents, deployed))
-            # A deleted DAG affects each deployment that carries its domain.
-            or any(map(each.carries, deleted_dags(changes)))
+            # A deleted DAG affects each deployment.
+            or any(map(DAG_FILE.fullmatch, changes.deleted))
         ),
     )
 
@@ -176,11 +175,6 @@ def describe_images(
         )
         for address, image in images.items()
     )
-
-
-def deleted_dags(changes: Changes) -> set[str]:
-    """Return the domains of the DAGs that were deleted."""
-    return {name[1] for name in map(DAG_FILE.fullmatch, changes.deleted) if name}
 
 
 def name_of(address: Address) -> str:
@@ -233,10 +227,7 @@ def find_carried(
     """
 
     def is_carried(address: Address) -> bool:
-        if not address.spec_path:
-            return address.target_name == deployment.name
-        domain = domain_of_address(address)
-        return domain is None or deployment.carries(domain)
+        return bool(address.spec_path) or address.target_name == deployment.name
 
     files = {
         path: addresses

@@ -56,10 +56,7 @@ def test_each_file_that_affects_an_image_is_a_cause_and_no_other() -> None:
 
 
 ROOT_DEV, ROOT_PROD = (Address("", target_name=name) for name in ("dev", "prod"))
-DEPLOYMENTS = (
-    Deployment("dev"),
-    Deployment("prod", domains=("a", "b")),
-)
+DEPLOYMENTS = (Deployment("dev"), Deployment("prod"))
 OVERLAYS = {
     f"maxaiconfigs/a/b/spark_config.{name}.json": [at("overlay")]
     for name in ("dev", "prod", "gone")
@@ -103,11 +100,10 @@ def test_an_overlay_affects_only_its_deployment(
     assert where(by_file, at("dag"), at("image")) == expected
 
 
-def test_a_change_affects_the_deployments_that_carry_its_domain() -> None:
+def test_a_change_affects_all_deployments_if_the_specs_select_it() -> None:
     image = Address("maxaiusecases/a", target_name="image")
     dag = Address("maxaidags/c/d/e", relative_file_path="dag.py")
     assert where({"x": [image]}, image, dag) == ("dev", "prod")
-    assert where({"x": [dag]}, image, dag) == ("dev",)
     # The specs select neither the image nor the DAG.
     assert where({"x": [dag, image]}) == ()
 

@@ -116,11 +116,9 @@ def test_a_spec_may_name_a_target_of_the_root(repository: Repository) -> None:
     ("path", "expected"),
     [
         (f"{CONFIGS}/kubepod_config.prod.json", ["prod"]),
-        # This deployment carries only the other domain.
-        (f"{CONFIGS}/kubepod_config.dev.json", []),
-        ("maxaiconfigs/shop/churn/kubepod_config.dev.json", ["dev"]),
+        (f"{CONFIGS}/kubepod_config.dev.json", ["dev"]),
         ("maxairesources/dagfactory.py", ["dev", "prod"]),
-        ("BUILD", ["dev", "prod"]),
+        ("marketplace.toml", ["dev", "prod"]),
     ],
 )
 def test_affected_lists_the_deployments(
@@ -132,13 +130,11 @@ def test_affected_lists_the_deployments(
     assert [each["name"] for each in found] == expected
 
 
-def test_a_deleted_dag_affects_the_deployments_of_its_domain(
-    repository: Repository,
-) -> None:
+def test_a_deleted_dag_affects_all_deployments(repository: Repository) -> None:
     repository.git("rm", "-r", "--quiet", "maxaidags/bank/fraud")
     result = repository.pants("--changed-since=base", "affected", "--format=json")
-    (found,) = json.loads(result.stdout)["deployments"]
-    assert found["name"] == "prod"
+    found = json.loads(result.stdout)["deployments"]
+    assert [each["name"] for each in found] == ["dev", "prod"]
 
 
 def test_the_working_directory_narrows_nothing_without_specs(
@@ -216,7 +212,7 @@ def test_an_edit_of_the_root_build_file_affects_its_targets(
 ) -> None:
     repository.append("BUILD")
     listed = repository.list("--changed-since=base", "list", "::")
-    assert listed == ["//:dev", "//:prod", "//:release"]
+    assert listed == ["//:dev", "//:prod", "//:release", "//:settings"]
 
 
 def test_the_comment_shows_values_packages_and_deployments(
@@ -234,9 +230,10 @@ def test_the_comment_shows_values_packages_and_deployments(
         )
         assert result.returncode == 0, result.stderr
     dags = ", ".join(f"`bank.risk.{name}`" for name in OBJECTIVES)
+    dag = "`bank.risk.weekly`"
     shop = ", ".join(f"`shop.churn.{name}`" for name in OBJECTIVES)
     for line in (
-        f"| `dev` | `maxai/shop` | {shop} |  |",
+        f"| `dev` | `maxai/shop` | {dag}, {shop} |  |",
         f"| `prod` | `maxai/shop` | {dags}, {shop} | 1 |",
         f"| `{lock}` | `iniconfig` | `2.3.1` | `2.1.0` |",
         '| `bank/risk/kubepod_config.json` | `$.conf` | not set | `{"size": "small"}` '

@@ -132,12 +132,11 @@ def compare_config(
     """Yield the values of a config that differ in at least one deployment."""
     seen: dict[tuple[str, str | None, str | None], list[str]] = {}
     for deployment in deployments:
-        if deployment.carries(str(domain_of(path))):
-            old, new = (
-                _read_config(read, path, deployment.name) for read in (before, after)
-            )
-            for difference in _compare_values(old, new, ()):
-                seen.setdefault(difference, []).append(deployment.name)
+        old, new = (
+            _read_config(read, path, deployment.name) for read in (before, after)
+        )
+        for difference in _compare_values(old, new, ()):
+            seen.setdefault(difference, []).append(deployment.name)
     for difference, names in seen.items():
         yield Difference(path, *difference, tuple(names))
 

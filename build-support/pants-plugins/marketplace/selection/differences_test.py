@@ -8,7 +8,7 @@ import pytest
 from marketplace.graph.deployments import Deployment
 from marketplace.selection.differences import Difference, Read, compare
 
-DEPLOYMENTS = (Deployment("dev"), Deployment("prod", domains=("bank",), after="dev"))
+DEPLOYMENTS = (Deployment("dev"), Deployment("prod"))
 USECASE = "maxaiconfigs/bank/risk"
 SPARK, PROD = f"{USECASE}/spark_config.json", f"{USECASE}/spark_config.prod.json"
 PY = f"{USECASE}/weekly/py_config.json"

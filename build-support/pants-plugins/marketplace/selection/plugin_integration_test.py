@@ -63,7 +63,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
         result.write(path, Path(path).read_text())
     tool = "build-support/tools/maxaitools/deployments"
     result.write(f"{tool}/BUILD", "python_sources()\n")
-    result.write(f"{tool}/main.py", TOOL)
+    result.write(f"{tool}/__main__.py", TOOL)
     result.commit()
     yield result
     for file in result.root.glob(".pids/*/pantsd/pid"):
@@ -89,8 +89,8 @@ print(
         {
             "arguments": sys.argv[1:-1],
             "cwd": os.getcwd(),
-            "environment": os.environ["A_REGISTRY"],
-            "manifest": (release / "manifest.json").read_text(),
+            "environment": os.environ["MAXAI_REGISTRY"],
+            "image": json.loads((release / "maxaiusecases/shop/image.json").read_text()),
             "release": release.name,
         }
     )
@@ -132,14 +132,8 @@ def test_two_clones_package_the_same_release(
         assert result.returncode == 0, result.stderr
     ours, theirs = (digests_below(root / "dist/release") for root in roots)
     assert ours == theirs
-    (manifest,) = (path for path in ours if path.endswith("/manifest.json"))
-    release = json.loads((clone / "dist/release" / manifest).read_text())
-    assert release["images"].keys() == {*DOMAINS}
-    folder = manifest.partition("/")[0]
-    assert {path[17:]: sha for path, (sha, _) in ours.items() if path != manifest} == (
-        release["files"]
-    )
-    assert folder == ours[manifest][0][:16]
+    images = {path.split("/")[2] for path in ours if path.endswith("/image.json")}
+    assert images == {*DOMAINS}
 
 
 def test_a_handler_changes_the_release_but_a_test_or_readme_does_not(
@@ -164,21 +158,18 @@ def test_deploy_builds_missing_images_and_passes_the_release_on(
     (tmp_path / "docker").write_text(DOCKER.format(folder=tmp_path))
     (tmp_path / "docker").chmod(0o755)
     env = {
-        "A_REGISTRY": "127.0.0.1:2/b",
+        "MAXAI_REGISTRY": "127.0.0.1:2/b",
         "PATH": os.pathsep.join([str(tmp_path), os.environ["PATH"]]),
     }
     result = pants(repository.root, "experimental-deploy", "//:prod", **env)
     assert result.returncode == 0, result.stderr
     call = json.loads(result.stdout)
-    assert call["arguments"] == ["deploy", "prod", "--release"]
+    assert call["arguments"] == ["deploy", "prod"]
     assert Path(call["cwd"]) == repository.root.resolve()
     assert call["environment"] == "127.0.0.1:2/b"
-    manifest = call["manifest"].encode()
-    assert call["release"] == hashlib.sha256(manifest).hexdigest()[:16]
-    tags = json.loads(manifest)["images"]
     calls = (tmp_path / "calls").read_text().splitlines()
     (built,) = (line for line in calls if line.startswith("build"))
-    assert f"--tag maxai/shop:{tags['shop']}" in built
+    assert f"--tag maxai/shop:{call['image']['tag']}" in built
 
     for specs in (["::"], ["//:dev", "//:prod"]):
         result = pants(repository.root, "experimental-deploy", *specs, **env)

@@ -89,12 +89,7 @@ DATA_FILES = [f"{HANDLERS}/query.sql", f"{HANDLERS}/sql/deep [1].sql"]
 DATA_FILES += [f"{DAG}/load.sql", "maxaidags/bank/risk/shared.sql"]
 ROOT = """\
 marketplace_release(name="release")
-marketplace_deployment(
-    name="dev",
-    registry=env("A_REGISTRY", "127.0.0.1:1"),
-    domains=["shop"],
-)
-marketplace_deployment(name="prod", registry="127.0.0.1:1", after="dev")
+marketplace_deployments()
 """
 
 
@@ -125,6 +120,7 @@ def _shared_files() -> dict[str, str]:
         "pants": "",
         ".gitignore": "/.pants.d/\n/.pids/\n/dist/\n",
         "BUILD": ROOT,
+        "marketplace.toml": "",
         "3rdparty/python/airflow.lock": "",
         "3rdparty/python/lint.lock": "",
         "build-support/BUILD": 'python_sources(sources=["macros.py"])\n',
@@ -201,6 +197,7 @@ def domain_variables(root: Path) -> dict[str, str]:
         resolves[name] = f"maxaiusecases/{name}/requirements.lock"
     return {
         "MAXAI_DOMAINS": " ".join(f"{name}={v}" for name, v in pythons.items()),
+        "MAXAI_DEPLOYMENT_NAMES": "dev prod",
         "PANTS_PYTHON_RESOLVES": f"+{resolves}",
     }
 

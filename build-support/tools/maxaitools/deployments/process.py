@@ -3,12 +3,9 @@
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from maxairesources.errors import InputError
-
-# In seconds. A registry or a Git server may be slow, but an unattended deploy must end.
-_TIMEOUT = 1800
 
 
 def hide_password(text: str) -> str:
@@ -32,53 +29,33 @@ class ProcessFailed(Exception):
         super().__init__(f"{' '.join(command[:2])}: {self.reason}")
 
 
-def run(
-    command: Sequence[str],
-    stdin: bytes = b"",
-    env: Mapping[str, str] | None = None,
-    folder: str | None = None,
-) -> bytes:
-    """Run a program until it exits, and return its standard output.
-
-    Args:
-        command: the program and its arguments.
-        stdin: its standard input.
-        env: its environment; None means the environment of this process.
-        folder: its working directory; None means the current folder.
+def run(command: Sequence[str], stdin: bytes = b"", **variables: str) -> str:
+    """Run a program with more environment variables, and return its standard output.
 
     Raises:
-        InputError: the program is not installed, or runs into the timeout.
+        InputError: the program is not installed.
         ProcessFailed: the exit code is not 0.
     """
+    # This tool parses messages, so they must not depend on the user's language.
+    fixed = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(
             command,
             input=stdin,
             capture_output=True,
-            env=_environment() if env is None else env,
-            cwd=folder,
-            timeout=_TIMEOUT,
+            env={**os.environ, **fixed, **variables},
         )
     except FileNotFoundError:
         remedy = "install it: build-support/setup"
         raise InputError("is not installed", remedy, command[0]) from None
-    except subprocess.TimeoutExpired:
-        problem = f"did not finish within {_TIMEOUT} seconds"
-        raise InputError(problem, "check the network", command[0]) from None
     if done.returncode:
         raise ProcessFailed(command, done.stderr.decode(errors="replace"))
-    return done.stdout
+    return done.stdout.decode(errors="surrogateescape").strip("\n")
 
 
 def git(*arguments: str, stdin: bytes = b"", **variables: str) -> str:
-    """Run git in the current folder with more environment variables; see `run`."""
-    printed = run(["git", *arguments], stdin, _environment() | variables)
-    return printed.decode(errors="surrogateescape").strip("\n")
-
-
-def _environment() -> dict[str, str]:
-    # This tool parses messages, so they must not depend on the user's language.
-    return {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    """Run git in the current folder; see `run`."""
+    return run(["git", *arguments], stdin, **variables)
 
 
 def is_ancestor(commit: str, of: str) -> bool:
@@ -99,12 +76,12 @@ def is_on_branch(commit: str, branch: str) -> bool:
     Raises:
         InputError: neither of the two branches exists.
     """
-    refs = (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
-    known = [ref for ref in refs if is_ancestor(ref, ref)]
+    names = (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}")
+    known = git("for-each-ref", "--format=%(refname)", *names).split()
     if not known:
         problem = f"this clone has no branch {branch!r}"
         raise InputError(problem, "run `git fetch origin`", "git")
-    return is_ancestor(commit, known[0])
+    return is_ancestor(commit, known[-1])
 
 
 def read_source() -> dict[str, object]:
@@ -112,14 +89,3 @@ def read_source() -> dict[str, object]:
     commit = git("rev-parse", "--verify", "HEAD")
     clean = not git("status", "--porcelain", "--untracked-files=normal")
     return {"commit": commit, "clean": clean}
-
-
-def read_log(old: str, new: str, *paths: str) -> list[str]:
-    """Return one line for each commit in old..new that changed one of the paths.
-
-    If the clone lacks one of the two commits, the list is empty.
-    """
-    try:
-        return git("log", "--format=%h %s", f"{old}..{new}", "--", *paths).splitlines()
-    except ProcessFailed:
-        return []

@@ -1,0 +1,236 @@
+"""Tests of the policy, and of faults of the deployments repository, with Git alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import maxairesources
+import maxaitools
+from maxaitools.deployments.conftest import Marketplace, Run, call, deploy
+from maxaitools.deployments.record import RECORD_FILE
+
+WHY = ("--reason", "because")
+
+
+def commit_tip(place: Marketplace, record: object, message: str) -> str:
+    """Commit another deployment.json to dev without the tool."""
+    store = ("hash-object", "-w", "--stdin")
+    blob = place.remote(*store, text=json.dumps(record))
+    listed = place.remote("ls-tree", "deploy/dev").splitlines()
+    lines = [line for line in listed if not line.endswith(RECORD_FILE)]
+    text = "\n".join([*lines, f"100644 blob {blob}\t{RECORD_FILE}"])
+    tree = place.remote("mktree", text=text)
+    commit = place.remote("commit-tree", tree, "-p", "deploy/dev", "-m", message)
+    place.remote("update-ref", "refs/heads/deploy/dev", commit)
+    return commit
+
+
+def test_prod_accepts_only_clean_commits_on_main_from_dev(
+    bare: Marketplace, run: Run
+) -> None:
+    bare.package()
+    assert run("deploy", "prod", code=1) == (
+        "error: policy of prod: it accepts only releases promoted from dev; to override "
+        "it, use --force --reason '...' (the commit records both)"
+    )
+    # A commit that is not on main, and a file that is not committed.
+    bare.git("checkout", "--quiet", "-b", "feature")
+    commit = bare.commit("a feature")[:12]
+    bare.write("notes", "not committed")
+    run("deploy", "dev")
+    refused = run("promote", "dev", "prod", code=1)
+    assert f"commit {commit} was deployed with uncommitted changes" in refused
+    assert f"commit {commit} is not on main" in refused
+    # An override needs a reason, and the commit records both.
+    with pytest.raises(SystemExit) as wrong:
+        run("promote", "dev", "prod", "--force")
+    assert wrong.value.code == 2
+    run("promote", "dev", "prod", "--force", *WHY)
+    (entry,) = bare.history("prod")
+    assert entry.reason == "because"
+    assert f"Overridden: commit {commit} is not on main" in run("history", "prod")
+    # The same content needs no override once it is merged and clean.
+    (bare.root / "notes").unlink()
+    bare.git("checkout", "--quiet", "main")
+    bare.git("merge", "--quiet", "--no-ff", "feature")
+    run("deploy", "dev")
+    run("promote", "dev", "prod")
+    assert run("history", "prod").count("Overridden: it") == 0
+    # origin/main takes precedence over main.
+    bare.git("update-ref", "refs/remotes/origin/main", "main~1")
+    deploy(bare, run, 7)
+    assert "is not on main" in run("promote", "dev", "prod", code=1)
+    bare.configure("prod", branch="release/1.2")
+    refused = run("promote", "dev", "prod", code=1)
+    assert "this clone has no branch 'release/1.2'; run `git fetch origin`" in refused
+
+
+def test_a_rolled_back_release_is_refused(bare: Marketplace, run: Run) -> None:
+    first, second = (deploy(bare, run, n) for n in (3, 4))
+    undone = bare.history()[0].commit
+    run("rollback", "dev", "--reason", "scores are off")
+    assert bare.live()["release"] == first
+    message = run("deploy", "dev", code=1)
+    assert f"release {second[:12]} was rolled back in dev (Ada" in message
+    assert "scores are off" in message
+    # prod refuses the release too, even a domain of it.
+    refused = run("promote", "dev", "prod", "--commit", undone, code=1)
+    assert "rolled back in dev" in refused
+    run("promote", "dev", "prod")
+    lab = ("--domain", "lab")
+    refused = run("promote", "dev", "prod", *lab, "--commit", undone, code=1)
+    assert "rolled back in dev" in refused
+    deploy(bare, run, 4, "--force", "--reason", "it was the data")
+    run("deploy", "dev")
+    # Each rollback goes back further, or to a named commit.
+    third = deploy(bare, run, 5)
+    run("rollback", "dev", *WHY)
+    run("rollback", "dev", *WHY)
+    assert bare.live()["release"] == first
+    assert "no other release was live before" in run("rollback", "dev", *WHY, code=1)
+    run("rollback", "dev", *WHY, "--to", third)
+    assert bare.live()["release"] == third
+    assert "already live" in run("rollback", "dev", *WHY, "--to", third, code=1)
+
+
+def test_an_older_commit_is_refused(bare: Marketplace, run: Run) -> None:
+    bare.add_domain("shop")
+    old = bare.commit("shop")
+    deploy(bare, run, 3)
+    live = bare.git("rev-parse", "HEAD")
+    bare.git("checkout", "--quiet", old)
+    bare.package()
+    older = f"commit {old[:12]} is older than {live[:12]}, which is live"
+    assert older in run("deploy", "dev", code=1)
+    run("promote", "dev", "prod")
+    run("deploy", "dev", "--force", *WHY)
+    # A domain is refused like a release.
+    refused = run("promote", "dev", "prod", "--domain", "shop", code=1)
+    assert older in refused
+
+
+def test_a_rollback_needs_only_git_and_python(
+    bare: Marketplace, run: Run, tmp_path: Path
+) -> None:
+    first = deploy(bare, run, 3)
+    deploy(bare, run, 4)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").symlink_to(str(shutil.which("git")))
+    roots = [Path(each.__path__[0]).parent for each in (maxairesources, maxaitools)]
+    # -S hides the installed packages.
+    tool = (sys.executable, "-S", "-m", "maxaitools.deployments")
+    for more in (["--dry-run"], []):
+        done = subprocess.run(
+            [*tool, "rollback", "dev", *WHY, *more],
+            env={
+                "PATH": str(tmp_path / "bin"),
+                # The clone of the test has a maxairesources of its own.
+                "PYTHONSAFEPATH": "1",
+                "PYTHONPATH": ":".join(map(str, roots)),
+            },
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert bare.live()["release"] == first
+
+
+def test_a_stale_lease_is_refused(bare: Marketplace, run: Run) -> None:
+    deploy(bare, run, 3)
+    stale = bare.branches
+    deploy(bare, run, 4)
+    tip = bare.history()[0].commit
+    tree = bare.git("rev-parse", f"{tip}^{{tree}}")
+    with pytest.raises(Exception, match="another change was pushed first"):
+        stale.push("dev", stale.commit("dev", tree, "too late", False))
+    assert bare.history()[0].commit == tip
+
+
+def test_a_rewritten_branch_is_refused_until_it_is_restored(
+    bare: Marketplace, run: Run
+) -> None:
+    first = deploy(bare, run, 3)
+    old = bare.history()[0].commit
+    deploy(bare, run, 4)
+    was = bare.history()[0].commit
+    bare.remote("update-ref", "refs/heads/deploy/dev", old)
+    problem = f"deploy/dev: was rewritten or deleted: commit {was} was live"
+    assert problem in deploy(bare, run, 5, code=1) and problem in run("status")
+    refused = run("rollback", "dev", *WHY, code=1)
+    # One command restores the branch, and another one accepts the change.
+    restore = f"git push --force {bare.url} {was}:refs/heads/deploy/dev"
+    accept = "git update-ref -d refs/remotes/deployments/dev"
+    assert restore in refused and accept in refused
+    bare.git(*accept.split()[1:])
+    assert bare.live()["release"] == first
+    subprocess.run(restore.split(), check=True, capture_output=True)
+    assert bare.history()[0].commit == was
+    bare.remote("branch", "-D", "deploy/dev")
+    assert problem in run("status")
+
+
+def test_a_damaged_tip_is_refused_until_a_rollback(bare: Marketplace, run: Run) -> None:
+    deploy(bare, run, 3)
+    second, record = deploy(bare, run, 4), bare.live()
+    commit = commit_tip(bare, ["nonsense"], "Oops")
+    problem = f"error: commit {commit[:12]}: deployment.json is missing or damaged"
+    assert problem in deploy(bare, run, 5, code=1)
+    assert problem in run("verify", "dev", code=1)
+    assert "Oops" in run("history", "dev")
+    assert "not made by this tool" in run("status")
+    run("rollback", "dev", *WHY)
+    assert bare.live() == record and record["release"] == second
+    # The release that a commit names must be the one that it has.
+    commit_tip(bare, {**record, "release": "0" * 40}, "Forged\n\nAction: deploy\n")
+    fault = f"its files are not those of release {'0' * 40}"
+    assert fault in run("verify", "dev", code=1)
+
+
+def test_a_damaged_object_is_reported(bare: Marketplace, run: Run) -> None:
+    deploy(bare, run, 3)
+    blob = bare.remote("rev-parse", f"deploy/dev:{RECORD_FILE}")
+    path = bare.root / f"deployments/objects/{blob[:2]}/{blob[2:]}"
+    path.chmod(0o644)
+    path.write_bytes(b"rubbish")
+    assert "deploy/dev: git" in run("verify", "dev", code=1)
+
+
+def test_an_unreachable_repository_is_reported_without_its_password(
+    bare: Marketplace, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare.package()
+    secret = "https://ada:p@secret@127.0.0.1:1/x.git"
+    for url in ("git://127.0.0.1:1/x.git", secret, "/nowhere/x.git", "-x"):
+        monkeypatch.setenv("MAXAI_DEPLOYMENTS", url)
+        refused = run("deploy", "dev", code=1)
+        assert "check MAXAI_DEPLOYMENTS and your access to it" in refused
+        assert "secret" not in refused
+        assert "secret" not in (bare.root / ".git/config").read_text()
+
+
+def test_a_signed_deployment_needs_known_signatures(
+    bare: Marketplace, run: Run, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+    bare.configure("dev", signed=True)
+    refused = deploy(bare, run, 3, code=1)
+    assert "set user.name and user.email, and user.signingkey" in refused
+    for name, value in (("gpg.format", "ssh"), ("user.signingkey", f"{key}.pub")):
+        bare.git("config", name, value)
+    deploy(bare, run, 4)
+    signers = "build-support/allowed_signers"
+    bare.write(signers, "")
+    assert "has no valid signature" in run("verify", "dev", code=1)
+    refused = run("promote", "dev", "prod", code=1)
+    assert "has no valid signature; deploy to dev again with a key of" in refused
+    public = key.with_suffix(".pub").read_text()
+    bare.write(signers, f"ada@example.invalid {public}")
+    assert "no faults" in run("verify", "dev")
+    run("promote", "dev", "prod", "--force", *WHY)

@@ -1,0 +1,148 @@
+"""Tests of the functions that run no process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maxairesources.errors import InputError
+from maxaitools.deployments import branches, record, registry, settings
+from maxaitools.deployments.branches import Entry, pick
+from maxaitools.deployments.deploys import find_previous
+from maxaitools.deployments.process import ProcessFailed
+from maxaitools.deployments.settings import Definition, read_settings
+
+PROD = '[deployments.prod]\nafter = "dev"\n'
+
+
+def test_settings_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = '[deployments.dev]\nregistry = "r.test/a"\npaused = true\n'
+    Path("marketplace.toml").write_text(f'registry = "127.0.0.1:5000"\n{own}{PROD}')
+    dev = Definition("dev", "r.test/a", paused=True)
+    prod = Definition("prod", "127.0.0.1:5000", after="dev")
+    assert read_settings() == {"dev": dev, "prod": prod}
+    monkeypatch.setenv("MAXAI_REGISTRY", "registry.test:5000/team")
+    found = read_settings()
+    assert found["prod"].registry == "registry.test:5000/team" and found["dev"] == dev
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("x", "marketplace.toml: cannot be read"),
+        ("[deployments.prod]\n", "'' is not a valid registry; use host[:port]"),
+        ('registry = "http://x"\n[deployments.a]\n', "'http://x' is not a valid"),
+        ('registry = "r"\n[deployments.prod-eu]\n', "the name does not match [a-z]"),
+        ('registry = "r"\n' + PROD, "after = 'dev' is not another deployment"),
+        ('registry = "r"\n[deployments.a]\npasued = true\n', "'pasued'; did you mean"),
+        ('registry = "r"\n[deployments.a]\npaused = 1\n', "is 1; use true or false"),
+        ('registry = "r"\n[deployments.dev]\n', "'dve' is not defined; did you mean"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_reported(
+    text: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("marketplace.toml").write_text(text)
+    with pytest.raises(InputError) as error:
+        settings.find_settings("dve")
+    assert problem in str(error.value) and "\n" not in str(error.value)
+
+
+def make(release: str, *domains: str) -> dict[str, Any]:
+    images = {d: {"tag": release, "digest": f"sha256:{release}"} for d in domains}
+    source = {"commit": f"commit of {release}", "clean": True}
+    return record.make_record(Definition("dev", "r.test"), release, images, source)
+
+
+def test_a_digest_is_carried_over_if_the_tag_is_live() -> None:
+    live = make("f00", "lab", "shop")
+    images = record.carry_over({"lab": "f00", "shop": "f01", "new": "f00"}, live)
+    carried = {"tag": "f00", "digest": "sha256:f00"}
+    assert images == {"lab": carried, "shop": {"tag": "f01"}, "new": {"tag": "f00"}}
+    reference = "r.test/maxai/lab@sha256:f00"
+    assert record.references_of({**live, "images": images}) == {"lab": reference}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"name": "dev", "release": "f00", "registry": "r"}']
+)
+def test_a_damaged_record_is_reported(content: str) -> None:
+    with pytest.raises(InputError, match="commit abc: deployment.json is missing or"):
+        record.parse_record(content, "commit abc")
+
+
+def entry(commit: str, release: str, origin: str = "", *domains: str) -> Entry:
+    action = "rollback" if origin else "deploy"
+    return Entry(commit, "Ada, now", action, release, origin, "\n".join(domains))
+
+
+@pytest.mark.parametrize(
+    ("history", "previous"),
+    [
+        # The newest first, each with its release and the commit that a rollback restored.
+        ([("c2", "r2"), ("c1", "r1")], "c1"),
+        ([("c3", "r2"), ("c2", "r2"), ("c1", "r1")], "c1"),
+        ([("c4", "r2", "c2"), ("c3", "r3"), ("c2", "r2"), ("c1", "r1")], "c1"),
+        ([("c3", "r1", "c1"), ("c2", "r2"), ("c1", "r1")], "no other release"),
+        ([("c1", "r1")], "no other release was live before"),
+        ([("c3", "r3", "c1", "lab"), ("c2", "r2"), ("c1", "r1")], "name a commit"),
+    ],
+)
+def test_a_rollback_finds_the_previous_release(history: Any, previous: str) -> None:
+    try:
+        found = find_previous("dev", [entry(*fields) for fields in history]).commit
+    except InputError as error:
+        found = str(error)
+    assert previous in found
+
+
+def test_a_hash_must_name_one_release() -> None:
+    entries = [entry("abcd1", "r1"), entry("abcd2", "r1"), entry("abce3", "r2")]
+    assert pick("dev", entries, "abcd").commit == "abcd1"
+    for wrong in ("abc", "f00f", ""):
+        with pytest.raises(InputError, match="does not name one commit or release"):
+            pick("dev", entries, wrong)
+
+
+def test_tls_is_optional_only_on_this_machine() -> None:
+    inspect = ["skopeo", "--command-timeout=60s", "inspect", "--raw"]
+    remotes = ("r.test/a:b", "localhost.evil.test/a", "127.0.0.1.evil.test/a")
+    for remote in remotes:
+        assert registry.inspect_command(remote) == [*inspect, f"docker://{remote}"]
+    for local in ("127.0.0.1:5000/a", "localhost/a", "127.1.2.3/a"):
+        assert "--tls-verify=false" in registry.inspect_command(local)
+    copy = registry.copy_command("127.0.0.1:5/a@sha256:1", "r.test/a:b")
+    source = ["--src-tls-verify=false", "docker://127.0.0.1:5/a@sha256:1"]
+    assert copy[-3:] == [*source, "docker://r.test/a:b"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "missing"),
+    [
+        ("reading manifest x in r/a: manifest unknown: manifest unknown", True),
+        ("name unknown: repository name not known to registry", True),
+        ("unauthorized: authentication required", False),
+        ("denied: requested access to the resource is denied", False),
+        ("dial tcp: lookup r.test: no such host", False),
+        ("received unexpected HTTP status: 503 Service Unavailable", False),
+    ],
+)
+def test_only_some_answers_mean_that_an_image_is_missing(
+    answer: str, missing: bool
+) -> None:
+    assert bool(registry.MISSING.search(answer)) is missing
+
+
+def test_a_refused_push_shows_the_output_of_the_server() -> None:
+    stderr = (
+        "remote: error: GH006: Protected branch update failed.        \n"
+        " ! [remote rejected] b -> deploy/dev (protected branch hook declined)\n"
+        "error: failed to push some refs to 'https://ada:secret@git.test/x'\n"
+    )
+    error = str(branches.explain_refusal("dev", ProcessFailed(["git"], stderr)))
+    assert "GH006: Protected branch update failed.; protected branch hook" in error
+    assert "secret" not in error

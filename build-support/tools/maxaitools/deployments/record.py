@@ -1,0 +1,92 @@
+"""The content of deployment.json, the one file that differs between deployments.
+
+The library reads it beside the release when Airflow loads the DAGs:
+`maxairesources/deployed.py`.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from maxairesources.errors import InputError
+from maxairesources.tree import repository_of
+from maxaitools.deployments.settings import Definition
+
+RECORD_FILE = "deployment.json"
+# The value of deployment.json. `images` has the tag and the digest of each domain's image,
+# without a digest until it is pushed; `domains` the sources of domains that differ.
+Record = dict[str, Any]
+Images = dict[str, dict[str, str]]
+
+
+def make_record(
+    to: Definition, release: str, images: Images, source: Mapping[str, Any]
+) -> Record:
+    """Return the record of a release that was packaged from the commit in `source`."""
+    content = {"release": release, "images": images, "source": dict(source)}
+    return {**settings_of(to), **content}
+
+
+def settings_of(to: Definition) -> Record:
+    """Return the part of a record that marketplace.toml defines."""
+    return {
+        key: getattr(to, key) for key in ("name", "paused", "data_root", "registry")
+    }
+
+
+def mix(live: Record, other: Record, release: str, domains: Collection[str]) -> Record:
+    """Return the live record with the images and the sources of some domains of another."""
+    images = {d: image for d, image in live["images"].items() if d not in domains}
+    images |= {d: image for d, image in other["images"].items() if d in domains}
+    sources = {domain: source_of(other, domain) for domain in domains}
+    sources = live.get("domains", {}) | sources
+    return {**live, "release": release, "images": images, "domains": sources}
+
+
+def source_of(record: Record, domain: str) -> dict[str, Any]:
+    """Return the source of a domain: its commit, and if all of it was committed."""
+    return dict(record.get("domains", {}).get(domain, record["source"]))
+
+
+def sources_of(record: Record) -> list[dict[str, Any]]:
+    """Return the sources of all domains, each once."""
+    found = [record["source"], *record.get("domains", {}).values()]
+    return [each for n, each in enumerate(found) if each not in found[:n]]
+
+
+def references_of(record: Record) -> dict[str, str]:
+    """Return the name of each domain's image with its digest, as Kubernetes needs it."""
+    return {
+        domain: f"{record['registry']}/{repository_of(domain)}@{image['digest']}"
+        for domain, image in record["images"].items()
+        if "digest" in image
+    }
+
+
+def carry_over(tags: Mapping[str, str], live: Record | None) -> Images:
+    """Return the images with these content tags.
+
+    Each has its digest if the same tag is live. Anyone who can read the source can compute a
+    content tag, so no other image of a registry is used.
+    """
+    known: Images = live["images"] if live else {}
+    return {
+        domain: (
+            known[domain] if known.get(domain, {}).get("tag") == tag else {"tag": tag}
+        )
+        for domain, tag in tags.items()
+    }
+
+
+def parse_record(content: str, where: str) -> Record:
+    """Return the record in a deployment.json; raise an InputError with `where` if damaged."""
+    try:
+        record: Record = json.loads(content)
+        needed = [record[key] for key in ("name", "release", "registry")]
+        needed += [each["commit"] for each in sources_of(record)]
+        needed += [each["digest"] for each in record["images"].values()]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        problem = f"{RECORD_FILE} is missing or damaged ({error!r})"
+        remedy = "roll back: ./pants deployments rollback NAME --to HASH --reason WHY"
+        raise InputError(problem, remedy, where) from None
+    return record

@@ -1,0 +1,79 @@
+"""The deployments that marketplace.toml defines."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maxairesources.errors import InputError
+from maxairesources.tree import nearest
+
+_FILE = "marketplace.toml"
+_NAME = re.compile("[a-z][a-z0-9_]*")
+_KINDS: dict[str, type] = dict.fromkeys(
+    ("registry", "data_root", "after", "branch"), str
+)
+_KINDS |= dict.fromkeys(("paused", "signed"), bool)
+_REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The settings of a deployment; marketplace.toml explains them."""
+
+    name: str
+    registry: str
+    data_root: str | None = None
+    after: str | None = None
+    branch: str | None = None
+    paused: bool = False
+    signed: bool = False
+
+
+def read_settings() -> dict[str, Definition]:
+    """Return the settings of all deployments by name; raise an InputError for a mistake."""
+    try:
+        document = tomllib.loads(Path(_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read ({error})", "fix it", _FILE) from None
+    tables = document.get("deployments", {})
+    shared = os.environ.get("MAXAI_REGISTRY") or document.get("registry", "")
+    found = {}
+    for name, table in tables.items():
+        fields = {"registry": shared, **table}
+        for problem, remedy in _find_mistakes(name, fields, tables):
+            raise InputError(problem, remedy, f"{_FILE}, [deployments.{name}]")
+        found[name] = Definition(name, **fields)
+    return found
+
+
+def find_settings(name: str) -> Definition:
+    """Return the settings of a deployment; raise an InputError if it is not defined."""
+    known = read_settings()
+    if name not in known:
+        problem = f"deployment {name!r} is not defined"
+        raise InputError(problem, nearest(name, known), _FILE)
+    return known[name]
+
+
+def _find_mistakes(
+    name: str, fields: Mapping[str, Any], tables: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Yield the problem and the remedy of each mistake in a table."""
+    if not _NAME.fullmatch(name):
+        yield "the name does not match [a-z][a-z0-9_]*", "rename it"
+    for key in sorted(fields.keys() - _KINDS.keys()):
+        yield f"unknown key {key!r}", nearest(key, _KINDS)
+    for key, value in fields.items():
+        if not isinstance(value, _KINDS[key]):
+            wanted = "true or false" if _KINDS[key] is bool else "a string"
+            yield f"{key} is {value!r}", f"use {wanted}"
+    if not _REGISTRY.fullmatch(fields["registry"]):
+        problem = f"{fields['registry']!r} is not a valid registry"
+        yield problem, "use host[:port][/prefix], such as registry.internal:5000/team"
+    after, others = fields.get("after"), {*tables} - {name}
+    if after and after not in others:
+        yield f"after = {after!r} is not another deployment", nearest(after, others)
