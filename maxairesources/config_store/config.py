@@ -17,8 +17,6 @@ from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 from maxairesources.utilities import storage
 
-# The folder of a pod in which Airflow's KubernetesPodOperator with do_xcom_push looks for
-# return.json.
 _XCOM = Path("/airflow/xcom")
 
 _EPILOG = """\
@@ -32,45 +30,39 @@ Exit code: 0 success, 1 wrong input (the error is one line on the standard error
 """
 
 
-def main(
-    execute: Callable[..., Any] | None = None,
-) -> Callable[..., Any]:
+def main(execute: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """Return a handler's `execute(**kwargs)` as a command; a decorator, with or without ().
 
     Without arguments, as at the end of a handler's module, the command reads --config and
-    --task, calls `execute` and exits. It calls `execute` with these keyword arguments:
-
-    - config: the whole py_config, a dict;
-    - task: the task's name;
-    - access_credentials: the connections by their ids, see `Credentials`.
+    --task, calls `execute` and exits. `execute` is given `config` (the whole py_config, a
+    dict), `task` (the task's name) and `access_credentials` (see `Credentials`).
 
     With other keyword arguments, such as `execute(argument=3)`, it adds these three, returns
     what `execute` returns, and does not exit; it prints an error and raises it again.
     With the argument `config`, it is the original function.
 
-    `execute` may return a JSON value for the DAG, such as metrics to branch on. The
-    command writes it to /airflow/xcom/return.json, where KubernetesPodOperator reads it if
-    do_xcom_push is set. If the folder /airflow/xcom does not exist, the value is ignored.
+    `execute` may return a JSON value for the DAG, such as metrics to branch on. If the
+    folder /airflow/xcom exists, the command writes it to return.json there, for
+    KubernetesPodOperator with do_xcom_push.
     """
+    if execute is None:
+        return main
 
-    def decorate(execute: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(execute)
-        def wrapper(**kwargs: Any) -> Any:
-            if "config" in kwargs:
-                return execute(**kwargs)
-            if kwargs:
-                try:
-                    return _call(execute, _parser(execute).parse_args(), **kwargs)
-                except Exception as error:
-                    # The documented handler exits in `finally`, which hides the error.
-                    if not isinstance(error, InputError):
-                        traceback.print_exc()
-                    raise
+    @functools.wraps(execute)
+    def wrapper(**kwargs: Any) -> Any:
+        if "config" in kwargs:
+            return execute(**kwargs)
+        if not kwargs:
             sys.exit(run_command(execute))
+        try:
+            return _call(execute, _parser(execute).parse_args(), **kwargs)
+        except Exception as error:
+            # The documented handler exits in `finally`, which hides the error.
+            if not isinstance(error, InputError):
+                traceback.print_exc()
+            raise
 
-        return wrapper
-
-    return decorate if execute is None else decorate(execute)
+    return wrapper
 
 
 # The other name of the decorator in the platform's documentation.
@@ -98,34 +90,23 @@ def run_command(execute: Callable[..., Any], argv: Sequence[str] | None = None) 
 def _call(
     execute: Callable[..., Any], options: argparse.Namespace, **kwargs: Any
 ) -> Any:
-    """Call `execute` with the config that the options name, and hand its value over.
-
-    Raises:
-        InputError: the config is wrong, or `execute` raised it. It is already printed.
-    """
+    """Call `execute` with the config that the options name, and print an InputError."""
     # DAGFactory puts a space in front of the JSON.
     inline = options.config.lstrip().startswith("{")
     try:
-        text = options.config if inline else storage.read_text(options.config)
-        config = parse(text)
+        config = parse(options.config if inline else storage.read_text(options.config))
         tasks = validate(PyConfig, config).tasks
         if options.task not in tasks:
-            raise InputError(
-                f"has no task {options.task!r}",
-                nearest(options.task, tasks) if tasks else "add it",
-            )
-        config = {key: config[key] for key in tasks}
-        credentials = Credentials()
-        # A value that is not valid is found before the outputs are replaced.
-        with storage.together():
-            value = execute(
-                config=config,
-                task=options.task,
-                access_credentials=credentials,
-                **kwargs,
-            )
-            if value is not None:
-                hand_over(value)
+            remedy = nearest(options.task, tasks) if tasks else "add it"
+            raise InputError(f"has no task {options.task!r}", remedy)
+        value = execute(
+            config={key: config[key] for key in tasks},
+            task=options.task,
+            access_credentials=Credentials(),
+            **kwargs,
+        )
+        if value is not None:
+            _hand_over(value)
         return value
     except InputError as error:
         if error.subject is None:
@@ -137,53 +118,34 @@ def _call(
 def _parser(execute: Callable[..., Any]) -> argparse.ArgumentParser:
     module = execute.__globals__
     spec = module.get("__spec__")
-    texts = [module.get("__doc__"), getattr(module.get("Arguments"), "__doc__", None)]
+    docs = [module.get("__doc__"), getattr(module.get("Arguments"), "__doc__", None)]
     parser = argparse.ArgumentParser(
         prog=f"python -m {spec.name}" if spec else None,
-        description="\n".join(inspect.cleandoc(text) + "\n" for text in texts if text),
+        description="\n".join(inspect.cleandoc(text) + "\n" for text in docs if text),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--config",
-        required=True,
-        metavar="FILE",
-        help="the objective's py_config.json: its path, a URI such as s3://bucket/it, "
-        "or the JSON text itself",
-    )
-    parser.add_argument(
-        "--task",
-        required=True,
-        metavar="NAME",
-        help="the task to run, a key of that config",
-    )
+    texts = {
+        "--config": "the path of a py_config.json, a URI such as s3://bucket/it, or the text",
+        "--task": "the name of the task to run, a key of that config",
+    }
+    for name, text in texts.items():
+        parser.add_argument(name, required=True, help=text)
     return parser
 
 
-def hand_over(value: Any) -> None:
-    """Write a value for the DAG, if it waits for one.
-
-    Raises:
-        InputError: JSON cannot hold the value; a scalar or an array of NumPy becomes a
-            number or a list.
-    """
+def _hand_over(value: Any) -> None:
+    """Write a value for the DAG, if it waits for one."""
     try:
-        text = json.dumps(value, allow_nan=False, default=_to_python)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"the value that execute returned is not JSON ({error})",
-            "return numbers, strings, lists and dicts, and None for a missing value",
-            "execute",
-        ) from error
-    # Also without an XCom folder, so that tests find a value that is not JSON.
+        # NumPy's scalars and arrays have `tolist`. Also without an XCom folder, so that
+        # tests find a value that is not JSON.
+        text = json.dumps(value, allow_nan=False, default=lambda each: each.tolist())
+    except (AttributeError, TypeError, ValueError) as error:
+        problem = f"the value that execute returned is not JSON ({error})"
+        remedy = (
+            "return numbers, strings, lists and dicts, and None for a missing value"
+        )
+        raise InputError(problem, remedy, "execute") from error
     if _XCOM.is_dir():
-        with storage.replacing(str(_XCOM / "return.json")) as file:
-            file.write(text.encode())
-
-
-def _to_python(value: Any) -> Any:
-    # NumPy's scalars and arrays have this method. A domain may lack NumPy.
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not JSON serializable")
+        storage.write(str(_XCOM / "return.json"), text.encode())

@@ -1,16 +1,12 @@
 """The part of a py_config for one task: its ports and arguments, validated."""
 
-import ast
-import copy
 import datetime
-import functools
 import json
-import operator
 import zoneinfo
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from maxairesources.configs import py_config
 from maxairesources.configs.document import (
@@ -65,7 +61,7 @@ A = TypeVar("A", bound=Arguments)
 
 
 @dataclass(frozen=True)
-class Task(Generic[A]):
+class Settings(Generic[A]):
     """The ports and arguments of a task.
 
     Attributes:
@@ -81,11 +77,11 @@ class Task(Generic[A]):
     args: A
 
 
-def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Task[A]:
+def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Settings[A]:
     """Return the part of a py_config for one task.
 
-    Airflow renders a template to a string. Therefore, where an argument has another type, a
-    string such as "7", "True" or "[1, 2]" becomes a value of that type.
+    Airflow renders a template to a string. Therefore, where an argument is a number or a
+    boolean, a string such as "7" or "True" becomes one, as in pydantic's lax mode.
 
     Args:
         config: the whole py_config.
@@ -96,14 +92,12 @@ def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Task[A]:
         InputError: the task is missing, or a value does not match the model.
     """
     part, path = _part(config, name)
-    values = copy.deepcopy(part.function.args)
-    for error in find_errors(arguments, values):
-        place, value = place_of(error, values)
-        if isinstance(value, str):
-            parent: Any = functools.reduce(operator.getitem, place[:-1], values)
-            parent[place[-1]] = _from_text(value)
-    args = validate(arguments, values, path=path)
-    return Task(name, part.input, part.output, args)
+    values = part.function.args
+    try:
+        args = arguments.model_validate_json(json.dumps(values), strict=False)
+    except ValidationError as errors:
+        raise explain(errors.errors(), arguments, values, path=path) from None
+    return Settings(name, part.input, part.output, args)
 
 
 def check_task(config: dict[str, Any], name: str, arguments: type[A]) -> None:
@@ -138,13 +132,3 @@ def _part(config: dict[str, Any], name: str) -> tuple[py_config.Task, tuple[Any,
         raise InputError(f"has no task {name!r}", nearest(name, names, "add it"))
     part = validate(py_config.Task, config[name], path=(name,))
     return part, (name, "function", "args")
-
-
-def _from_text(text: str) -> Any:
-    """Return the value that a string of JSON or of a Python literal stands for."""
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return text

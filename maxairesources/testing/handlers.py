@@ -16,10 +16,9 @@ def port(
     number: int, path: str | Path, kind: str = "pandas", source: str = "file"
 ) -> dict[str, Any]:
     """Return a port with the format of the path's suffix."""
-    suffix = Path(path).suffix[1:]
     details = {
         "source": source,
-        "fileFormat": "excel" if suffix == "xlsx" else suffix,
+        "fileFormat": Path(path).suffix[1:],
         "filePath": str(path),
     }
     return {"port": number, "type": kind, "sourceDetails": details}

@@ -1,43 +1,62 @@
 """Reads and writes the tables of a task through its ports.
 
-What a table of pandas is after it was written and read again depends on the format:
+A port of pandas and one of Spark read the same values from the same file, or raise an
+error. A table is the same after it was written and read again, except for:
 
-- parquet: the same table. Files in folders named column=value have that column too.
-- csv: only strings; types are guessed. Dates come back as strings, strings of digits as
-  numbers, and empty strings and such as NA as missing values.
-- excel: one sheet of an .xlsx file. Fractions have 16 digits and are whole numbers where
-  they can be, times are rounded to milliseconds, and those with a time zone are refused.
-  Dates come back as times and empty strings as missing values, and last rows of missing
-  values do not come back.
-- json: a list of records, one object for each row, or one object on each line with the
-  option `lines`. Dates come back as strings (ISO 8601), and an empty table without its
-  columns.
+- csv: only strings; types are guessed. Strings of digits come back as numbers, empty
+  strings as missing values, and dates as strings in pandas.
+- json: one object on each line. Dates come back as strings (ISO 8601), and an empty table
+  without its columns. A file with a list of objects is also read.
+- parquet: files in folders named column=value have that column too, as a string.
 
-Whole numbers with missing values stay whole, with a nullable type of pandas. In csv, excel
-and json, a categorical column comes back as strings. A named index is written as a column.
+Times have microseconds; a table with shorter times is refused. Whole numbers with missing
+values stay whole, with a nullable type of pandas. A named index is written as columns.
 """
 
+import csv
 import importlib
+import io
 import json
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import IO, Any
+from typing import Any
 
-import fsspec
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-from fsspec.utils import infer_compression
+from fsspec.compression import compr
+from fsspec.core import get_compression
 from pyarrow import dataset
+from pyarrow.parquet import write_table
 
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
-from maxairesources.utilities.ports import Place, find_port, unreadable
+from maxairesources.utilities.ports import Place, find_port
 
 # Domains without Spark hold this module but not that one, so it is loaded by name.
 _SPARK_CONNECTORS = "maxairesources.utilities.spark_connectors"
+
+# What Spark does too: only an empty value is missing. Types are those of whole columns.
+_CSV: dict[str, Any] = {
+    "dtype_backend": "numpy_nullable",
+    # The default may miss the last digit.
+    "float_precision": "round_trip",
+    "index_col": False,
+    "keep_default_na": False,
+    "low_memory": False,
+    "na_values": [""],
+}
+# The options of pandas that the names of a csv file's columns depend on.
+_HEADER = (
+    "comment",
+    "compression",
+    "delimiter",
+    "encoding",
+    "quotechar",
+    "sep",
+    "skiprows",
+)
 
 
 class DataFrame:
@@ -59,8 +78,17 @@ class DataFrame:
         place = find_port(ports, port_number)
         if place.type == "spark":
             return _spark().read(place)
+        read, _ = _functions(place)
         storage.check_exists(place.address)
-        return _read_pandas(place)
+        try:
+            table = read(*storage.file_system(place.address), **place.options)
+            _check_names(table.column_names)
+            return _to_pandas(table)
+        # The readers and the packages of object stores raise errors of many kinds.
+        except Exception as error:
+            raise storage.unusable(
+                "read", place.address, error, place.format
+            ) from error
 
     def write(
         self, df: Any, ports: Iterable[Port | dict[str, Any]], port_number: int = 1
@@ -86,13 +114,19 @@ class DataFrame:
         if place.type == "spark":
             _spark().write(df, place)
             return
-        table = _with_index(df, place)
-        _check_names(table.columns, place)
+        _, write = _functions(place)
+        parquet = place.format == "parquet"
+        codec = None if parquet else get_compression(place.address, "infer")
+        buffer = io.BytesIO()
+        packed = compr[codec](buffer, mode="wb") if codec else nullcontext(buffer)
         try:
-            with storage.replacing(place.address) as file:
-                _WRITERS[place.format](table, file, place)
-        except ImportError as error:
-            raise storage.lacking("openpyxl", "excel", place.address) from error
+            with packed as file:
+                write(_to_arrow(df), file, **place.options)
+        except Exception as error:
+            raise storage.unusable(
+                "written", place.address, error, place.format
+            ) from error
+        storage.write(place.address, buffer.getvalue())
 
 
 def reading(place: Place) -> AbstractContextManager[None]:
@@ -103,74 +137,84 @@ def reading(place: Place) -> AbstractContextManager[None]:
     return _spark().reading(place) if place.type == "spark" else nullcontext()
 
 
-def _with_index(df: pd.DataFrame, place: Place) -> pd.DataFrame:
-    """Return a table with its index as columns, if the index has names.
+def _spark() -> Any:
+    return importlib.import_module(_SPARK_CONNECTORS)
 
-    An index of whole numbers without a name only counts the rows.
-    """
+
+def _to_arrow(df: pd.DataFrame) -> pa.Table:
+    """Return a table with its named index as columns, and with times in microseconds."""
     if any(name is not None for name in df.index.names):
-        try:
-            return df.reset_index()
-        except ValueError as error:
-            problem = f"the index cannot become a column ({error})"
-            raise InputError(
-                problem, "rename it", storage.shown(place.address)
-            ) from None
-    if len(df) and not pd.api.types.is_integer_dtype(df.index):
-        raise InputError(
-            f"the table has an index of type {df.index.dtype} without a name, which would "
-            "be lost",
-            "name it (df.index.name), or remove it (df.reset_index(drop=True))",
-            storage.shown(place.address),
+        df = df.reset_index()
+    elif len(df) and not pd.api.types.is_integer_dtype(df.index):
+        raise ValueError(
+            f"the index of type {df.index.dtype} has no name and would be lost; name it "
+            "(df.index.name), or remove it (df.reset_index(drop=True))"
         )
-    return df
+    _check_names(df.columns)
+    table = pa.Table.from_pandas(df, preserve_index=False)
+    schema = table.schema
+    for index, each in enumerate(schema):
+        if pa.types.is_timestamp(each.type):
+            shorter = pa.timestamp("us", each.type.tz)
+            schema = schema.set(index, each.with_type(shorter))
+    # An error if a time has nanoseconds, which Spark cannot read.
+    return table.cast(schema)
 
 
-def _check_names(columns: Iterable[Any], place: Place) -> None:
-    """Raise an InputError for names of columns that a file cannot hold."""
+def _check_names(columns: Iterable[Any]) -> None:
+    """Raise an error for names of columns that a file cannot hold."""
     seen: set[object] = set()
     for name in columns:
-        problem = ""
         if not isinstance(name, str):
-            problem = f"the name of a column is {name!r}, not a string"
-        elif name in seen:
-            problem = f"two columns have the name {name!r}"
-        if problem:
-            raise InputError(problem, "rename it", storage.shown(place.address))
+            raise ValueError(f"the name of a column is {name!r}, not a string")
+        if name in seen:
+            raise ValueError(f"two columns have the name {name!r}")
         seen.add(name)
 
 
-def _read_pandas(place: Place) -> pd.DataFrame:
-    found, path = storage.file_system(place.address)
-    try:
-        # By its path, because it may be a folder of Spark's.
-        if place.format == "parquet":
-            table = _read_parquet(found, path)
-        else:
-            with found.open(path, compression=_compression(place)) as file:
-                table = _READERS[place.format](file, place)
-    except InputError:
-        raise
-    except ImportError as error:
-        raise storage.lacking("openpyxl", "excel", place.address) from error
-    # The readers and the packages of object stores raise errors of many kinds, and
-    # nothing of ours runs in here.
-    except Exception as error:
-        raise unreadable(place, error) from error
-    _check_names(table.columns, place)
-    return table
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Return a table in which whole numbers and booleans with missing values stay such."""
+    gaps = {f.type for f, c in zip(table.schema, table.columns) if c.null_count}
+    names = {
+        each: str(each).title().replace("Ui", "UI").replace("Bool", "boolean")
+        for each in gaps
+        if pa.types.is_integer(each) or pa.types.is_boolean(each)
+    }
+    types = {each: pd.api.types.pandas_dtype(name) for each, name in names.items()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=types.get)
+    return frame
 
 
-def _compression(place: Place) -> str | None:
-    """Return the compression of a file, as fsspec names it."""
-    given = place.options.get("compression")
-    if given is None:
-        inferred: str | None = infer_compression(place.address)
-        return inferred
-    return None if given == "none" else str(given)
+def _read_csv(found: Any, path: str, **options: Any) -> pa.Table:
+    with found.open(path, compression="infer") as file:
+        if not options.keys() & {"header", "names"}:
+            given = {name: options[name] for name in _HEADER if name in options}
+            head = pd.read_csv(file, header=None, nrows=1, dtype=str, **given)
+            # Pandas would rename the second of two.
+            _check_names(head.iloc[0].dropna())
+            file.seek(0)
+        with warnings.catch_warnings():
+            # Pandas would only warn of values without a column.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(file, **{**_CSV, **options})
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    # Without the nullable types of pandas, which `_to_pandas` uses where they are needed.
+    return table.replace_schema_metadata(None)
 
 
-def _read_parquet(found: Any, path: str) -> pd.DataFrame:
+def _read_json(found: Any, path: str) -> pa.Table:
+    with found.open(path, compression="infer") as file:
+        text = file.read().decode()
+    if text.lstrip().startswith("["):
+        records = json.loads(text)
+    else:
+        # Not splitlines(): a string may contain other characters that separate lines.
+        records = [json.loads(line) for line in text.split("\n") if line.strip()]
+    names = dict.fromkeys(name for record in records for name in record.keys())
+    return pa.table({name: [each.get(name) for each in records] for name in names})
+
+
+def _read_parquet(found: Any, path: str, **options: Any) -> pa.Table:
     # As strings, because pyarrow would take 01234 for a number.
     names = [
         part.partition("=")[0]
@@ -187,165 +231,41 @@ def _read_parquet(found: Any, path: str) -> pd.DataFrame:
     )
     # By itself, pyarrow would take the columns of the first file.
     schemas = [parts.schema, *(each.physical_schema for each in parts.get_fragments())]
-    unified = pa.unify_schemas(schemas)
-    table = parts.replace_schema(unified).to_table()
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_nullable_types(table).get)
-    for name in schema.names:
-        values = frame[name].dropna()
-        if values.map(
-            lambda value: str(int(value)) == value if value.isdigit() else False
-        ).all():
-            frame[name] = pd.to_numeric(frame[name])
-    return frame
+    return parts.replace_schema(pa.unify_schemas(schemas)).to_table(**options)
 
 
-def _nullable_types(table: pa.Table) -> dict[pa.DataType, Any]:
-    """Return the nullable types of the whole numbers and booleans with missing values."""
-    found: dict[pa.DataType, Any] = {}
-    for column, each in zip(table.columns, table.schema):
-        if column.null_count and pa.types.is_integer(each.type):
-            name = str(each.type).replace("uint", "UInt").replace("int", "Int")
-            found[each.type] = pd.api.types.pandas_dtype(name)
-        elif column.null_count and pa.types.is_boolean(each.type):
-            found[each.type] = pd.BooleanDtype()
-    return found
+def _write_csv(table: pa.Table, file: Any, **options: Any) -> None:
+    # A line break in a string would be one of the file if it were not quoted.
+    options = {"quoting": csv.QUOTE_NONNUMERIC, **options}
+    _to_pandas(table).to_csv(file, index=False, **options)
 
 
-def _read_csv(file: IO[bytes], place: Place) -> pd.DataFrame:
-    given = {
-        key: place.options[key] for key in ("sep", "encoding") if key in place.options
-    }
-    names = pd.read_csv(file, header=None, nrows=1, dtype=str, **given).iloc[0]
-    _check_names(names.dropna(), place)
-    file.seek(0)
-    with warnings.catch_warnings():
-        # Pandas would only warn of values without a column.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        table = pd.read_csv(
-            file,
-            **given,
-            decimal=place.options.get("decimal", "."),
-            na_values=place.options.get("na_values"),
-            index_col=False,
-            # The default may miss the last digit.
-            float_precision="round_trip",
-            dtype_backend="numpy_nullable",
-        )
-    return table.apply(_without_nullable)
+def _write_json(table: pa.Table, file: Any) -> None:
+    for record in table.to_pylist():
+        text = json.dumps(record, allow_nan=False, default=_to_json)
+        file.write(f"{text}\n".encode())
 
 
-def _without_nullable(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return a column with a type of NumPy where that type can hold it."""
-    dtype, missing = column.dtype, column.isna()
-    if isinstance(dtype, pd.StringDtype):
-        return column.astype(object).where(~missing, np.nan)
-    if isinstance(dtype, pd.Float64Dtype) or missing.all():
-        return column.astype("float64")
-    if not missing.any() and hasattr(dtype, "numpy_dtype"):
-        return column.astype(dtype.numpy_dtype)
-    return column
+def _to_json(value: Any) -> str:
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    raise TypeError(f"json has no type for {value!r}")
 
 
-def _read_excel(file: IO[bytes], place: Place) -> pd.DataFrame:
-    # The cells have types, so pandas need not look for numbers in strings.
-    table = pd.read_excel(
-        file,
-        engine="openpyxl",
-        sheet_name=place.options.get("sheet", 0),
-        dtype=object,
-        keep_default_na=False,
-        na_values=[""],
-    )
-    return table.apply(_of_values)
-
-
-def _read_json(file: IO[bytes], place: Place) -> pd.DataFrame:
-    text = file.read().decode(place.options.get("encoding", "utf-8"))
-    if place.options.get("lines"):
-        # Not splitlines(): a string may contain other characters that separate lines.
-        records = [json.loads(line) for line in text.split("\n") if line.strip()]
-    else:
-        records = json.loads(text)
-    if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
-        raise ValueError("it is not a list of objects")
-    return pd.DataFrame(records, dtype=object).apply(_of_values)
-
-
-def _of_values(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return a column of objects with the type of its values."""
-    kinds = {type(value) for value in column[column.notna()]}
-    if kinds <= {int} and kinds and column.isna().any():
-        return column.astype("Int64")
-    if kinds <= {bool} and kinds and column.isna().any():
-        return column.astype("boolean")
-    if kinds <= {int, float}:
-        return pd.to_numeric(column)
-    return column.infer_objects()
-
-
-def _write_csv(df: pd.DataFrame, file: IO[bytes], place: Place) -> None:
-    options = {
-        k: v for k, v in place.options.items() if k in ("sep", "decimal", "encoding")
-    }
-    with _compressed(file, place) as target:
-        df.to_csv(target, index=False, **options)
-
-
-def _write_excel(df: pd.DataFrame, file: IO[bytes], place: Place) -> None:
-    name = place.options.get("sheet", "Sheet1")
-    with pd.ExcelWriter(file, engine="openpyxl") as writer:
-        df.to_excel(writer, index=False, sheet_name=name)
-        # A string that begins with = is not a formula.
-        for row in writer.sheets[name].iter_rows():
-            for cell in row:
-                if cell.data_type == "f":
-                    cell.data_type = "s"
-
-
-def _write_json(df: pd.DataFrame, file: IO[bytes], place: Place) -> None:
-    # Pandas itself would round numbers to 15 places and write infinite ones as null.
-    records = df.astype(object).where(df.notna(), None).to_dict("records")
-
-    def dump(value: Any) -> str:
-        return json.dumps(value, allow_nan=False, default=_to_json)
-
-    lines = place.options.get("lines")
-    text = "".join(f"{dump(each)}\n" for each in records) if lines else dump(records)
-    with _compressed(file, place) as target:
-        target.write(text.encode(place.options.get("encoding", "utf-8")))
-
-
-def _to_json(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else value.tolist()
-
-
-def _write_parquet(df: pd.DataFrame, file: IO[bytes], place: Place) -> None:
-    given = place.options.get("compression", "snappy")
-    df.to_parquet(file, index=False, compression=None if given == "none" else given)
-
-
-def _compressed(file: IO[bytes], place: Place) -> Any:
-    """Return a context with the file, or with one that compresses what it writes to it."""
-    name = _compression(place)
-    return (
-        nullcontext(file)
-        if name is None
-        else fsspec.compression.compr[name](file, mode="wb")
-    )
-
-
-_READERS: dict[str, Callable[[Any, Place], pd.DataFrame]] = {
-    "csv": _read_csv,
-    "excel": _read_excel,
-    "json": _read_json,
-}
-_WRITERS: dict[str, Callable[[pd.DataFrame, Any, Place], None]] = {
-    "csv": _write_csv,
-    "excel": _write_excel,
-    "json": _write_json,
-    "parquet": _write_parquet,
+_Functions = tuple[Callable[..., pa.Table], Callable[..., None]]
+_FORMATS: dict[str, _Functions] = {
+    "csv": (_read_csv, _write_csv),
+    "json": (_read_json, _write_json),
+    "parquet": (_read_parquet, write_table),
 }
 
 
-def _spark() -> Any:
-    return importlib.import_module(_SPARK_CONNECTORS)
+def _functions(place: Place) -> _Functions:
+    if place.format in _FORMATS:
+        return _FORMATS[place.format]
+    raise InputError(
+        f"ports of pandas have no format {place.format!r}",
+        f"use one of: {', '.join(_FORMATS)}; or open the file in the handler: "
+        "path = ports.find_port(settings.input).address; pandas.read_excel(path)",
+        storage.shown(place.address),
+    )

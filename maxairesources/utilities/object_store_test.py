@@ -80,13 +80,12 @@ def copy(**kwargs: Any) -> None:
     DataFrame().write(read_table(settings.input, {"n": "number"}), settings.output)
 
 
-@pytest.mark.parametrize("suffix", ["csv", "json", "parquet", "xlsx"])
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
 def test_what_is_written_is_read(suffix: str) -> None:
     ports = [port(1, f"bucket/new/x.{suffix}", source="s3")]
-    for table in (TABLE, TABLE[1:].reset_index(drop=True)):
+    for table in (TABLE, TABLE[1:]):
         DataFrame().write(table, ports)
-        found = DataFrame().get(ports)
-        assert found["n"].tolist() == table["n"].tolist()
+        assert DataFrame().get(ports)["n"].tolist() == table["n"].tolist()
     assert s3fs.S3FileSystem().find("bucket") == [f"bucket/new/x.{suffix}"]
 
 
@@ -96,14 +95,6 @@ def test_folder_of_parquet_files() -> None:
         DataFrame().write(TABLE[part : part + 1], ports)
     found = DataFrame().get([port(1, "bucket/x.parquet", source="s3")])
     pd.testing.assert_frame_equal(found, TABLE)
-
-
-def test_failed_write_leaves_the_old_object_alone() -> None:
-    ports = [port(1, "bucket/x.parquet", source="s3")]
-    DataFrame().write(TABLE, ports)
-    with pytest.raises(Exception, match="Could not convert|Expected"):
-        DataFrame().write(pd.DataFrame({"n": [1, "a"]}), ports)
-    pd.testing.assert_frame_equal(DataFrame().get(ports), TABLE)
 
 
 def test_handler_with_its_config_and_data_root_in_the_store(
@@ -119,37 +110,15 @@ def test_handler_with_its_config_and_data_root_in_the_store(
     assert found["n"].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/none.json", "s3://no-bucket/c.json"])
-def test_missing_config(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert config.run_command(copy, ["--config", uri, "--task", "copy"]) == 1
-    check_error(capsys.readouterr().err, f"error: {uri}: no such file; write it first")
+def test_missing_bucket() -> None:
+    ports = [port(1, "no-bucket/x.csv", source="s3")]
+    with pytest.raises(InputError, match="^s3://no-bucket/x.csv: no such file; write"):
+        DataFrame().get(ports)
+    with pytest.raises(InputError, match="^s3://no-bucket/x.csv: cannot be written "):
+        DataFrame().write(TABLE, ports)
 
 
-@pytest.mark.parametrize("path", ["bucket/none.csv", "no-bucket/x.csv"])
-def test_missing_object(path: str) -> None:
-    with pytest.raises(InputError, match=f"^s3://{path}: no such file; write it first"):
-        DataFrame().get([port(1, path, source="s3")])
-
-
-def test_missing_bucket_cannot_be_written_to() -> None:
-    expected = r"^s3://no-bucket/x\.csv: cannot be written \(.+\); check the path"
-    with pytest.raises(InputError, match=expected):
-        DataFrame().write(TABLE, [port(1, "no-bucket/x.csv", source="s3")])
-
-
-@pytest.mark.parametrize("suffix", ["csv", "json", "parquet", "xlsx"])
-def test_broken_object(suffix: str) -> None:
-    s3fs.S3FileSystem().pipe_file(f"bucket/x.{suffix}", b"\xff")
-    expected = rf"^s3://bucket/x\.{suffix}: cannot be read as "
-    with pytest.raises(InputError, match=expected):
-        DataFrame().get([port(1, f"bucket/x.{suffix}", source="s3")])
-
-
-@pytest.mark.parametrize(
-    "wrong", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "both", None]
-)
 def test_wrong_credentials_are_reported_in_one_line_without_a_key(
-    wrong: str | None,
     store: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -158,14 +127,7 @@ def test_wrong_credentials_are_reported_in_one_line_without_a_key(
     ports = [port(1, "bucket/x.csv", source="s3")]
     DataFrame().write(TABLE, ports)
     s3fs.S3FileSystem.clear_instance_cache()
-    # No other place has credentials.
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
-    for name in keys if wrong in ("both", None) else [wrong]:
-        monkeypatch.setenv(name, "hunter2")
-        if wrong is None:
-            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     given = py_config("copy", ports, [port(1, tmp_path / "x.csv")])
     for text in (json.dumps(given), "s3://bucket/x.csv"):
         assert config.run_command(copy, ["--config", text, "--task", "copy"]) == 1

@@ -20,7 +20,7 @@ class Place:
         format: the format, as in `fileFormat`.
         address: the path of the file, or of the folder that Spark reads or writes; in
             an object store the URI.
-        options: the given options of the format.
+        options: the options for the reader or writer of pandas or Spark.
     """
 
     type: str
@@ -55,25 +55,11 @@ def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> P
             f"port {port_number} {problem}", "define each port once, with its number"
         )
     (port,), details = found, found[0].sourceDetails
+    address = f"{details.source}://{details.filePath}"
     if details.source == "file":
         root = os.environ.get("MAXAI_DATA_ROOT", "").removeprefix("file://")
         if storage.shown(root) != root:
-            raise InputError(
-                "contains a secret",
-                "use the variables of the object store",
-                "MAXAI_DATA_ROOT",
-            )
+            remedy = "use the variables of the object store"
+            raise InputError("contains a secret", remedy, "MAXAI_DATA_ROOT")
         address = os.path.join(root, details.filePath)
-    else:
-        address = f"{details.source}://{details.filePath}"
-    options = port.options.model_dump(exclude_none=True)
-    return Place(port.type, details.fileFormat, address, options)
-
-
-def unreadable(place: Place, error: Exception) -> InputError:
-    """Return the error for a table that is there but cannot be read."""
-    return InputError(
-        f"cannot be read as {place.format} ({storage.reason(error)})",
-        "use a file of that format, or change fileFormat or options in the config",
-        storage.shown(place.address),
-    )
+    return Place(port.type, details.fileFormat, address, port.options)

@@ -1,10 +1,11 @@
 """Checks of input tables, the same for pandas and Spark."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
-from pandas.api import types
+import pyarrow as pa
 
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
@@ -13,36 +14,23 @@ from maxairesources.utilities.ports import find_port
 
 Kind = Literal["number", "text", "date"]
 
-# Tests if a pandas column is of a kind. A time with a time zone is not a date here.
-_PANDAS_KINDS: dict[Kind, Callable[[Any], bool]] = {
-    "number": lambda column: (
-        types.is_any_real_numeric_dtype(column)
-        or types.infer_dtype(column) == "decimal"
+# The names of Arrow's and Spark's types of each kind, and the advice for another type. Null
+# means that all values are missing. A time with a time zone is not a date in pandas; in
+# Spark all times are in UTC.
+_KINDS: dict[Kind, tuple[str, str]] = {
+    "number": (
+        r"u?int\d*|(tiny|small|big)int|halffloat|float|double|decimal.*",
+        "use a number",
     ),
-    # Other values than strings also have the type object; "empty" means all missing.
-    "text": lambda column: (
-        types.infer_dtype(column) in ("string", "categorical", "empty")
+    "text": (
+        "(large_)?string|dictionary<values=(large_)?string.*|null",
+        "use a string",
     ),
-    "date": lambda column: (
-        types.is_datetime64_dtype(column) or types.infer_dtype(column) == "date"
+    "date": (
+        r"date(32.*)?|timestamp(_ntz|\[.?s\])?",
+        "use a date, or UTC times without a time zone",
     ),
 }
-
-# The names of Spark's types, without parameters. The session's time zone is UTC, so
-# timestamps need no further check.
-_SPARK_KINDS: dict[Kind, tuple[str, ...]] = {
-    "number": ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"),
-    "text": ("string",),
-    "date": ("date", "timestamp", "timestamp_ntz"),
-}
-
-_REMEDIES: dict[Kind, str] = {
-    "number": "use a number",
-    "text": "use a string",
-    "date": "use a date, or UTC times without a time zone",
-}
-
-_INFINITE = (math.inf, -math.inf)
 
 
 def read_table(
@@ -77,43 +65,10 @@ def read_table(
             "change the port's type in the config",
         )
     frame = DataFrame().get(ports, port_number)
-    full = {name: columns[name] for name in columns if name not in may_be_missing}
     with reading(place):
-        check_columns(frame, columns, place.address)
-        frame = frame[list(columns)]
-        gaps = _gaps(frame, full)
-    for name, count in gaps.items():
-        if count:
-            raise InputError(
-                f"column {name!r} contains {count} missing or infinite values",
-                "fill or remove those rows",
-                place.address,
-            )
-    return frame
-
-
-def check_columns(frame: Any, columns: Mapping[str, Kind], subject: object) -> None:
-    """Raise an InputError unless the columns exist, with the right kinds, and have rows.
-
-    Args:
-        frame: a pandas DataFrame or a Spark one.
-        columns: the kind of each wanted column, by name.
-        subject: the file or table that the error names.
-    """
-    found = {name: str(kind) for name, kind in _dtypes(frame)}
-    for name in columns:
-        if name not in found:
-            raise InputError(
-                f"no column {name!r}", f"add it; found: {', '.join(found)}", subject
-            )
-    # The column types of an empty pandas table say nothing.
-    if _is_empty(frame):
-        raise InputError("the table is empty", "add at least one row", subject)
-    for name, kind in columns.items():
-        if not _is_of_kind(frame, name, found[name], kind):
-            raise InputError(
-                f"column {name!r} is of type {found[name]}", _REMEDIES[kind], subject
-            )
+        for problem, remedy in _mistakes(frame, columns, may_be_missing):
+            raise InputError(problem, remedy, place.address)
+        return frame[list(columns)]
 
 
 def check_values(frame: Any, column: str, valid: Collection[Any], subject: Any) -> None:
@@ -127,32 +82,42 @@ def check_values(frame: Any, column: str, valid: Collection[Any], subject: Any) 
             )
 
 
-def _is_spark(frame: Any) -> bool:
-    return isinstance(frame.dtypes, list)
-
-
-def _dtypes(frame: Any) -> Any:
-    """Return pairs of a column's name and type."""
-    return frame.dtypes if _is_spark(frame) else frame.dtypes.items()
-
-
-def _is_of_kind(frame: Any, column: str, type_name: str, kind: Kind) -> bool:
-    if _is_spark(frame):
-        return type_name.split("(")[0] in _SPARK_KINDS[kind]
-    return _PANDAS_KINDS[kind](frame[column])
-
-
-def _is_empty(frame: Any) -> bool:
-    return bool(frame.isEmpty()) if _is_spark(frame) else len(frame) == 0
+def _mistakes(
+    frame: Any, columns: Mapping[str, Kind], may_be_missing: Collection[str]
+) -> Iterable[tuple[str, str]]:
+    """Yield the problem and the remedy of each mistake in a table."""
+    is_spark = isinstance(frame.dtypes, list)
+    if is_spark:
+        found = dict(frame.dtypes)
+    else:
+        schema = pa.Schema.from_pandas(frame, preserve_index=False)
+        found = {field.name: str(field.type) for field in schema}
+    for name in columns:
+        if name not in found:
+            yield f"no column {name!r}", f"add it; found: {', '.join(found)}"
+    # The column types of an empty table say nothing.
+    if frame.isEmpty() if is_spark else frame.empty:
+        yield "the table is empty", "add at least one row"
+    for name, kind in columns.items():
+        pattern, remedy = _KINDS[kind]
+        if not re.fullmatch(pattern, found[name]):
+            yield f"column {name!r} is of type {found[name]}", remedy
+    full = {name: columns[name] for name in columns if name not in may_be_missing}
+    for name, count in (_spark_gaps if is_spark else _gaps)(frame, full).items():
+        if count:
+            problem = f"column {name!r} contains {count} missing or infinite values"
+            yield problem, "fill or remove those rows"
 
 
 def _gaps(frame: Any, columns: Mapping[str, Kind]) -> dict[str, int]:
-    """Return the number of missing or infinite values in each of the columns."""
-    if not _is_spark(frame):
-        return {
-            name: int((frame[name].isna() | frame[name].isin(_INFINITE)).sum())
-            for name in columns
-        }
+    gaps = {
+        name: frame[name].isna() | frame[name].isin([math.inf, -math.inf])
+        for name in columns
+    }
+    return {name: int(gap.sum()) for name, gap in gaps.items()}
+
+
+def _spark_gaps(frame: Any, columns: Mapping[str, Kind]) -> dict[str, int]:
     # SQL instead of pyspark, which most domains do not have.
     infinite = "OR isnan(`{0}`) OR abs(`{0}`) = double('infinity')"
     conditions = [

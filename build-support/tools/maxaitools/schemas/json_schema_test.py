@@ -84,7 +84,6 @@ def test_schema_is_valid_and_a_good_config_passes(name: str) -> None:
         ("kubepod", "tasks 0 conf arguments", "a.b"),
         ("py", "conf", {}),
         ("py", "score input 0 prot", 1),
-        ("py", "score input 0 sourceDetails fileFormat", "cvs"),
     ],
 )
 def test_mistake_does_not_pass(name: str, path: str, value: Any) -> None:
