@@ -144,7 +144,6 @@ def _define_image(domain):
         image_tags=[],
         dependencies=[":deps", ":sources"],
     )
-    file(name="dockerfile", source="Dockerfile")
 
 
 def _define_wheel(domain):
@@ -169,7 +168,6 @@ def _define_sample_data(dependencies):
         runnable=":sample_data_source",
         # Pants 2.17 does not count the runnable as a dependency.
         execution_dependencies=[":sample_data_source"],
-        args=["data"],
         workdir="/",
         output_directories=["data"],
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import importlib
 import os
+import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,13 @@ def arguments(usecase: Path, task: str) -> type[Arguments] | None:
     It is None for a handler without such a model, which checks its arguments itself. Such a
     handler may run when it is imported.
     """
-    for path in usecase.glob("*_config.json"):
-        for launch in read_launches(read(path)):
-            if launch.task == task and launch.file:
-                body = ast.parse(Path(launch.file).read_text()).body
-                classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
-                if "Arguments" not in classes:
-                    return None
-                module = importlib.import_module(handler_name(launch.file, False))
-                model: type[Arguments] = module.Arguments
-                return model
-    raise AssertionError(f"no launch config of {usecase} has a handler for task {task}")
+    configs = [read(path) for path in usecase.glob("*_config.json")]
+    launches = [launch for config in configs for launch in read_launches(config)]
+    (file,) = (each.file for each in launches if each.task == task and each.file)
+    if not re.search(r"^class Arguments\b", Path(file).read_text(), re.MULTILINE):
+        return None
+    model: type[Arguments] = import_module(handler_name(file, False)).Arguments
+    return model
 
 
 # A py_config alone, such as py_config.json, and one with an overlay, such as py_config.prod.json.

@@ -27,59 +27,56 @@ ENGINE = "✕ a/engine_test.py:tests failed in 2.00s.\n"
 BATCH = "✕ b/engine_test.py:tests and 3 other files failed in 9.00s.\n"
 PURE = "✕ a/pure_test.py:tests failed in 1.00s.\n"
 CHECKS = "build-support/checks"
-
-
-class Tree:
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        (root / CHECKS).mkdir(parents=True)
-        shutil.copy(f"{CHECKS}/run", root / CHECKS)
-        for path, text in (
-            ("pants", PANTS),
-            ("build-support/setup", ""),
-            (f"{CHECKS}/without-samples", ""),
-            (f"{CHECKS}/workflows", ""),
-            # Nothing but `.github` differs from the commit.
-            (
-                "git",
-                'for last; do :; done\ncase "$*" in *" .github "*) exit 1 ;; esac\n',
-            ),
-        ):
-            name = Path(path).name
-            log = "" if name == "setup" else f'echo "{name} $*" >> "$LOG"\n'
-            (root / path).write_text(f"#!/bin/sh\n{log}{text}")
-            (root / path).chmod(0o755)
-
-    def run(self, *arguments: str) -> tuple[int, str, list[str]]:
-        log = self.root / "calls"
-        path = f"{self.root}:{os.environ['PATH']}"
-        done = subprocess.run(
-            [self.root / CHECKS / "run", *arguments],
-            env={"PATH": path, "LOG": str(log)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        calls = log.read_text().splitlines() if log.exists() else []
-        return done.returncode, done.stdout, [call.strip() for call in calls]
+STUBS = {
+    "pants": PANTS,
+    "build-support/setup": "",
+    "build-support/images/base-image": "",
+    f"{CHECKS}/without-samples": "",
+    f"{CHECKS}/workflows": "",
+    # Nothing but `.github` differs from the commit.
+    "git": 'for last; do :; done\ncase "$*" in *" .github "*) exit 1 ;; esac\n',
+}
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    return Tree(tmp_path)
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / CHECKS).mkdir(parents=True)
+    shutil.copy(f"{CHECKS}/run", tmp_path / CHECKS)
+    for path, text in STUBS.items():
+        name = Path(path).name
+        log = "" if name == "setup" else f'echo "{name} $*" >> "$LOG"\n'
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(f"#!/bin/sh\n{log}{text}")
+        (tmp_path / path).chmod(0o755)
+    return tmp_path
 
 
-def test_everything_is_checked_in_order(tree: Tree) -> None:
-    code, output, calls = tree.run()
+def run(tree: Path, *arguments: str) -> tuple[int, str, list[str]]:
+    """Return the exit code and the output of `run`, and the calls of the stubs."""
+    log = tree / "calls"
+    done = subprocess.run(
+        [tree / CHECKS / "run", *arguments],
+        env={"PATH": f"{tree}:{os.environ['PATH']}", "LOG": str(log)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    calls = log.read_text().splitlines() if log.exists() else []
+    return done.returncode, done.stdout, [call.strip() for call in calls]
+
+
+def test_everything_is_checked_in_order(tree: Path) -> None:
+    code, output, calls = run(tree)
     assert code == 0, output
     pants = ("tailor --check", "lint check", "lint --only=conventions", "dependencies")
-    wanted = [f"pants {call} ::" for call in (*pants, "test", "package")]
-    assert calls == [*wanted, "without-samples", "workflows"]
+    lint = [*(f"pants {call} ::" for call in pants), "base-image stale"]
+    others = ["pants test ::", "pants package ::", "without-samples", "workflows"]
+    assert calls == [*lint, *others]
 
 
-def test_the_selection_and_the_shard_reach_pants(tree: Tree) -> None:
+def test_the_selection_and_the_shard_reach_pants(tree: Path) -> None:
     steps = ("test", "templates", "workflows")
-    _, _, calls = tree.run("--changed-since=main", "--test-shard=1/3", *steps)
+    _, _, calls = run(tree, "--changed-since=main", "--test-shard=1/3", *steps)
     test, *others = [call for call in calls if "git" not in call]
     assert test == "pants --changed-since=main --test-shard=1/3 test ::"
     assert others == ["workflows"]
@@ -96,24 +93,23 @@ def test_the_selection_and_the_shard_reach_pants(tree: Tree) -> None:
     ],
 )
 def test_tests_with_an_engine_are_retried_once(
-    failures: str, always: bool, code: int, flaky: str, tree: Tree
+    failures: str, always: bool, code: int, flaky: str, tree: Path
 ) -> None:
-    (tree.root / "failures").write_text(failures)
+    (tree / "failures").write_text(failures)
     if always:
-        (tree.root / "always").touch()
-    found, output, calls = tree.run("test")
+        (tree / "always").touch()
+    found, output, calls = run(tree, "test")
     assert found == code, output
-    assert [line for line in output.splitlines() if line.startswith("::")] == [
-        f"::warning title=Flaky test::{folder}/engine_test.py:tests failed, and passed "
-        "with the same inputs"
-        for folder in flaky
-    ]
+    warnings = [line for line in output.splitlines() if line.startswith("::")]
+    for folder, warning in zip(flaky, warnings, strict=True):
+        failed = f"{folder}/engine_test.py:tests failed, and passed"
+        assert warning.startswith(f"::warning title=Flaky test::{failed}")
     is_retried = "pure" not in failures and "error" not in failures
     assert calls.count("pants test ::") == 1 + is_retried
 
 
 @pytest.mark.parametrize("argument", ["--changed-since=", "tests", "--all"])
-def test_wrong_usage(argument: str, tree: Tree) -> None:
-    code, output, calls = tree.run(argument)
+def test_wrong_usage(argument: str, tree: Path) -> None:
+    code, output, calls = run(tree, argument)
     assert (code, calls) == (2, [])
     assert output.startswith("usage: build-support/checks/run")

@@ -1,15 +1,18 @@
 """Runs handlers as commands, for tests."""
 
+import contextlib
+import copy
+import io
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 from maxairesources.config_store.config import run_command
+
+Execute = Callable[..., Any]
 
 
 def port(
@@ -35,15 +38,8 @@ def py_config(
     return {task: part}
 
 
-def command_line(config: Any, task: str, folder: Path) -> list[str]:
-    """Write a config into a folder and return the arguments that run its task."""
-    path = folder / "py_config.json"
-    path.write_text(config if isinstance(config, str) else json.dumps(config))
-    return ["--config", str(path), "--task", task]
-
-
 def call_handler(
-    execute: Callable[..., Any], config: Any, task: str, folder: Path
+    execute: Execute, config: Any, task: str, folder: Path, **args: Any
 ) -> int:
     """Run a handler's command within this process and return its exit code.
 
@@ -51,34 +47,41 @@ def call_handler(
         execute: the handler's function.
         config: the py_config, or the text of one.
         task: the task's name.
-        folder: where the config is written.
+        folder: where the config is written, and relative paths in it begin.
+        args: arguments that replace those of the config.
     """
-    return run_command(execute, command_line(config, task, folder))
+    if args:
+        config = copy.deepcopy(config)
+        config[task]["function"]["args"] |= args
+    path = folder / "py_config.json"
+    path.write_text(config if isinstance(config, str) else json.dumps(config))
+    with patch.dict(os.environ, MAXAI_DATA_ROOT=str(folder)):
+        return run_command(execute, ["--config", str(path), "--task", task])
 
 
-def run_handler(
-    module: ModuleType, config: Any, task: str, folder: Path
-) -> "subprocess.CompletedProcess[str]":
-    """Run a handler's real command; relative paths in the config are below `folder`.
+def check_bad_input(
+    execute: Execute,
+    config: dict[str, Any],
+    folder: Path,
+    expected: str,
+    **args: Any,
+) -> None:
+    """Assert that a handler reports bad input in one line, and writes nothing.
 
     Args:
-        module: the handler's module. The import makes the test depend on it.
-        config: the py_config, or the text of one.
-        task: the task's name.
-        folder: where the config is written and relative paths begin.
+        execute: the handler's function.
+        config: a py_config of one task.
+        folder: where relative paths in the config begin.
+        expected: a part of the error.
+        args: arguments that replace those of the config.
     """
-    environment = {
-        **os.environ,
-        "MAXAI_DATA_ROOT": str(folder),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    return subprocess.run(
-        [sys.executable, "-m", module.__name__, *command_line(config, task, folder)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ((task, part),) = config.items()
+    with contextlib.redirect_stderr(io.StringIO()) as stderr:
+        code = call_handler(execute, config, task, folder, **args)
+    check_error(stderr.getvalue(), expected)
+    assert code == 1
+    for each in part["output"]:
+        assert not (folder / each["sourceDetails"]["filePath"]).exists()
 
 
 def check_error(stderr: str, *expected: str) -> None:

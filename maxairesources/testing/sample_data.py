@@ -1,15 +1,11 @@
 """Write sample data from files that packages of the Python package index contain."""
 
-import argparse
 import importlib.metadata
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet
 
 
@@ -41,50 +37,16 @@ def load(table: Table) -> pd.DataFrame:
     return frame
 
 
-def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write a Parquet file completely, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-        pyarrow.parquet.write_table(table, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_tables(tables: Mapping[str, Table], argv: Sequence[str] | None = None) -> int:
-    """Write tables into the folder that the command line names, and print a line for each.
+def write_tables(tables: Mapping[str, Table]) -> None:
+    """Write tables, by their path below the folder data, and print a line for each.
 
     The same tables always give the same bytes.
-
-    Args:
-        tables: the tables, by their path below the folder.
-        argv: the arguments; None means those of the process.
-
-    Returns:
-        The exit code: 0, or 1 if the folder cannot be written.
     """
-    parser = argparse.ArgumentParser(description="Write the sample data of a domain.")
-    parser.add_argument(
-        "folder",
-        nargs="?",
-        type=Path,
-        default=Path("data"),
-        help="the folder to write to (default: data)",
-    )
-    folder = parser.parse_args(argv).folder
-    try:
-        for name, table in tables.items():
-            frame, path = load(table), folder / name
-            write(frame, path)
-            size = path.stat().st_size / 1e6
-            print(f"{path}: {len(frame):,} rows, {size:.1f} MB ({table.package})")
-    except OSError as error:
-        print(
-            f"error: {error.filename}: cannot be written ({error.strerror}); "
-            "use another folder",
-            file=sys.stderr,
-        )
-        return 1
-    return 0
+    for name, table in tables.items():
+        frame, path = load(table), Path("data", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not `to_parquet`, in which Pants sees no dependency on pyarrow.
+        content = pyarrow.Table.from_pandas(frame, preserve_index=False)
+        pyarrow.parquet.write_table(content, path)
+        size = path.stat().st_size / 1e6
+        print(f"{path}: {len(frame):,} rows, {size:.1f} MB ({table.package})")

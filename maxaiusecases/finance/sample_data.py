@@ -1,7 +1,5 @@
 """Write the sample data: 30,000 credit card clients, from the package causaldata."""
 
-import sys
-
 import pandas as pd
 
 from maxairesources.testing.sample_data import Table, write_tables
@@ -16,4 +14,4 @@ TABLES = {
 }
 
 if __name__ == "__main__":
-    sys.exit(write_tables(TABLES))
+    write_tables(TABLES)

@@ -5,19 +5,13 @@ from pathlib import Path
 from setuptools import find_namespace_packages, setup  # pants: no-infer-dep
 
 HERE = Path(__file__).resolve().parent
-REQUIREMENTS = (HERE / "requirements.txt").read_text().split("# Only tests")[0]
+PACKAGES = ["maxairesources*", f"maxaiusecases.{HERE.name}.*"]
 
 setup(
     name=f"maxai-{HERE.name}",
     version="0.1.0",
-    description=f"The handlers of the domain {HERE.name}",
     package_dir={"": "../.."},
-    packages=find_namespace_packages(
-        "../..", include=["maxairesources*", f"maxaiusecases.{HERE.name}.*"]
-    ),
-    # The data files beside the modules.
+    packages=find_namespace_packages("../..", include=PACKAGES),
     package_data={"": ["*"]},
-    install_requires=[
-        line for line in REQUIREMENTS.splitlines() if line and not line.startswith("#")
-    ],
+    install_requires=(HERE / "requirements.txt").read_text().split("# Only tests")[0],
 )

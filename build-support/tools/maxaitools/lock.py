@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +20,6 @@ from pathlib import Path
 import uv
 
 from maxairesources.tree import PANTS_TOML, USECASES, nearest
-
-
-class LockError(Exception):
-    """An error that the user can fix."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +45,15 @@ class Resolve:
         """Return the first lines of an up-to-date lock.
 
         Comments and blank lines in the requirements do not change it.
-
-        Raises:
-            LockError: the requirements file is missing.
         """
-        try:
-            lines = self.requirements.read_text().splitlines()
-        except FileNotFoundError:
-            raise LockError(
-                f"{self.requirements}: not found; create it with the requirements of "
-                f"resolve {self.name!r}, one per line"
-            ) from None
+        if not self.requirements.exists():
+            remedy = f"create it with the requirements of resolve {self.name!r}"
+            sys.exit(f"lock: error: {self.requirements}: not found; {remedy}")
+        lines = self.requirements.read_text().splitlines()
         stripped = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
         inputs = "\n".join([*self.interpreters, *filter(None, stripped)])
         return (
-            f"# Compiled from {self.requirements.name}; to refresh: "
-            f"./pants lock {self.name}\n"
+            f"# Compiled from {self.requirements.name}; to refresh: ./pants lock {self.name}\n"
             f"# inputs sha256: {hashlib.sha256(inputs.encode()).hexdigest()}\n"
         )
 
@@ -77,35 +63,17 @@ def read_resolves(root: Path) -> dict[str, Resolve]:
 
     Args:
         root: its root folder, or Path() for the current folder.
-
-    Raises:
-        LockError: pants.toml is missing, or defines no resolves or interpreters.
     """
-    try:
-        python = tomllib.loads((root / PANTS_TOML).read_text())["python"]
-        constraints = python["resolves_to_interpreter_constraints"]
-        default = python["interpreter_constraints"]
-        resolves = {
-            name: Resolve(
-                name,
-                root / lock,
-                tuple(
-                    re.findall(
-                        r"==(\d+\.\d+)", " ".join(constraints.get(name, default))
-                    )
-                ),
-            )
-            for name, lock in python["resolves"].items()
-        }
-    except FileNotFoundError:
-        raise LockError(
-            f"{PANTS_TOML}: not found; run this in the root of the repository"
-        ) from None
-    except KeyError as key:
-        raise LockError(f"{PANTS_TOML}: [python] has no {key}; add it") from None
-    for name, python_version in read_domains(root).items():
+    python = tomllib.loads((root / PANTS_TOML).read_text())["python"]
+    constraints = python["resolves_to_interpreter_constraints"]
+    default = python["interpreter_constraints"]
+    resolves = {}
+    for name, lock in python["resolves"].items():
+        versions = re.findall(r"==(\d+\.\d+)", " ".join(constraints.get(name, default)))
+        resolves[name] = Resolve(name, root / lock, tuple(versions))
+    for name, version in read_domains(root).items():
         lock = root / USECASES / name / "requirements.lock"
-        resolves[name] = Resolve(name, lock, (python_version,))
+        resolves[name] = Resolve(name, lock, (version,))
     return resolves
 
 
@@ -119,23 +87,8 @@ def read_domains(root: Path) -> dict[str, str]:
     return domains
 
 
-def select(resolves: dict[str, Resolve], names: list[str]) -> list[Resolve]:
-    """Return the resolves with these names, or all resolves if `names` is empty.
-
-    Raises:
-        LockError: a name is not that of a resolve.
-    """
-    for name in names:
-        if name not in resolves:
-            raise LockError(
-                f"{name!r} is neither a domain nor a resolve in {PANTS_TOML}; "
-                f"{nearest(name, resolves)}"
-            )
-    return [resolves[name] for name in names] or list(resolves.values())
-
-
 def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
-    """Write the lock of a resolve completely, or not at all.
+    """Write the lock of a resolve; exit if uv cannot meet the requirements.
 
     Args:
         resolve: the resolve.
@@ -144,70 +97,52 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
 
     Returns:
         True if the lock changed.
-
-    Raises:
-        LockError: uv cannot meet the requirements.
     """
-    header = resolve.header()
-    with tempfile.TemporaryDirectory(
-        dir=resolve.lock.parent, prefix=".lock-"
-    ) as folder:
-        draft = Path(folder) / resolve.lock.name
-        if resolve.lock.exists():
-            shutil.copyfile(resolve.lock, draft)
-        lowest, *others = resolve.interpreters
-        command = [
-            *(uv.find_uv_bin(), "pip", "compile", "--quiet", "--generate-hashes"),
-            *("--no-header", "--no-emit-index-url"),
-            *("--python", sys.executable),
-            *("--python-version", lowest),
-            # A lock for one interpreter is for the images, which run Linux. The system of
-            # this machine must not matter.
-            *(["--universal"] if others else ["--python-platform", "linux"]),
-            *(["--upgrade"] if upgrade else []),
-            *("--output-file", str(draft), str(resolve.requirements)),
-        ]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode:
-            raise LockError(f"{resolve.requirements}: {result.stderr.strip()}")
-        # uv writes the path of the requirements, which may be in a temporary folder.
-        text = re.sub(r"(?m)^(    # .*-r ).*/", r"\1", draft.read_text())
-        draft.write_text(header + text)
-        if resolve.lock.exists() and resolve.lock.read_bytes() == draft.read_bytes():
-            return False
-        os.replace(draft, resolve.lock)
-        return True
+    header, lock = resolve.header(), resolve.lock
+    before = lock.read_text() if lock.exists() else ""
+    lowest, *others = resolve.interpreters
+    command = [
+        *(uv.find_uv_bin(), "pip", "compile", "--quiet", "--generate-hashes"),
+        *("--no-header", "--no-emit-index-url", "--python", sys.executable),
+        *("--python-version", lowest),
+        # A lock for one interpreter is for the images, which run Linux. The system of
+        # this machine must not matter.
+        *(["--universal"] if others else ["--python-platform", "linux"]),
+        *(["--upgrade"] if upgrade else []),
+        *("--output-file", str(lock), str(resolve.requirements)),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        sys.exit(f"lock: error: {resolve.requirements}: {result.stderr.strip()}")
+    # uv writes the path of the requirements; the name of the file is enough.
+    after = header + re.sub(r"(?m)^(    # .*-r ).*/", r"\1", lock.read_text())
+    lock.write_text(after)
+    return after != before
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; an error ends it with exit code 1."""
     parser = argparse.ArgumentParser(
         prog="./pants lock",
         description="Compile lock files from the requirements beside them. Locked "
         "versions change only if the requirements exclude them.",
     )
-    parser.add_argument(
-        "resolve",
-        nargs="*",
-        help="a domain, or a resolve in pants.toml (default: all)",
-    )
-    parser.add_argument(
-        "--upgrade",
-        action="store_true",
-        help="lock the newest versions that the requirements allow",
-    )
+    text = "a domain, or a resolve in pants.toml (default: all)"
+    parser.add_argument("resolve", nargs="*", help=text)
+    text = "lock the newest versions that the requirements allow"
+    parser.add_argument("--upgrade", action="store_true", help=text)
     options = parser.parse_args(arguments)
-    try:
-        resolves = select(read_resolves(Path()), options.resolve)
-        for number, resolve in enumerate(resolves, start=1):
-            changed = compile_lock(resolve, upgrade=options.upgrade)
-            state = "written" if changed else "unchanged"
-            print(f"[{number}/{len(resolves)}] {resolve.lock}: {state}", flush=True)
-    except LockError as error:
-        print(f"lock: error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    resolves = read_resolves(Path())
+    names = options.resolve or list(resolves)
+    for name in names:
+        if name not in resolves:
+            problem = f"{name!r} is neither a domain nor a resolve in {PANTS_TOML}"
+            sys.exit(f"lock: error: {problem}; {nearest(name, resolves)}")
+    for number, name in enumerate(names, start=1):
+        changed = compile_lock(resolves[name], upgrade=options.upgrade)
+        state = "written" if changed else "unchanged"
+        print(f"[{number}/{len(names)}] {resolves[name].lock}: {state}", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,7 +54,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_all_locks_are_written_with_hashes_and_without_urls(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert lock.main([]) == 0
+    lock.main([])
     text = (repository / f"{FOLDER}/requirements.lock").read_text()
     assert "sample==1.1 \\\n    --hash=sha256:" in text
     assert "    # via -r requirements.txt" in text
@@ -63,15 +63,8 @@ def test_all_locks_are_written_with_hashes_and_without_urls(
     assert capsys.readouterr().out == (
         f"[1/2] tools.lock: written\n[2/2] {FOLDER}/requirements.lock: written\n"
     )
-
-
-def test_a_second_run_changes_nothing(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lock.main([])
-    capsys.readouterr()
-    assert lock.main([]) == 0
-    assert "written" not in capsys.readouterr().out
+    lock.main(["tools"])
+    assert capsys.readouterr().out == "[1/1] tools.lock: unchanged\n"
 
 
 def test_a_locked_version_changes_only_with_upgrade(repository: Path) -> None:
@@ -83,11 +76,6 @@ def test_a_locked_version_changes_only_with_upgrade(repository: Path) -> None:
     assert "sample==1.0" in (repository / f"{FOLDER}/requirements.lock").read_text()
     lock.main(["domain", "--upgrade"])
     assert "sample==2.0" in (repository / f"{FOLDER}/requirements.lock").read_text()
-
-
-def test_only_the_named_lock_is_written(repository: Path) -> None:
-    assert lock.main(["tools"]) == 0
-    assert not (repository / f"{FOLDER}/requirements.lock").exists()
 
 
 def test_the_header_depends_on_requirements_but_not_on_comments(
@@ -102,60 +90,37 @@ def test_the_header_depends_on_requirements_but_not_on_comments(
 
 
 def test_the_header_depends_on_the_interpreters(repository: Path) -> None:
-    before = lock.read_resolves(Path())["tools"].header()
+    before = lock.read_resolves(Path())
+    assert before["tools"].interpreters == ("3.9", "3.11")
     Path("pants.toml").write_text(PANTS_TOML.replace("3.9", "3.10"))
-    assert lock.read_resolves(Path())["tools"].header() != before
-
-
-def test_a_file_gives_the_interpreter_of_a_domain(repository: Path) -> None:
     Path(FOLDER, ".python-version").write_text("3.13.1\n")
-    resolves = lock.read_resolves(Path())
-    assert resolves["domain"].interpreters == ("3.13",)
-    assert resolves["tools"].interpreters == ("3.9", "3.11")
+    after = lock.read_resolves(Path())
+    assert after["domain"].interpreters == ("3.13",)
+    for name in ("tools", "domain"):
+        assert before[name].header() != after[name].header()
 
 
 @pytest.mark.parametrize(
-    ("break_it", "arguments", "message"),
+    ("requirements", "arguments", "message"),
     [
-        (lambda: None, ["domian"], "pants.toml; did you mean domain?"),
-        (lambda: None, ["x"], "pants.toml; use one of: domain, tools"),
-        (
-            lambda: Path("tools.txt").unlink(),
-            ["tools"],
-            "tools.txt: not found; create it with the requirements of resolve 'tools'",
-        ),
-        (
-            lambda: Path("tools.txt").write_text("sample>9\n"),
-            ["tools"],
-            "tools.txt: ",
-        ),
-        (
-            lambda: Path("pants.toml").write_text("[python]\n"),
-            [],
-            "pants.toml: [python] has no 'resolves_to_interpreter_constraints'",
-        ),
-        (
-            lambda: Path("pants.toml").unlink(),
-            [],
-            "pants.toml: not found; run this in the root of the repository",
-        ),
+        ("sample\n", ["tools", "domian"], "pants.toml; did you mean domain?"),
+        ("sample\n", ["x"], "pants.toml; use one of: domain, tools"),
+        (None, ["tools"], "tools.txt: not found; create it with the requirements"),
+        ("sample>9\n", ["tools"], "tools.txt: "),
     ],
 )
 def test_an_error_is_reported_and_keeps_the_locks(
     repository: Path,
-    capsys: pytest.CaptureFixture[str],
-    break_it: Callable[[], object],
+    requirements: str | None,
     arguments: list[str],
     message: str,
 ) -> None:
     lock.main([])
     before = (repository / "tools.lock").read_bytes()
-    capsys.readouterr()
-    break_it()
-    assert lock.main(arguments) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("lock: error: ")
-    assert message in error
-    assert "Traceback" not in error
+    if requirements is None:
+        Path("tools.txt").unlink()
+    else:
+        Path("tools.txt").write_text(requirements)
+    with pytest.raises(SystemExit, match=rf"^lock: error: .*{re.escape(message)}"):
+        lock.main(arguments)
     assert (repository / "tools.lock").read_bytes() == before
-    assert [path.name for path in repository.glob(".lock-*")] == []

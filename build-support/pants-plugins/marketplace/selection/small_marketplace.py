@@ -111,11 +111,12 @@ def files() -> dict[str, str]:
 
 
 def _shared_files() -> dict[str, str]:
-    pex_cli = Path("pants.toml").read_text().partition("[pex-cli]\n")[2]
+    settings = Path("pants.toml").read_text()
+    default, pex_cli = (settings.partition(f"[{n}]\n") for n in ("GLOBAL", "pex-cli"))
     own = (MACROS, "maxaiconfigs/BUILD", "maxaidags/BUILD")
     locks = [f"3rdparty/python/{name}.lock" for name in ("dockerfile-parser", "pytest")]
     return {
-        "pants.toml": f"{PANTS_TOML}[pex-cli]\n{pex_cli}",
+        "pants.toml": f"{default[0]}{PANTS_TOML}[pex-cli]\n{pex_cli[2]}",
         **{path: Path(path).read_text() for path in (*own, *locks)},
         "pants": "",
         ".gitignore": "/.pants.d/\n/.pids/\n/dist/\n",

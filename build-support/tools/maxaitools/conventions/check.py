@@ -1,23 +1,285 @@
-"""Print the conventions of the three trees, or check the files of one domain against them.
+"""The conventions of the three trees: one function for each rule, which checks one domain.
 
-`./pants lint` runs the check for each domain that a change touches, with the files of that
-domain in a sandbox.
+Without an argument, the command prints the docstrings of the rules. `./pants lint` runs it for each
+domain that a change touches, with the files of that domain in a sandbox. The tests of the DAGs
+read the configs; the rules skip a config that is not valid.
 """
 
+from __future__ import annotations
+
 import argparse
+import difflib
 import inspect
+import itertools
+import json
+import keyword
+import re
 import sys
 import textwrap
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from maxaitools.conventions.domain import Domain
-from maxaitools.conventions.rules import RULES, check, rule_id
+from maxairesources.launches import handler_name, read_launches
+from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
+from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
+from maxairesources.tree import repository_of
+from maxaitools.conventions.secret_values import find_secrets
+
+Names = tuple[str, ...]
+
+# The largest file, in bytes.
+LARGEST = 5 * 1000**2
+_HANDLER = re.compile(
+    rf"{USECASES}/[^/]+/[^/]+/handlers/(?!(.*/)?(\w+_test|conftest|__init__)\.py$).+\.py"
+)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The files of a domain.
+
+    Attributes:
+        root: the folder of the three trees. It holds no files of other domains.
+        name: the name of the domain; empty for the files that belong to no domain.
+        deployments: the deployments that overlays may be for.
+    """
+
+    root: Path
+    name: str
+    deployments: Names = ()
+
+    @cached_property
+    def files(self) -> dict[str, int]:
+        """The sizes of the files, by path."""
+        found = (path for tree in TREES for path in (self.root / tree).rglob("*"))
+        return {
+            path.relative_to(self.root).as_posix(): path.stat().st_size
+            for path in found
+            if path.is_file()
+        }
+
+    def folders(self, tree: str, depth: int) -> set[Names]:
+        """Return the names of the folders at one depth of a tree that hold any file."""
+        paths = (path.split("/") for path in self.files)
+        return {
+            tuple(names[1 : depth + 1])
+            for names in paths
+            if names[0] == tree and len(names) > depth + 1
+        }
+
+    @cached_property
+    def handlers(self) -> set[str]:
+        """The paths of the handlers, and of the modules beside them."""
+        return {path for path in self.files if _HANDLER.fullmatch(path)}
+
+    @cached_property
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """The JSON objects in the trees, by path, without files that are not valid."""
+        paths = [p for p, size in self.files.items() if size <= LARGEST]
+        found = {p: _json(self.root / p) for p in paths if p.endswith(".json")}
+        return {p: config for p, config in found.items() if isinstance(config, dict)}
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+
+
+# The problem's file, the problem with its place in the file, and the fix.
+Finding = tuple[str, str, str]
+Rule = Callable[[Domain], Iterator[Finding]]
+
+# The files of a folder, by its depth in a tree: the required and the optional ones. Any folder may
+# have a BUILD file, and configs overlays.
+LAYOUT: dict[tuple[str, int], tuple[Names, Names]] = {
+    (CONFIGS, 2): ((), tuple(LAUNCHED_FROM.values())),
+    (CONFIGS, 3): ((PY_CONFIG,), ()),
+    (DAGS, 0): ((), (".airflowignore",)),
+    (DAGS, 3): (("dag.py", "dag_test.py"), ("run_test.py",)),
+    (USECASES, 1): (
+        ("BUILD", "Dockerfile", "README.md", "image_test.py")
+        + ("requirements.lock", "requirements.txt", "setup.py"),
+        (".python-version", "sample_data.py", "sample_data_test.py"),
+    ),
+}
+# Where any file may be: notebooks; what an image has of handlers, and a release of DAGs.
+_OPEN = re.compile(
+    rf"{USECASES}/[^/]+/[^/]+/notebooks/.+"
+    rf"|(?!.*\.ipynb$)({USECASES}/[^/]+/([^/]+/handlers|{COMMON})/.+"
+    rf"|{DAGS}/[^/]+/([^/]+/(?!dag\.py$)[^/]+|[^/]+/[^/]+/.+))"
+)
+
+
+def name(domain: Domain) -> Iterator[Finding]:
+    """Domains, usecases, objectives and handlers have names like credit_risk or churn2.
+    Why: it becomes part of Python modules, images and DAG ids, which allow little else.
+    Fix: rename it in each tree: lowercase letters and digits, words joined by underscores.
+    """
+    places = [(tree, depth) for tree in TREES for depth in (1, 2, 3)]
+    folders = {path_of(t, names) for t, n in places for names in domain.folders(t, n)}
+    parents = {str(p) for path in domain.handlers for p in PurePosixPath(path).parents}
+    modules = domain.handlers | {path for path in parents if path.count("/") > 3}
+    for path in folders | modules:
+        stem = PurePosixPath(path).name.removesuffix(".py")
+        public = stem.lstrip("_") if path in modules else stem
+        if path in domain.handlers and re.fullmatch("test_.*|tests", stem):
+            problem = f"Pants takes {stem!r} for a test and leaves it out of the image"
+            yield path, problem, "rename it; the test of x.py is x_test.py"
+        elif keyword.iskeyword(stem):
+            yield path, f"{stem!r} is a Python keyword", "rename it"
+        elif not NAME.fullmatch(public):
+            words = re.findall("[A-Z]?[a-z0-9]+|[A-Z]+", stem)
+            better = "_".join(words).lower().lstrip("0123456789_") or "one like churn2"
+            problem = f"{stem!r} is not a valid name: use lowercase letters, digits "
+            problem += "and single underscores between them, and begin with a letter"
+            yield path, problem, f"rename it to {better}"
+
+
+def unexpected_file(domain: Domain) -> Iterator[Finding]:
+    """Each folder holds only the files that the layout defines; handlers/ and DAGs, any.
+    Why: nothing reads any other file: it is a misspelt name, or it has no effect.
+    Fix: rename it, or move it to the folder where it belongs.
+    """
+    for path in domain.files:
+        tree, *folders, file = path.split("/")
+        layout = LAYOUT.get((tree, len(folders)), ())
+        expected = {"BUILD", *itertools.chain(*layout)}
+        if tree == CONFIGS:
+            ends = (".json", *(f".{each}.json" for each in domain.deployments))
+            bases = {each[:-5] for each in expected - {"BUILD"}}
+            expected |= {base + end for base in bases for end in ends}
+        if file not in expected and not _OPEN.fullmatch(path):
+            problem = "the layout has no file here"
+            if layout:
+                problem = f"the folder may contain only {', '.join(sorted(expected))}"
+            to = " to notebooks/" if file.endswith(".ipynb") else ""
+            yield path, problem, nearest(file, expected, f"move it{to}, or delete it")
+
+
+def missing_file(domain: Domain) -> Iterator[Finding]:
+    """Each domain, usecase and objective has all of its required files.
+    Why: without one of them, something is silently not built or not tested.
+    Fix: add the file.
+    """
+    wanted = {
+        path_of(tree, names, file)
+        for (tree, depth), (required, _) in LAYOUT.items()
+        for names in domain.folders(tree, depth)
+        for file in required
+    }
+    for names in domain.folders(CONFIGS, 3) & domain.folders(DAGS, 3):
+        # Where a py_config has a task, the DAG runs a handler.
+        tasks = domain.configs.get(path_of(CONFIGS, names, PY_CONFIG), {})
+        if any(not task.startswith("$") for task in tasks):
+            wanted.add(path_of(DAGS, names, "run_test.py"))
+    for path in wanted - domain.files.keys():
+        yield path, "missing", "add it"
+
+
+def orphan(domain: Domain) -> Iterator[Finding]:
+    """The trees have the same usecases and objectives, but a DAG without handlers may be alone.
+    Why: a folder that exists in one tree alone never runs, or fails when it runs.
+    Fix: add the missing folder, rename a misspelt one, or delete the rest.
+    """
+    for kind, depth, trees in ("usecase", 2, TREES), ("objective", 3, (CONFIGS, DAGS)):
+        folders = {
+            tree: {each for each in domain.folders(tree, depth) if each[1] != COMMON}
+            for tree in trees
+        }
+        mirrored = set.intersection(*folders.values())
+        alone = set.union(*(folders[tree] for tree in trees if tree != DAGS)) - mirrored
+        for names in alone:
+            present = [tree for tree in trees if names in folders[tree]]
+            for tree in trees:
+                # A usecase without this tree is reported once, not for each objective.
+                is_first = depth == 2 or names[:2] in domain.folders(tree, 2)
+                if tree not in present and is_first:
+                    path = path_of(tree, names)
+                    strays = [path_of(tree, each) for each in folders[tree] - mirrored]
+                    fix = nearest(path, strays, "add it, or delete this")
+                    yield path_of(present[0], names), f"the {kind} has no {path}", fix
+
+
+def launch(domain: Domain) -> Iterator[Finding]:
+    """A launch config runs handlers of its own usecase, in the image of its own domain.
+    Why: only that image has the usecase's handlers, without them a task cannot start.
+    Fix: use the handler that the message names, or the image maxai/<domain> without a tag.
+    """
+    own = repository_of(domain.name)
+    for file, config in domain.configs.items():
+        tree, *usecase, name = file.split("/")
+        if tree != CONFIGS or len(usecase) != 2:
+            continue
+        known = {
+            PurePosixPath(path).stem: handler_name(path, name.startswith("spark"))
+            for path in sorted(domain.handlers)
+            if path.startswith(path_of(USECASES, usecase, "handlers/"))
+        }
+        for each in read_launches(config):
+            if each.handler and each.handler not in known.values():
+                # Most of a full name is the same for all handlers.
+                stem = re.split("[./]", each.handler.removesuffix(".py"))[-1]
+                close = difflib.get_close_matches(stem, known, 1) or known
+                problem = f"{json_path(each.path)} runs {each.handler}, which is not a "
+                problem += f"handler of {'/'.join(usecase)}"
+                yield file, problem, nearest(each.handler, [known[k] for k in close])
+            for path, image in each.images.items():
+                if image != own:
+                    yield file, f"{json_path(path)} is the image {image}", f"use {own}"
+
+
+def large_file(domain: Domain) -> Iterator[Finding]:
+    """A file is at most 5 MB.
+    Why: everybody who clones the repository downloads its history, and images carry the file.
+    Fix: keep it below the data root, and read it through a port.
+    """
+    for path, size in domain.files.items():
+        if size > LARGEST:
+            problem = f"has {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}"
+            yield path, problem, "move it below the data root, and read it there"
+
+
+def secret(domain: Domain) -> Iterator[Finding]:
+    """A config holds no password, key or token.
+    Why: everybody who can read the repository or an image of it could use the secret.
+    Fix: remove it, revoke it, and pass it in the environment; or list it in $allow_secret.
+    """
+    for path, config in domain.configs.items():
+        given = config.get("$allow_secret")
+        allowed = {*map(str, given)} if isinstance(given, list) else set()
+        values = {key: config[key] for key in config if not key.startswith("$")}
+        found = {json_path(place) for place in find_secrets(values)}
+        for place in found - allowed:
+            fix = "remove it, revoke it, and pass it in the environment; or, if it is "
+            fix += f'not a secret, add "$allow_secret": ["{place}"]'
+            yield path, f"{place} looks like a secret", fix
+
+
+RULES: tuple[Rule, ...] = (
+    *(name, unexpected_file, missing_file, orphan, launch, large_file, secret),
+)
+
+
+def rule_id(rule: Rule) -> str:
+    """Return the id of a rule, such as missing-file."""
+    return rule.__name__.replace("_", "-")
+
+
+def check(domain: Domain) -> list[str]:
+    """Return the findings of all rules, one line each."""
+    found = {(each, rule_id(rule)) for rule in RULES for each in rule(domain)}
+    return sorted(f"{file}: {rule}: {what}; {fix}" for (file, what, fix), rule in found)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code: 1 if there are findings."""
     parser = argparse.ArgumentParser(
-        prog="./pants list-conventions", description=__doc__, allow_abbrev=False
+        prog="./pants list-conventions", description=__doc__
     )
     # `lint` gives these. An empty name stands for the files that belong to no domain.
     parser.add_argument("--domain", help=argparse.SUPPRESS)

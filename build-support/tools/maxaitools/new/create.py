@@ -12,26 +12,24 @@ import keyword
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import black
-import copier
-from copier.errors import CopierError, InteractiveSessionError
+import jinja2
 
-from maxairesources.tree import (
-    COMMON,
-    LAUNCHED_FROM,
-    NAME,
-    TREES,
-    USECASES,
-    nearest,
-    path_of,
-)
+from maxairesources.tree import COMMON, LAUNCHED_FROM, NAME, TREES, USECASES
+from maxairesources.tree import nearest, path_of
 from maxaitools import lock
 
 _TEMPLATES = Path(__file__).resolve().with_name("templates")
+_JINJA = jinja2.Environment(
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 # The operators, by the names that the command line gives them: kubepod and spark.
 _OPERATORS = {
     config.removesuffix("_config.json"): operator
@@ -52,178 +50,132 @@ examples:
   ./pants new usecase telemetry outages --objective score --operator spark \\
       --handler sensor_features --handler outage_score
 
-On a terminal, the command asks for missing arguments. Exit code: 0 done; 1 refused or failed;
-2 wrong arguments.
+Exit code: 0 done; 1 failed; 2 wrong arguments.
 """
 
 
-class Refused(Exception):
-    """A request that cannot be carried out; the message has one or two lines."""
+def name(text: str) -> str:
+    """Return the name of a domain, usecase, objective or handler, for argparse."""
+    if not NAME.fullmatch(text) or keyword.iskeyword(text) or len(text) > 40:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a valid name: use lowercase letters, digits and single "
+            "underscores, start with a letter, use at most 40 characters, and avoid "
+            "Python keywords"
+        )
+    return text
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line, which accepts missing arguments."""
-    result = argparse.ArgumentParser(
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
         prog="./pants new",
         description=__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    kinds = result.add_subparsers(
-        dest="template", metavar="domain | usecase", required=True
+    kinds = parser.add_subparsers(
+        dest="kind", metavar="domain | usecase", required=True
     )
     text = "create a domain: an image with its own requirements and lock"
     domain = kinds.add_parser("domain", help=text, description=text)
-    domain.add_argument("domain", nargs="?", help="the new domain, such as logistics")
+    domain.add_argument("domain", type=name, help="the new domain, such as logistics")
     domain.add_argument("--spark", action="store_true", help="add Spark to its image")
     text = "create a usecase in a domain: handlers, configs, a DAG and tests"
     usecase = kinds.add_parser("usecase", help=text, description=text)
-    usecase.add_argument("domain", nargs="?", help="the domain, such as logistics")
-    usecase.add_argument("usecase", nargs="?", help="the new usecase, such as delays")
-    usecase.add_argument("--objective", help="the new objective, such as score")
-    usecase.add_argument("--operator", choices=_OPERATORS)
+    usecase.add_argument("domain", help="the domain, such as logistics")
+    usecase.add_argument("usecase", type=name, help="the new usecase, such as delays")
+    text = "the new objective, such as score"
+    usecase.add_argument("--objective", type=name, required=True, help=text)
+    usecase.add_argument("--operator", choices=_OPERATORS, required=True)
+    text = "a handler and its task; repeat it for each task (default: the objective)"
     usecase.add_argument(
-        "--handler",
-        action="append",
-        dest="handlers",
-        metavar="NAME",
-        help="a handler and its task; repeat it for each task, in order (default: one "
-        "handler with the name of the objective)",
+        "--handler", type=name, action="append", dest="handlers", help=text
     )
-    return result
+    return parser
 
 
-def check(answers: Mapping[str, Any]) -> None:
-    """Raise Refused if a name is not valid or in use, or the domain does not fit."""
-    template, domain = answers["template"], answers["domain"]
-    for kind in ("domain", "usecase", "objective"):
-        if answers.get(kind):
-            check_name(kind, answers[kind])
-    for name in answers.get("handlers", ()):
-        check_name("handler", name)
-    names = [domain] if template == "domain" else [domain, answers["usecase"]]
-    for tree in TREES:
-        if (path := Path(path_of(tree, names))).exists():
-            raise Refused(f"{path}: already exists; use another name or delete it")
-    if template == "domain":
-        if domain in lock.read_resolves(Path()):
-            raise Refused(
-                f"domain {domain!r}: a tool's resolve has this name; rename it"
-            )
+def find_problems(options: argparse.Namespace) -> Iterator[str]:
+    """Yield why the domain or usecase cannot be created."""
+    is_domain, domain = options.kind == "domain", options.domain
+    names = [domain] if is_domain else [domain, options.usecase]
+    for path in (Path(path_of(tree, names)) for tree in TREES):
+        if path.exists():
+            yield f"{path}: already exists; use another name or delete it"
+    if is_domain:
+        if domain in ("python", "spark") or domain in lock.read_resolves(Path()):
+            yield f"{domain!r} is the name of a base image or of a tool's resolve"
         return
-    domains = lock.read_domains(Path())
+    domains, dockerfile = lock.read_domains(Path()), Path(
+        USECASES, domain, "Dockerfile"
+    )
     if domain not in domains:
-        create = f"create it with `./pants new domain {domain}`"
-        hint = nearest(domain, domains, create)
-        raise Refused(f"domain {domain!r} does not exist; {hint}")
-    dockerfile = Path(USECASES, domain, "Dockerfile")
-    text = dockerfile.read_text() if dockerfile.exists() else ""
-    if answers["operator"] == "spark" and "maxai/spark" not in text:
-        raise Refused(
+        hint = nearest(domain, domains, f"create it with `./pants new domain {domain}`")
+        yield f"domain {domain!r} does not exist; {hint}"
+    elif options.operator == "spark" and "maxai/spark" not in dockerfile.read_text():
+        yield (
             f"{dockerfile}: the image has no Spark; use --operator kubepod, or add Spark: py4j "
             f"and pyspark in requirements.txt, maxai/spark here, and `./pants lock {domain}`"
         )
+    if options.usecase == COMMON:
+        yield f"{COMMON!r} is the folder of what usecases share; use another name"
+    for handler in options.handlers:
+        if _TEST.fullmatch(handler):
+            yield f"Pants treats {handler}.py as a test; use another name"
+        if handler in _SHADOWED:
+            yield f"handler {handler!r} would hide the module; use another name"
 
 
-def check_name(kind: str, name: str) -> None:
-    """Raise Refused if the name of a new domain, usecase, objective or handler is not valid."""
-    if not NAME.fullmatch(name) or keyword.iskeyword(name) or len(name) > 40:
-        raise Refused(
-            f"{name!r} is not a valid {kind} name: use lowercase letters, digits and "
-            "single underscores, start with a letter, use at most 40 characters, and "
-            "avoid Python keywords"
-        )
-    if kind == "domain" and name in ("python", "spark"):
-        raise Refused(f"maxai/{name} is the name of a base image; use another name")
-    if kind == "usecase" and name == COMMON:
-        raise Refused(
-            f"usecase {name!r}: the folder holds what usecases share; rename it"
-        )
-    if kind == "handler" and _TEST.fullmatch(name):
-        raise Refused(f"handler {name!r}: Pants treats {name}.py as a test; rename it")
-    if kind == "handler" and name in _SHADOWED:
-        raise Refused(f"handler {name!r}: it would hide the module {name}; rename it")
-
-
-def create(given: Mapping[str, Any]) -> Iterator[Path]:
-    """Write the files of a domain or usecase, and yield their paths.
-
-    Args:
-        given: the answers that the command line gives, and `template`, which names the folder.
-    """
-    answers = {**given, **ask(given)}
-    if answers["template"] == "usecase":
-        answers["handlers"] = answers.get("handlers") or [answers["objective"]]
-        answers["operator_class"] = _OPERATORS[answers["operator"]]
-        answers["port_type"] = "spark" if answers["operator"] == "spark" else "pandas"
-    check(answers)
-    base = "spark" if answers.get("spark") else "python"
-    command = ["build-support/images/base-image", "tag", base]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    answers["base"] = done.stdout.strip()
-    before = _files(answers["domain"])
-    render(answers)
-    if answers["template"] == "usecase":
-        render({**answers, "template": answers["operator"]})
-        for handler in answers["handlers"]:
-            render({**answers, "template": "handler", "handler": handler})
-    for path in sorted(_files(answers["domain"]) - before):
+def write(template: str, **values: Any) -> Iterator[Path]:
+    """Write the files of a template, and yield their paths."""
+    folder = _TEMPLATES / template
+    for source in sorted(folder.rglob("*.jinja")):
+        where = str(source.relative_to(folder).with_suffix(""))
+        path = Path(_JINJA.from_string(where).render(values))
+        text = _JINJA.from_string(source.read_text()).render(values)
         if path.suffix == ".py":
-            path.write_text(black.format_str(path.read_text(), mode=black.Mode()))
+            text = black.format_str(text, mode=black.Mode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
         yield path
 
 
-def _files(domain: str) -> set[Path]:
-    found = (p for tree in TREES for p in Path(tree, domain).rglob("*"))
-    return {path for path in found if path.is_file()}
+def write_usecase(options: argparse.Namespace) -> Iterator[Path]:
+    """Write the files of a usecase, and yield their paths."""
+    values = {**vars(options), "operator_class": _OPERATORS[options.operator]}
+    values["port_type"] = "spark" if options.operator == "spark" else "pandas"
+    for template in ("usecase", options.operator):
+        yield from write(template, **values)
+    for handler in options.handlers:
+        yield from write("handler", handler=handler, **values)
 
 
-def ask(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answers, after copier has asked for those that are missing."""
-    return dict(_copy(given, exclude=["*"]).answers.combined)
-
-
-def render(answers: Mapping[str, Any]) -> None:
-    """Write the files of a template; existing files stay as they are."""
-    _copy(answers, defaults=True)
-
-
-def _copy(answers: Mapping[str, Any], **options: Any) -> Any:
-    # The user's own settings of copier must not change the files.
-    settings = copier.Settings()
-    return copier.run_copy(
-        str(_TEMPLATES), ".", dict(answers), settings=settings, quiet=True, **options
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; an error ends it with exit code 1 or 2."""
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if options.kind == "usecase":
+        options.handlers = options.handlers or [options.objective]
+    for problem in find_problems(options):
+        parser.error(problem)
+    next_step = (
+        "next:\n  ./pants --changed-since=HEAD lint check test package ::\n  ./pants"
     )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    options = parser().parse_args(argv)
-    given = {name: value for name, value in vars(options).items() if value is not None}
-    try:
-        written = [*create(given)]
+    if options.kind == "domain":
+        base = "spark" if options.spark else "python"
+        command = ["build-support/images/base-image", "tag", base]
+        tag = subprocess.check_output(command, text=True).strip()
+        written = write("domain", **vars(options), base=tag)
         print("written:", *written, sep="\n  ")
-        domain = written[0].parts[1]
-        if options.template == "domain":
-            if code := lock.main([domain]):
-                return code
-            step = f"./pants new usecase {domain}"
-        else:
-            (dag,) = (path.parent for path in written if path.name == "dag.py")
-            data = f"data/{domain}/{dag.parts[2]}/input.csv"
-            step = f"./pants run {dag}   # reads {data} with the columns id and value"
+        lock.main([options.domain])
+        print(f"{next_step} new usecase {options.domain}")
+    else:
+        print("written:", *write_usecase(options), sep="\n  ")
+        usecase = f"{options.domain}/{options.usecase}"
+        data = f"data/{usecase}/input.csv with the columns id and value"
         print(
-            f"next:\n  ./pants --changed-since=HEAD lint check test package ::\n  {step}"
+            f"{next_step} run maxaidags/{usecase}/{options.objective}   # reads {data}"
         )
-    except InteractiveSessionError:
-        missing = ", ".join(n for n, value in vars(options).items() if value is None)
-        print(f"error: missing: {missing}; see --help", file=sys.stderr)
-        return 2
-    except (Refused, CopierError, OSError, subprocess.CalledProcessError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -16,54 +16,53 @@ from maxairesources.configs.py_config import PyConfig
 from maxairesources.dags.operators import operator_class, parameters
 
 FOLDER = Path("maxairesources/configs/schemas")
+_CONF = {"$ref": "#/$defs/conf"}
+_SPARK_CONF = {
+    "type": "object",
+    "description": "Spark's configuration.",
+    # Editors complete these.
+    "properties": {key: True for key in FREQUENT if key[-1] != "."},
+    "patternProperties": {
+        r"^spark\..*[^.]$": {"type": ["string", "number", "boolean"]}
+    },
+    "additionalProperties": False,
+}
 
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema (draft 2020-12) of each config, by its file's name."""
-    spark, kubepod = _schema(SparkConfig), _schema(KubepodConfig)
-    spark["$defs"]["conf"] = {
-        "type": "object",
-        "description": "Spark's configuration.",
-        # Editors complete these.
-        "properties": {key: True for key in FREQUENT if key[-1] != "."},
-        "patternProperties": {
-            r"^spark\..*[^.]$": {"type": ["string", "number", "boolean"]}
-        },
-        "additionalProperties": False,
+    models: dict[str, type[BaseModel]] = {
+        "kubepod_config.json": KubepodConfig,
+        "py_config.json": PyConfig,
+        "spark_config.json": SparkConfig,
     }
-    spark["properties"]["conf"] = {"$ref": "#/$defs/conf"}
-    spark["$defs"]["SparkTask"]["properties"]["spark_submit_conf"] = _arguments(
-        SPARK, application={"type": "string"}, conf={"$ref": "#/$defs/conf"}
-    )
-    # The image and the arguments may be in the common conf.
-    kubepod["$defs"]["conf"] = _arguments(
-        KUBEPOD,
-        arguments={"type": "array", "items": {"type": "string"}, "minItems": 1},
-        image={"type": "string"},
-    )
-    kubepod["$defs"]["conf"].pop("required")
-    for part in (kubepod, kubepod["$defs"]["KubepodTask"]):
-        part["properties"]["conf"] = {"$ref": "#/$defs/conf"}
-    return {
-        "kubepod_config.json": kubepod,
-        "py_config.json": _schema(PyConfig),
-        "spark_config.json": spark,
-    }
-
-
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
     dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": dialect, **model.model_json_schema()}
+    result = {
+        name: {"$schema": dialect, **model.model_json_schema()}
+        for name, model in models.items()
+    }
+    spark, kubepod = result["spark_config.json"], result["kubepod_config.json"]
+    spark["$defs"]["conf"] = _SPARK_CONF
+    spark["$defs"]["SparkTask"]["properties"]["spark_submit_conf"] = {
+        **_arguments(SPARK, application={"type": "string"}, conf=_CONF),
+        "required": ["application"],
+    }
+    # The image and the arguments may be in the common conf, so a task requires neither.
+    arguments = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    kubepod["$defs"]["conf"] = _arguments(
+        KUBEPOD, arguments=arguments, image={"type": "string"}
+    )
+    for part in (spark, kubepod, kubepod["$defs"]["KubepodTask"]):
+        part["properties"]["conf"] = _CONF
+    return result
 
 
-def _arguments(operator: str, **required: dict[str, Any]) -> dict[str, Any]:
+def _arguments(operator: str, **types: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of an operator's arguments; DAGFactory checks their types."""
-    known = dict.fromkeys(parameters(operator_class(operator)), True)
     return {
         "type": "object",
         "description": f"Arguments of Airflow's {operator}.",
-        "properties": {**known, **required},
-        "required": sorted({*required} - {"conf"}),
+        "properties": dict.fromkeys(parameters(operator_class(operator)), True) | types,
         "additionalProperties": False,
     }
 

@@ -78,15 +78,15 @@ def calibration(
 
 
 def evaluate(
-    clients: pd.DataFrame, held_out_share: float, bins: int, seed: int
+    clients: pd.DataFrame, args: Arguments
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Fit the model on one part of the clients and evaluate it on the other part.
 
+    Both parts have the same share of late payers.
+
     Args:
         clients: see `read_clients`.
-        held_out_share: the share of clients to evaluate on.
-        bins: the number of rows in the calibration table.
-        seed: the seed of the split. Both parts have the same share of late payers.
+        args: the arguments of the task.
 
     Returns:
         The metrics (columns metric, model, baseline) and the calibration table. For the
@@ -95,8 +95,8 @@ def evaluate(
     """
     train, test = train_test_split(
         clients,
-        test_size=held_out_share,
-        random_state=seed,
+        test_size=args.held_out_share,
+        random_state=args.seed,
         stratify=clients[TARGET],
     )
     predicted, baseline = predict(fit(train), test), late_again(train, test)
@@ -109,7 +109,7 @@ def evaluate(
         ],
         columns=["metric", "model", "baseline"],
     )
-    return metrics, calibration(truth, predicted, bins)
+    return metrics, calibration(truth, predicted, args.bins)
 
 
 @config.main()
@@ -126,7 +126,7 @@ def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
             "add clients, or use fewer bins",
             ports.find_port(settings.input).address,
         )
-    metrics, table = evaluate(clients, share, bins, settings.args.seed)
+    metrics, table = evaluate(clients, settings.args)
     connector = data_connectors.DataFrame()
     connector.write(metrics, settings.output, 1)
     connector.write(table, settings.output, 2)

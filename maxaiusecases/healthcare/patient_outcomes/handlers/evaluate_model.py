@@ -28,7 +28,6 @@ from maxaiusecases.healthcare.patient_outcomes.handlers.recurrence_model import 
     EVENT,
     NODES,
     TIME,
-    check_horizon,
     covariates,
     fit,
     read_patients,
@@ -75,16 +74,13 @@ def stratified_folds(
 
 
 def cross_validate(
-    table: pd.DataFrame, folds: int, repeats: int, seed: int, horizon: int
+    table: pd.DataFrame, args: Arguments
 ) -> tuple[pd.DataFrame, "pd.Series[float]"]:
     """Fit and test the model and the baseline in every fold of every repeat.
 
     Args:
         table: see `covariates`.
-        folds: the number of folds.
-        repeats: the number of times that new folds are drawn.
-        seed: the seed of the folds.
-        horizon: the period that the risk covers, in days.
+        args: the arguments of the task.
 
     Returns:
         The concordance indices (columns model and baseline, one row per fold), and each
@@ -92,11 +88,11 @@ def cross_validate(
         concordance index, see Harrell, Lee and Mark (1996), "Multivariable prognostic
         models", Statistics in Medicine 15.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(args.seed)
     rows, risks = [], pd.Series(0.0, index=table.index)
-    for _ in range(repeats):
-        numbers = stratified_folds(table[EVENT].to_numpy(), folds, generator)
-        for fold in range(folds):
+    for _ in range(args.repeats):
+        numbers = stratified_folds(table[EVENT].to_numpy(), args.folds, generator)
+        for fold in range(args.folds):
             train, test = table[numbers != fold], table[numbers == fold]
             model = fit(train)
             baseline = fit(train[[*NODES, TIME, EVENT]])
@@ -108,7 +104,7 @@ def cross_validate(
                     for fitted in (model, baseline)
                 ]
             )
-            risks.loc[test.index] += risk(model, test, horizon) / repeats
+            risks.loc[test.index] += risk(model, test, args.horizon_days) / args.repeats
     return pd.DataFrame(rows, columns=["model", "baseline"]), risks
 
 
@@ -143,21 +139,17 @@ def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
     """Run the task and return the metrics."""
     settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
     args, horizon = settings.args, settings.args.horizon_days
-    patients, source = (
-        read_patients(settings.input),
-        ports.find_port(settings.input).address,
-    )
-    check_horizon(patients, horizon, source)
+    patients = read_patients(settings.input, horizon)
     events = int(patients[EVENT].sum())
     if min(events, len(patients) - events) < 2 * args.folds:
         raise InputError(
             f"{events} of {len(patients)} patients have an event, which is too few or "
             f"too many for {args.folds} folds",
             "add patients or use fewer folds",
-            source,
+            ports.find_port(settings.input).address,
         )
     table = covariates(patients)
-    indices, risks = cross_validate(table, args.folds, args.repeats, args.seed, horizon)
+    indices, risks = cross_validate(table, args)
     metrics = pd.DataFrame(
         {
             "metric": ["concordance", "concordance_sd_of_folds"],

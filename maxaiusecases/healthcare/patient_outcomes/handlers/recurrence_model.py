@@ -29,18 +29,20 @@ COLUMNS: dict[str, Kind] = {
 NODES = ["log_nodes"]
 
 
-def read_patients(ports: list[Port]) -> pd.DataFrame:
+def read_patients(ports: list[Port], horizon: int) -> pd.DataFrame:
     """Read and check the patients of input port 1.
 
     Args:
         ports: the input ports of the task.
+        horizon: the period that the risk covers, in days.
 
     Returns:
         One row per patient, with `COLUMNS`.
 
     Raises:
         InputError: the table or a column is missing or has the wrong type, a category is
-            unknown, or a number is out of its range.
+            unknown, a number is out of its range, or the horizon exceeds the longest
+            observation.
     """
     patients: pd.DataFrame = read_table(ports, COLUMNS)
     source = find_port(ports).address
@@ -56,6 +58,10 @@ def read_patients(ports: list[Port]) -> pd.DataFrame:
         if patients[column].min() < least:
             problem = f"column {column!r} has values below {least}"
             raise InputError(problem, "fix or delete those rows", source)
+    longest = patients[TIME].max()
+    if horizon > longest:
+        problem = f"horizon_days is {horizon}, but the longest observation is {longest}"
+        raise InputError(f"{problem} days", "use a shorter horizon", source)
     return patients
 
 
@@ -103,20 +109,3 @@ def risk(model: CoxPHFitter, table: pd.DataFrame, horizon: int) -> "pd.Series[fl
     """Return each patient's probability of the event within `horizon` days, 0 to 1."""
     survival = model.predict_survival_function(table, times=[horizon]).iloc[0]
     return pd.Series(1 - survival, index=table.index, dtype=float)
-
-
-def check_horizon(patients: pd.DataFrame, horizon: int, source: object) -> None:
-    """Raise an InputError if the horizon exceeds the longest observation.
-
-    Args:
-        patients: see `read_patients`.
-        horizon: the horizon in days.
-        source: the file that the error names.
-    """
-    longest = patients[TIME].max()
-    if horizon > longest:
-        raise InputError(
-            f"horizon_days is {horizon}, but the longest observation is {longest} days",
-            "use a shorter horizon",
-            source,
-        )

@@ -19,7 +19,6 @@ from maxairesources.utilities import data_connectors, ports
 from maxaiusecases.healthcare.patient_outcomes.handlers.recurrence_model import (
     EVENT,
     PATIENT,
-    check_horizon,
     covariates,
     fit,
     read_patients,
@@ -65,13 +64,10 @@ def execute(**kwargs: Any) -> None:
     """Run the task."""
     settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
     horizon = settings.args.horizon_days
-    patients, source = (
-        read_patients(settings.input),
-        ports.find_port(settings.input).address,
-    )
-    check_horizon(patients, horizon, source)
+    patients = read_patients(settings.input, horizon)
     if patients[EVENT].sum() < len(GROUPS):
         problem = f"fewer than {len(GROUPS)} patients have an event"
+        source = ports.find_port(settings.input).address
         raise InputError(problem, "add patients with an event", source)
     scores = score(patients, horizon)
     data_connectors.DataFrame().write(scores, settings.output)

@@ -3,7 +3,7 @@
 Input port 1: one row per household, see rfm_features.
 Output port 1: one row per household: the input columns and segment (from 1; segment 1 has
 the highest median of monetary).
-Output port 2: one row per segment: its size, medians, sales (dollars) and a description.
+Output port 2: one row per segment: its size, medians, sales (dollars) and shares.
 Output port 3: the silhouette of the segments and of the baseline.
 
 The baseline forms groups of equal size by monetary value alone.
@@ -38,8 +38,8 @@ class Arguments(task.Arguments):
     Attributes:
         segments: the number of segments.
         seed: the seed of the first run of k-means, which draws the initial centres.
-        starts: the number of runs, with the seeds seed, seed + 1 and so on. The run with
-            the lowest cost is used.
+        starts: the number of runs, with the seeds seed, seed + 1 and so on. A run may end
+            in a local optimum, so the run with the lowest cost is used.
     """
 
     segments: Annotated[int, Field(ge=2)]
@@ -47,9 +47,7 @@ class Arguments(task.Arguments):
     starts: task.Count
 
 
-def with_segments(
-    features: DataFrame, segments: int, seed: int, starts: int
-) -> DataFrame:
+def with_segments(features: DataFrame, args: Arguments) -> DataFrame:
     """Assign each household to a segment.
 
     k-means clusters the standardized logarithms log(1 + x) of the three features. The
@@ -57,10 +55,7 @@ def with_segments(
 
     Args:
         features: household_id and `FEATURES`, which are not negative.
-        segments: the number of segments.
-        seed: the seed of the first run of k-means.
-        starts: the number of runs with successive seeds. A run may end in a local
-            optimum, so the run with the lowest sum of squared distances is used.
+        args: the arguments of the task.
 
     Returns:
         `COLUMNS`, `scaled` (the clustered vector), `segment` (from 1, by decreasing
@@ -78,8 +73,9 @@ def with_segments(
     scale = StandardScaler(withMean=True, inputCol="logs", outputCol="scaled")
     table = logs_of.transform(rows.select("*", *logs))
     table = scale.fit(table).transform(table).cache()
-    kmeans = KMeans(k=segments, featuresCol="scaled", maxIter=100)
-    fits = [kmeans.copy({kmeans.seed: seed + i}).fit(table) for i in range(starts)]
+    kmeans = KMeans(k=args.segments, featuresCol="scaled", maxIter=100)
+    seeds = range(args.seed, args.seed + args.starts)
+    fits = [kmeans.copy({kmeans.seed: seed}).fit(table) for seed in seeds]
     clustered = min(fits, key=lambda fit: fit.summary.trainingCost).transform(table)
     medians = clustered.groupBy("prediction").agg(F.median("monetary").alias("m"))
     order = [row.prediction for row in medians.orderBy(F.desc("m")).collect()]
@@ -91,7 +87,7 @@ def with_segments(
         *COLUMNS,
         "scaled",
         number[F.col("prediction")].alias("segment"),
-        (F.ntile(segments).over(by_money) - 1).alias("baseline"),
+        (F.ntile(args.segments).over(by_money) - 1).alias("baseline"),
     ).sort("household_id")
 
 
@@ -114,7 +110,7 @@ def silhouette(segmented: DataFrame, column: str) -> float:
 
 
 def profile(segmented: DataFrame) -> pd.DataFrame:
-    """Return one row per segment: its size, medians, sales (dollars) and a description.
+    """Return one row per segment: its size, medians, sales (dollars) and shares.
 
     Args:
         segmented: see `with_segments`.
@@ -127,12 +123,6 @@ def profile(segmented: DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(summary.orderBy("segment").toPandas())
     table["household_share"] = table["households"] / table["households"].sum()
     table["sales_share"] = table["sales"] / table["sales"].sum()
-    table["description"] = [
-        f"{row.household_share:.0%} of households, {row.sales_share:.1%} of sales; the "
-        f"median one bought {row.median_recency_days:.0f} days ago, "
-        f"{row.median_frequency:.0f} baskets for {row.median_monetary:.0f} dollars"
-        for row in table.itertuples()
-    ]
     return table
 
 
@@ -140,30 +130,17 @@ def profile(segmented: DataFrame) -> pd.DataFrame:
 def execute(**kwargs: Any) -> None:
     """Run the task."""
     settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    args = settings.args
     features = read_table(settings.input, COLUMNS, port_type="spark")
-    _check(features, args.segments, ports.find_port(settings.input).address)
-    segmented = with_segments(features, args.segments, args.seed, args.starts).cache()
-    profiles = profile(segmented)
-    scores = {name: silhouette(segmented, name) for name in ("segment", "baseline")}
-    metrics = pd.DataFrame(
-        {
-            "metric": ["silhouette"],
-            "model": [scores["segment"]],
-            "baseline": [scores["baseline"]],
-        }
-    )
+    _check(features, settings.args.segments, ports.find_port(settings.input).address)
+    segmented = with_segments(features, settings.args).cache()
+    model, baseline = (silhouette(segmented, name) for name in ("segment", "baseline"))
+    metrics = {"metric": "silhouette", "model": model, "baseline": baseline}
     connector = data_connectors.DataFrame()
     connector.write(segmented.select(*COLUMNS, "segment"), settings.output, 1)
-    connector.write(profiles, settings.output, 2)
-    connector.write(metrics, settings.output, 3)
-    logger.info(
-        "silhouette: model %.3f, baseline %.3f (Spark master: %s)",
-        *(scores["segment"], scores["baseline"]),
-        spark_connectors.session().sparkContext.master,
-    )
-    for row in profiles.itertuples():
-        logger.info("segment %d: %s", row.segment, row.description)
+    connector.write(profile(segmented), settings.output, 2)
+    connector.write(pd.DataFrame([metrics]), settings.output, 3)
+    master = spark_connectors.session().sparkContext.master
+    logger.info("silhouette: %.3f, baseline %.3f (on %s)", model, baseline, master)
 
 
 def _check(features: DataFrame, segments: int, source: object) -> None:

@@ -88,7 +88,7 @@ def execute(**kwargs: Any) -> None:
         raise InputError(f"no sales before {as_of}", "use a later as_of", source)
     data_connectors.DataFrame().write(features, settings.output)
     logger.info(
-        "%d households, %d baskets, %.2f dollars before %s (Spark master: %s)",
+        "%d households, %d baskets, %.2f dollars before %s (on %s)",
         *(households, baskets, dollars, as_of),
         spark_connectors.session().sparkContext.master,
     )

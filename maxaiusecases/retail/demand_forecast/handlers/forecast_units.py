@@ -71,31 +71,34 @@ def month_starts(weeks: pd.DatetimeIndex) -> Floats:
     return np.asarray(early.mean(axis=0))
 
 
-def forecast(units: Floats, regressor: Floats) -> Floats:
+def next_weeks(units: "pd.Series[float]", horizon: int) -> pd.DatetimeIndex:
+    """Return the first days of the weeks that follow those of the units."""
+    return pd.date_range(units.index[-1], periods=horizon + 1, freq="7D")[1:]
+
+
+def forecast(units: "pd.Series[float]", horizon: int) -> Floats:
     """Forecast the units of the next weeks.
 
     For the local level model, see Harvey (1989), "Forecasting, structural time series
     models and the Kalman filter", chapter 4.
 
     Args:
-        units: the units of n weeks, not negative.
-        regressor: n + h values, for these weeks and for the h next weeks.
+        units: the units by week, not negative.
+        horizon: the number of weeks to forecast.
 
     Returns:
-        h forecasts (units), which are the medians of the predictive distributions.
+        The forecasts (units), which are the medians of the predictive distributions.
     """
-    seen = len(units)
-    model = UnobservedComponents(
-        np.log1p(units), "local level", exog=regressor[:seen, np.newaxis]
-    )
+    weeks = pd.DatetimeIndex(units.index).append(next_weeks(units, horizon))
+    regressor = month_starts(weeks)[:, np.newaxis]
+    seen, ahead = np.split(regressor, [len(units)])
+    model = UnobservedComponents(np.log1p(units.to_numpy()), "local level", exog=seen)
     with warnings.catch_warnings():
         # If the level is almost constant, the likelihood is flat and the optimizer does not
         # converge. The forecast is the same, and the backtest measures its error.
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = model.fit(disp=False)
-    ahead = regressor[seen:, np.newaxis]
-    logs = fitted.forecast(len(ahead), exog=ahead)
-    return np.asarray(np.clip(np.expm1(logs), 0, None))
+    return np.asarray(np.clip(np.expm1(fitted.forecast(horizon, exog=ahead)), 0, None))
 
 
 def seasonal_naive(units: Floats, season: int, horizon: int) -> Floats:
@@ -103,9 +106,7 @@ def seasonal_naive(units: Floats, season: int, horizon: int) -> Floats:
     return np.resize(units[-season:], horizon)
 
 
-def backtest(
-    units: Floats, regressor: Floats, season: int, horizon: int, origins: int
-) -> dict[str, float]:
+def backtest(units: "pd.Series[float]", args: Arguments) -> dict[str, float]:
     """Compute the errors of past forecasts by the model and by the baseline.
 
     In each of `origins` successive weeks, both forecast `horizon` weeks from the earlier
@@ -115,21 +116,21 @@ def backtest(
     Forecasting 22.
 
     Args:
-        units: the units of n weeks.
-        regressor: n values, see `month_starts`.
-        season: the length of a season in weeks.
-        horizon: the number of weeks in each forecast.
-        origins: the number of forecasts.
+        units: the units by week.
+        args: the arguments of the task.
 
     Returns:
         mae and baseline_mae (units per week), mase and baseline_mase (no unit).
     """
-    rows = []
-    for end in range(len(units) - horizon - origins + 1, len(units) - horizon + 1):
-        seen, truth = units[:end], units[end : end + horizon]
-        scale = np.abs(seen[season:] - seen[:-season]).mean()
-        mae = np.abs(forecast(seen, regressor[: end + horizon]) - truth).mean()
-        naive = np.abs(seasonal_naive(seen, season, horizon) - truth).mean()
+    horizon, rows = args.horizon, []
+    last = len(units) - horizon
+    for end in range(last - args.origins + 1, last + 1):
+        seen, truth = units.iloc[:end], units.iloc[end : end + horizon].to_numpy()
+        scale = seen.diff(args.season).abs().mean()
+        mae = np.abs(forecast(seen, horizon) - truth).mean()
+        naive = np.abs(
+            seasonal_naive(seen.to_numpy(), args.season, horizon) - truth
+        ).mean()
         rows.append((mae, naive, mae / scale, naive / scale))
     names = ("mae", "baseline_mae", "mase", "baseline_mase")
     return dict(zip(names, np.mean(rows, axis=0).tolist(), strict=True))
@@ -169,15 +170,10 @@ def to_matrix(units: pd.DataFrame, minimum: int, source: object) -> pd.DataFrame
 def execute(**kwargs: Any) -> None:
     """Run the task."""
     settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    horizon, season, origins = (
-        settings.args.horizon,
-        settings.args.season,
-        settings.args.origins,
-    )
-    source = ports.find_port(settings.input).address
+    args, source = settings.args, ports.find_port(settings.input).address
     units = read_table(settings.input, COLUMNS)
-    table = to_matrix(units, settings.args.minimum_weekly_units, source)
-    needed = 3 * season + horizon + origins - 1
+    table = to_matrix(units, args.minimum_weekly_units, source)
+    needed = 3 * args.season + args.horizon + args.origins - 1
     if len(table) < needed:
         raise InputError(
             f"{len(table)} weeks, but the backtest needs {needed}",
@@ -185,56 +181,49 @@ def execute(**kwargs: Any) -> None:
             source,
         )
     # If the first forecast has a MASE, which needs a scale above 0, all later ones have one.
-    first = table[: len(table) - horizon - origins + 1]
-    for name, scale in first.diff(season).abs().mean().items():
+    first = table[: len(table) - args.horizon - args.origins + 1]
+    for name, scale in first.diff(args.season).abs().mean().items():
         if scale == 0:
             raise InputError(
-                f"department {name!r} has no MASE, because its units repeat every {season} "
-                f"weeks in the first {len(first)} weeks",
+                f"department {name!r} has no MASE, because its units repeat every "
+                f"{args.season} weeks in the first {len(first)} weeks",
                 "remove the department, or change season or origins",
                 source,
             )
-    errors = _backtests(table, season, horizon, origins)
+    errors = _backtests(table, args)
     connector = data_connectors.DataFrame()
-    connector.write(_ahead(table, season, horizon), settings.output, 1)
+    connector.write(_ahead(table, args), settings.output, 1)
     connector.write(errors, settings.output, 2)
     overall = errors.iloc[-1]
     logger.info(
         "%d departments, %d origins, %d weeks ahead: MASE %.3f, baseline %.3f",
-        *(len(errors) - 1, origins, horizon, overall.mase, overall.baseline_mase),
+        *(len(errors) - 1, args.origins, args.horizon),
+        *(overall.mase, overall.baseline_mase),
     )
 
 
-def _backtests(
-    table: pd.DataFrame, season: int, horizon: int, origins: int
-) -> pd.DataFrame:
+def _backtests(table: pd.DataFrame, args: Arguments) -> pd.DataFrame:
     """Return one row of errors per department, and one row with their means."""
-    regressor = month_starts(pd.DatetimeIndex(table.index))
-    errors = pd.DataFrame(
-        {
-            name: backtest(column.to_numpy(), regressor, season, horizon, origins)
-            for name, column in table.items()
-        }
-    ).T
+    errors = pd.DataFrame({name: backtest(table[name], args) for name in table}).T
     errors.insert(0, "mean_weekly_units", table.mean())
     errors.loc[ALL] = errors.mean()
     return errors.rename_axis("department").reset_index()
 
 
-def _ahead(table: pd.DataFrame, season: int, horizon: int) -> pd.DataFrame:
+def _ahead(table: pd.DataFrame, args: Arguments) -> pd.DataFrame:
     """Return the forecasts of the model and of the baseline for the next weeks."""
-    ahead = pd.date_range(table.index[-1], periods=horizon + 1, freq="7D")[1:]
-    regressor = month_starts(pd.DatetimeIndex(table.index.append(ahead)))
     forecasts = [
         pd.DataFrame(
             {
                 "department": name,
-                "week_start": ahead.astype("datetime64[us]"),
-                "units": forecast(column.to_numpy(), regressor),
-                "baseline_units": seasonal_naive(column.to_numpy(), season, horizon),
+                "week_start": next_weeks(units, args.horizon).astype("datetime64[us]"),
+                "units": forecast(units, args.horizon),
+                "baseline_units": seasonal_naive(
+                    units.to_numpy(), args.season, args.horizon
+                ),
             }
         )
-        for name, column in table.items()
+        for name, units in table.items()
     ]
     return pd.concat(forecasts, ignore_index=True)
 

@@ -107,10 +107,6 @@ def execute(**kwargs: Any) -> None:
         raise InputError("no complete week of sales", "add more days", source)
     data_connectors.DataFrame().write(units, settings.output)
     logger.info(
-        "not counted: %d rows with an unknown product, %d rows sold by volume",
-        *(len(transactions) - len(sales), len(sales) - len(counted)),
-    )
-    logger.info(
         "%d units in %d departments and %d weeks from %s to %s",
         *(units["units"].sum(), units["department"].nunique(), len(weeks)),
         *(weeks[0].date(), weeks[-1].date()),

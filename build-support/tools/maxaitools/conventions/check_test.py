@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from maxaitools.conventions import check as command
-from maxaitools.conventions.domain import Domain
-from maxaitools.conventions.rules import RULES, check, rule_id
+from maxaitools.conventions.check import RULES, Domain, check, main, rule_id
 
 C, D, U = "maxaiconfigs/shop", "maxaidags/shop", "maxaiusecases/shop"
 # The launch configs, the py_config, the folder of the DAG and that of the handlers.
@@ -187,10 +185,10 @@ def test_command_prints_the_findings_and_the_rules(
     monkeypatch.chdir(tmp_path)
     for changes, code in (({f"{U}/x.py": ""}, 1), ({}, 0)):
         expected = findings(tmp_path, changes)
-        assert command.main(["--domain=shop", "--deployments", "dev", "prod"]) == code
+        assert main(["--domain=shop", "--deployments", "dev", "prod"]) == code
         assert capsys.readouterr().out.splitlines() == expected
         (tmp_path / U / "x.py").unlink(missing_ok=True)
-    assert command.main([]) == 0
+    assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert {*map(rule_id, RULES)} <= {*lines}
     for label in ("Why", "Fix"):
