@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+import urllib.request
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-from maxaitools.local.containers import built_image
 
 
 class Tree:
@@ -21,41 +21,42 @@ class Tree:
     Attributes:
         root: its folder.
         data: the data root.
+        log: the file with the output of the tool.
     """
 
     def __init__(self, root: Path) -> None:
-        self.root, self.data = root, root / "data"
+        self.root, self.data, self.log = root, root / "data", root / "log"
         self.data.mkdir()
         (root / "tmp").mkdir()
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "maxaitools.local.main", *arguments]
-
-    def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path))),
-            # Temporary files of the tool are found here.
-            "TMPDIR": str(self.root / "tmp"),
-        }
-
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run the tool to its end. It must leave no temporary files."""
-        done = subprocess.run(
-            self.command(*arguments),
+    @contextlib.contextmanager
+    def start(self, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
+        """Start the tool, and end it at the end. It must leave no temporary files."""
+        paths = map(os.path.abspath, filter(None, sys.path))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "maxaitools.local.run_dags", *arguments],
             cwd=self.root,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(paths),
+                "TMPDIR": str(self.root / "tmp"),
+            },
+            stdout=self.log.open("w"),
+            stderr=subprocess.STDOUT,
         )
-        print(done.stdout, done.stderr)
-        assert not self.leftovers()
-        assert "warning: " not in done.stderr
-        return done
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+        assert not [*self.root.glob("tmp/maxai-*")]
 
-    def leftovers(self) -> list[Path]:
-        """Return the temporary folders of the tool that still exist."""
-        return list((self.root / "tmp").glob("maxai-*"))
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Run the tool to its end, and return its exit code and its output."""
+        with self.start(*arguments) as process:
+            code = process.wait()
+        print(self.log.read_text())
+        return code, self.log.read_text()
 
 
 LAB = "maxaidags/lab/probe/first"
@@ -129,10 +130,13 @@ def run_objective(tree: Tree, test_file: str) -> Path:
         if Path(name).exists():
             shutil.copytree(name, tree.root / name, dirs_exist_ok=True)
     names = Path(test_file).resolve().parts[-4:-1]
-    folder = "/".join(["maxaidags", *names])
-    done = tree.run(folder, "--image", built_image(names[0], Path()))
-    assert done.returncode == 0
-    found = states(done.stdout)
+    info = json.loads(
+        Path(f"maxaiusecases.{names[0]}/image.docker-info.json").read_text()
+    )
+    image = info["registries"][0]["tags"][0]["name"]
+    code, output = tree.run("/".join(["maxaidags", *names]), f"--image={image}")
+    assert code == 0
+    found = states(output)
     config = json.loads(Path("maxaiconfigs", *names, "py_config.json").read_text())
     config.pop("$schema", None)
     for task, part in config.items():
@@ -140,7 +144,7 @@ def run_objective(tree: Tree, test_file: str) -> Path:
         for port in part["output"]:
             path = port["sourceDetails"]["filePath"]
             assert (tree.data / path).exists()
-            assert f"data/{path} (" in done.stdout
+            assert f"data/{path} (" in output
     return tree.data / names[0] / names[1]
 
 
@@ -159,9 +163,52 @@ def _rounded(value: str) -> str:
         return value
 
 
+class Api:
+    """The REST interface of an Airflow for the user admin.
+
+    Args:
+        url: its address.
+        password: the user's password; None if everybody is an admin.
+    """
+
+    def __init__(self, url: str, password: str | None = None) -> None:
+        self._url, self._token = url, ""
+        body = {"username": "admin", "password": password} if password else None
+        method = "POST" if body else "GET"
+        login = wait(lambda: self.call(method, "/auth/token", body))
+        self._token = login["access_token"]
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a request and return the JSON of its response."""
+        request = urllib.request.Request(
+            self._url + path,
+            None if body is None else json.dumps(body).encode(),
+            {
+                "Content-Type": "application/json",
+                "Authorization": f"Bearer {self._token}",
+            },
+            method=method,
+        )
+        # A proxy of the environment does not lead back to this machine.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+def wait(read: Callable[[], Any], seconds: float = 240) -> Any:
+    """Call a function until its result is true, and return the result."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        with contextlib.suppress(OSError):
+            if answer := read():
+                return answer
+        time.sleep(0.3)
+    raise AssertionError(f"no result after {seconds} s")
+
+
 def states(output: str) -> dict[str, str]:
     """Return the state of each task from the table at the end of the output."""
     lines = output.splitlines()
-    (start,) = (n for n, line in enumerate(lines) if line.startswith("task  "))
+    start = max(n for n, line in enumerate(lines) if line.startswith("task  "))
     rows = (line.split() for line in lines[start + 2 :] if not line.startswith(" "))
     return {row[0]: row[1] for row in rows if row}

@@ -1,0 +1,184 @@
+"""Runs one DAG in this process, and prints its progress and a table at the end."""
+
+import argparse
+import datetime
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.api_fastapi.execution_api.versions import bundle
+from airflow.dag_processing.dagbag import DagBag
+from airflow.listeners import hookimpl
+from airflow.sdk.listener import get_listener_manager
+from airflow.utils.db import initdb
+
+from maxairesources.errors import InputError
+from maxairesources.tree import nearest
+
+# Errors whose message is complete, without a traceback.
+_PLAIN = re.compile(r"[\w.]*(?:InputError|PolicyViolation): (.*?): (.*)")
+
+
+class Progress:
+    """An Airflow listener that prints the progress.
+
+    Attributes:
+        rows: the seconds and the output of each task, by its name in the table.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self.rows: dict[str, tuple[str, list[str]]] = {}
+        self._data, self._began = data, time.monotonic()
+
+    @hookimpl
+    def on_task_instance_running(self, task_instance: Any) -> None:
+        self._began, sys.tracebacklimit = time.monotonic(), 1000
+        self._print(task_instance, "started")
+
+    @hookimpl
+    def on_task_instance_success(self, task_instance: Any) -> None:
+        seconds = f"{time.monotonic() - self._began:.1f}"
+        task, state = task_instance.task, task_instance.state.value
+        written = [*outputs(task, self._data)] if state == "success" else []
+        self.rows[name_of(task_instance)] = (seconds, written)
+        self._print(task_instance, f"{state}, {seconds} s")
+
+    on_task_instance_failed = on_task_instance_skipped = on_task_instance_success
+
+    def _print(self, task_instance: Any, what: str) -> None:
+        print(
+            time.strftime("%H:%M:%S"), f"{name_of(task_instance)}: {what}", flush=True
+        )
+
+
+def name_of(task_instance: Any) -> str:
+    """Return the name of a task, with its index if it is mapped."""
+    index = task_instance.map_index
+    return task_instance.task_id + (f"[{index}]" if index >= 0 else "")
+
+
+def outputs(task: Any, data: Path) -> Iterator[str]:
+    """Yield the paths of a task's output ports, with their sizes.
+
+    The task has run, so the templates in its config are rendered.
+    """
+    words = getattr(task, "arguments", None) or getattr(task, "application_args", None)
+    # The last ones count, as in the handler.
+    options = dict(zip(words or (), (words or ())[1:]))
+    if "--config" not in options or "--task" not in options:
+        return
+    for port in json.loads(options["--config"])[options["--task"]]["output"]:
+        details = port["sourceDetails"]
+        if details["source"] == "file":
+            path = data / details["filePath"].removeprefix("/data/")
+            yield f"{os.path.relpath(path)} ({_size(path)})"
+        else:
+            yield f"{details['source']}://{details['filePath']}"
+
+
+def _size(path: Path) -> str:
+    """Return the readable size of a file, or of a folder that Spark has written."""
+    if not path.exists():
+        return "missing"
+    files = [path] if path.is_file() else path.rglob("*")
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return f"{size / 1e6:.1f} MB" if size > 1e6 else f"{size / 1e3:.1f} kB"
+
+
+def table(rows: Iterable[tuple[str, str, str, Sequence[str]]]) -> str:
+    """Return the table of tasks: name, state, seconds, and a line for each output."""
+    lines = [("task", "state", "seconds", "output")]
+    for name, state, seconds, output in rows:
+        first, *others = output or [""]
+        lines += [(name, state, seconds, first)]
+        lines += [("", "", "", other) for other in others]
+    a, b, c = (max(len(line[column]) for line in lines) for column in range(3))
+    lines.insert(1, ("-" * a, "-" * b, "-" * c, "------"))
+    return "\n".join(
+        f"{name:{a}}  {state:{b}}  {seconds:>{c}}  {output}".rstrip()
+        for name, state, seconds, output in lines
+    )
+
+
+def load(file: Path) -> Any:
+    """Return the DAG of a dag.py.
+
+    Raises:
+        InputError: it cannot be loaded, or a task of it cannot run here.
+    """
+    bag = DagBag(file)
+    for text in bag.import_errors.values():
+        if found := _PLAIN.match(text.strip().splitlines()[-1]):
+            where, what = found.groups()
+            raise InputError(*what.rsplit("; ", 1), where)
+        print(text, file=sys.stderr)
+        raise InputError("Airflow cannot load it", "fix the error above", file)
+    if len(bag.dags) != 1:
+        raise InputError(f"defines {len(bag.dags)} DAGs", "define one", file)
+    return next(iter(bag.dags.values()))
+
+
+def select(dag: Any, task: str | None, first: str | None) -> Any:
+    """Return the DAG with one task alone, or with a first one and all tasks after it.
+
+    Raises:
+        InputError: it has no such task.
+    """
+    name = task or first
+    if name is None:
+        return dag
+    if name not in dag.task_ids:
+        option = "--task" if task else "--from"
+        problem = f"the DAG has no task {name!r}"
+        raise InputError(problem, nearest(name, dag.task_ids), option)
+    return dag.partial_subset(
+        [name], include_upstream=False, include_downstream=name == first
+    )
+
+
+def check_date(dag: Any, date: datetime.datetime) -> datetime.datetime:
+    """Return the date of a DAG's run, in the DAG's time zone if it names none.
+
+    Raises:
+        InputError: Airflow would run no task, because the date is in the future or before
+            the DAG's start_date.
+    """
+    date = date if date.tzinfo else date.replace(tzinfo=dag.timezone)
+    if not (dag.start_date or date) <= date <= datetime.datetime.now(datetime.UTC):
+        raise InputError(
+            f"Airflow runs no task of {date:%Y-%m-%d %H:%M %Z}",
+            f"use a date after the DAG's start_date ({dag.start_date}) and before now",
+            "--date",
+        )
+    return date
+
+
+def run(options: argparse.Namespace, data: Path) -> int:
+    """Run the DAG of an objective, and return the exit code.
+
+    Args:
+        options: the command line.
+        data: the data root.
+    """
+    initdb()
+    dag = select(load(options.folder / "dag.py"), options.task, options.first)
+    when = {"logical_date": check_date(dag, options.date)} if options.date else {}
+    # Tasks use the newest version of Airflow's API; making all nine takes a second.
+    bundle.versions = bundle.versions[:2]
+    progress = Progress(data)
+    get_listener_manager().add_listener(progress)
+    dag_run = dag.test(**when)
+    order = [task.task_id for task in dag.topological_sort()]
+    rows = []
+    instances = dag_run.get_task_instances()
+    for each in sorted(instances, key=lambda i: (order.index(i.task_id), i.map_index)):
+        name, state = name_of(each), str(each.state or "not run")
+        rows.append((name, state, *progress.rows.get(name, ("", []))))
+    print(f"\n{table(rows)}", flush=True)
+    # A run may succeed although a task has failed.
+    return int(dag_run.state != "success" or any("failed" in row[1] for row in rows))

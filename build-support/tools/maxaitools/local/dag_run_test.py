@@ -1,0 +1,112 @@
+"""Tests of the command line of local runs, and of what they print."""
+
+import datetime
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import pytest
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
+
+from maxairesources.errors import InputError
+from maxaitools.local import dag_run, run_dags
+
+OBJECTIVE = "maxaidags/shop/one/first"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["maxaidags", "--from", "x"], 2, "has no --date, --task and --from"),
+        ([OBJECTIVE, "--date", "June"], 2, "argument --date: invalid"),
+        ([OBJECTIVE, "--task", "a", "--from", "b"], 2, "not allowed with argument"),
+        ([OBJECTIVE, "--deployment", "pord"], 2, "overlay for 'pord'; did you mean p"),
+        ([OBJECTIVE], 1, "create it with the input files"),
+        (["maxaidags"], 1, "the Docker engine: docker is not installed; run build-sup"),
+    ],
+)
+def test_wrong_use(
+    arguments: list[str],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("MAXAI_DATA_ROOT", raising=False)
+    (tmp_path / "maxaiconfigs/shop/one").mkdir(parents=True)
+    (tmp_path / "maxaiconfigs/shop/one/spark_config.prod.json").touch()
+    if arguments == ["maxaidags"]:
+        (tmp_path / "data").mkdir()
+    try:
+        assert run_dags.main(arguments) == code
+    except SystemExit as error:
+        assert error.code == code
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_run_may_begin_at_a_task_or_be_of_one_alone() -> None:
+    with DAG("dag") as dag:
+        first, second, third = (EmptyOperator(task_id=name) for name in "abc")
+        first >> second >> third
+    assert {*dag_run.select(dag, None, None).task_ids} == {"a", "b", "c"}
+    assert {*dag_run.select(dag, "b", None).task_ids} == {"b"}
+    assert {*dag_run.select(dag, None, "b").task_ids} == {"b", "c"}
+    message = "--from: the DAG has no task 'x'; use one of: a, b, c"
+    with pytest.raises(InputError, match=message):
+        dag_run.select(dag, None, "x")
+
+
+def test_a_date_is_in_the_dags_time_zone_and_after_its_start() -> None:
+    start = datetime.datetime(2018, 1, 1, tzinfo=ZoneInfo("America/New_York"))
+    with DAG("dag", start_date=start) as dag:
+        EmptyOperator(task_id="a")
+    assert dag_run.check_date(dag, datetime.datetime(2018, 1, 1)) == start
+    for year, message in (
+        (2017, "--date: .* of 2017-06-01 00:00"),
+        (2999, "before now"),
+    ):
+        with pytest.raises(InputError, match=message):
+            dag_run.check_date(dag, datetime.datetime(year, 6, 1))
+
+
+def test_table() -> None:
+    rows = [
+        ("first", "success", "61.0", ["data/a.csv (1 kB)", "data/b.csv (2 kB)"]),
+        ("second[0]", "skipped", "", []),
+    ]
+    assert dag_run.table(rows) == (
+        "task       state    seconds  output\n"
+        "---------  -------  -------  ------\n"
+        "first      success     61.0  data/a.csv (1 kB)\n"
+        "                             data/b.csv (2 kB)\n"
+        "second[0]  skipped"
+    )
+
+
+@pytest.mark.parametrize("key", ["arguments", "application_args"])
+def test_outputs(tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    details = [
+        {"source": "file", "filePath": "a.csv"},
+        {"source": "file", "filePath": "/data/b.parquet"},
+        {"source": "file", "filePath": "none.csv"},
+        {"source": "s3", "filePath": "bucket/c.csv"},
+    ]
+    config = {"task": {"output": [{"sourceDetails": each} for each in details]}}
+    (tmp_path / "b.parquet").mkdir()
+    (tmp_path / "b.parquet/part").write_text("a" * 12345)
+    with (tmp_path / "a.csv").open("wb") as large:
+        large.truncate(2_500_000)
+    words = ["module", "--config", json.dumps(config), "--task", "task"]
+    assert list(dag_run.outputs(SimpleNamespace(**{key: words}), tmp_path)) == [
+        "a.csv (2.5 MB)",
+        "b.parquet (12.3 kB)",
+        "none.csv (missing)",
+        "s3://bucket/c.csv",
+    ]
+    assert not list(dag_run.outputs(SimpleNamespace(), tmp_path))

@@ -1,0 +1,213 @@
+"""Runs pods with the Docker engine: those of KubernetesPodOperator, and Spark's drivers.
+
+A field that is neither supported nor ignored is an error: it would change the result.
+"""
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from kubernetes.client import ApiClient
+from kubernetes.utils.quantity import parse_quantity
+
+from maxairesources.dags.pods import mistakes_in_pod
+from maxairesources.errors import InputError
+from maxairesources.tree import nearest
+from maxaitools.local.containers import (
+    Container,
+    Pod,
+    Settings,
+    refusal,
+    run_container,
+    settings,
+)
+from maxaitools.local.pod_volumes import mounts_of, variables_of
+from maxaitools.local.spark_jobs import driver_pod
+
+# An entry covers the fields below it, too. Init containers have the fields of containers.
+# Airflow's retries start a task again, so restartPolicy needs no support.
+SUPPORTED = """
+    apiVersion kind metadata spec.restartPolicy
+    spec.containers[].image spec.containers[].name spec.containers[].workingDir
+    spec.containers[].args spec.containers[].command spec.containers[].envFrom[]
+    spec.containers[].env[].name spec.containers[].env[].value
+    spec.containers[].env[].valueFrom.configMapKeyRef
+    spec.containers[].env[].valueFrom.secretKeyRef
+    spec.containers[].resources.limits.memory
+    spec.containers[].securityContext.readOnlyRootFilesystem
+    spec.containers[].terminationMessagePolicy
+    spec.containers[].volumeMounts[].mountPath spec.containers[].volumeMounts[].name
+    spec.containers[].volumeMounts[].readOnly spec.containers[].volumeMounts[].subPath
+    spec.volumes[].name spec.volumes[].emptyDir spec.volumes[].persistentVolumeClaim
+    spec.volumes[].configMap spec.volumes[].secret
+""".split()
+# The container runs as the person who starts it, who owns the output.
+IGNORED = """
+    spec.affinity spec.nodeName spec.nodeSelector spec.schedulerName spec.tolerations
+    spec.priority spec.priorityClassName spec.preemptionPolicy
+    spec.topologySpreadConstraints spec.terminationGracePeriodSeconds
+    spec.automountServiceAccountToken spec.serviceAccount spec.serviceAccountName
+    spec.enableServiceLinks spec.imagePullSecrets spec.securityContext
+    spec.containers[].imagePullPolicy spec.containers[].ports
+    spec.containers[].resources.limits.ephemeral-storage
+    spec.containers[].resources.limits.cpu spec.containers[].resources.requests
+    spec.containers[].securityContext.allowPrivilegeEscalation
+    spec.containers[].securityContext.capabilities.drop
+    spec.containers[].securityContext.runAsGroup
+    spec.containers[].securityContext.runAsNonRoot
+    spec.containers[].securityContext.runAsUser
+    spec.containers[].securityContext.seccompProfile
+    spec.containers[].terminationMessagePath
+""".split()
+
+# The prefixes of the variables from which handlers read credentials.
+_CREDENTIALS = (
+    *("AIRFLOW_CONN_", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"),
+    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_", "FSSPEC_"),
+)
+
+# Kubernetes replaces such references, and $$ with $; Docker does not.
+_REFERENCE = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_.-]*\)|[$][$]")
+
+
+def pod_of(task: Any, context: Any = None) -> Pod:
+    """Return the pod of an operator, as the JSON that Kubernetes would get.
+
+    It lacks the container from which Airflow reads the XCom, but not its volume.
+    """
+    if not hasattr(task, "build_pod_request_obj"):
+        return driver_pod(task)
+    # A connection names a cluster, but this one is never called.
+    task.hook = KubernetesHook(conn_id=None)
+    built = task.build_pod_request_obj(context, dry_run=True)
+    pod: Pod = ApiClient().sanitize_for_serialization(built)
+    spec, sidecar = pod["spec"], PodDefaults.SIDECAR_CONTAINER_NAME
+    spec["containers"] = [
+        each for each in spec["containers"] if each["name"] != sidecar
+    ]
+    return pod
+
+
+def docker_containers(pod: Pod, to: Settings, folder: Path) -> list[Container]:
+    """Return the containers of a pod in the order in which they run.
+
+    Args:
+        pod: the pod, as the JSON that Kubernetes would get.
+        to: the settings of the run.
+        folder: the folder of this run of the pod.
+
+    Raises:
+        InputError: the pod has a field that does not work here.
+    """
+    spec = pod["spec"]
+    refused = [path for path in _fields(pod) if not _is_in(path, SUPPORTED + IGNORED)]
+    # A second container runs beside the first.
+    for path in [*refused, *(["spec.containers[1]"] * (len(spec["containers"]) > 1))]:
+        raise refusal(path)
+    containers = [*(spec.get("initContainers") or ()), *spec["containers"]]
+    return [_docker_container(each, pod, to, folder) for each in containers]
+
+
+def check(task: Any, to: Settings) -> None:
+    """Raise an InputError if Kubernetes rejects the pod of a task, or it cannot run here."""
+    pod = pod_of(task)
+    # A driver's pod is not complete.
+    for mistake in mistakes_in_pod(pod) if "kind" in pod else ():
+        raise InputError(f"Kubernetes would reject it: {mistake}", "correct the config")
+    docker_containers(pod, to, Path())
+
+
+def execute(self: Any, context: Any) -> Any:
+    """Run the pod of an operator here; takes the place of the operator's `execute`.
+
+    Returns:
+        What the pod writes for Airflow's XCom, if it was asked to.
+
+    Raises:
+        AirflowException: a container fails.
+    """
+    pod = pod_of(self, context)
+    fields = [*_fields(pod)]
+    if ignored := [name for name in IGNORED if any(_is_in(f, [name]) for f in fields)]:
+        print(f"ignored in a local run: {', '.join(ignored)}", flush=True)
+    with tempfile.TemporaryDirectory(dir=os.environ["AIRFLOW_HOME"]) as folder:
+        for container in docker_containers(pod, settings(), Path(folder)):
+            code = run_container(container)
+            if code in getattr(self, "skip_on_exit_code", ()):
+                raise AirflowSkipException(f"the container ended with exit code {code}")
+            if code:
+                # Airflow's frames explain nothing here.
+                sys.tracebacklimit = 0
+                killed = "; it may need more memory than its limit" * (code == 137)
+                what = f"the container {container.name!r} ended with exit code {code}"
+                raise AirflowException(what + killed)
+        result = Path(folder, "volumes", PodDefaults.VOLUME.name, "return.json")
+        written = result.exists() and result.stat().st_size
+        return json.loads(result.read_text()) if written else None
+
+
+def _docker_container(
+    container: Pod, pod: Pod, to: Settings, folder: Path
+) -> Container:
+    """Return one of the containers of a pod."""
+    arguments = ["--user", f"{os.getuid()}:{os.getgid()}"]
+    mounts = [*mounts_of(container, pod["spec"], to, folder)]
+    if "/data" not in [mount.target for mount in mounts]:
+        arguments += ["--volume", f"{to.data}:/data"]
+    for source, target, read_only in mounts:
+        arguments += ["--volume", f"{source}:{target}{':ro' * read_only}"]
+    values, secrets = variables_of(container, to)
+    credentials = {name for name in os.environ if name.startswith(_CREDENTIALS)}
+    # Only the names, so that no list of processes shows a secret.
+    for name in [*sorted(credentials), *secrets]:
+        arguments += ["--env", name]
+    for name, value in values.items():
+        arguments += ["--env", f"{name}={value}"]
+    if container.get("workingDir"):
+        arguments += ["--workdir", container["workingDir"]]
+    limits = (container.get("resources") or {}).get("limits") or {}
+    if "memory" in limits:
+        arguments += ["--memory", str(int(parse_quantity(limits["memory"])))]
+    if (container.get("securityContext") or {}).get("readOnlyRootFilesystem"):
+        arguments += ["--read-only"]
+    command = [*(container.get("command") or ()), *(container.get("args") or ())]
+    written = [each.get("value") or "" for each in container.get("env") or ()]
+    if reference := _REFERENCE.search("\n".join([*command, *written])):
+        problem = f"{reference[0]} is filled in by Kubernetes only"
+        raise InputError(problem, "write it out")
+    if container.get("command"):
+        # Docker's entry point is one word; the others come before the arguments.
+        arguments += ["--entrypoint", command.pop(0)]
+    image = container.get("image") or ""
+    if image not in to.images:
+        problem = f"image {image!r} is not built here"
+        raise InputError(problem, nearest(image, to.images))
+    arguments += [to.images[image], *command]
+    folders = [mount.source for mount in mounts]
+    return Container(container["name"], arguments, secrets, folders)
+
+
+def _fields(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the path of each field that is set. An empty one asks for nothing."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _fields(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and isinstance(next(iter(value), None), dict):
+        for index, item in enumerate(value):
+            yield from _fields(item, f"{path}[{index}]")
+    elif value not in (None, False, "", []):
+        yield path
+
+
+def _is_in(path: str, entries: Sequence[str]) -> bool:
+    """Return if an entry covers a path."""
+    path = re.sub(r"\[\d+\]", "[]", path).replace("initContainers", "containers")
+    return any(path == each or path.startswith(f"{each}.") for each in entries)

@@ -1,0 +1,148 @@
+"""Run the DAG of an objective once on this machine, with Airflow and the real images.
+
+Pods run as containers of the Docker engine, from the pod that Kubernetes would get. Spark
+tasks run with spark-submit of the image and local[*]. Secrets, ConfigMaps and volume claims
+are folders; see build-support/docs/dags.md. A field that needs a cluster, such as a sidecar
+or hostPath, is an error before anything runs.
+
+maxaidags:airflow starts Airflow itself with all DAGs, until Ctrl-C.
+"""
+
+import argparse
+import contextlib
+import datetime
+import gc
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from maxairesources.configs.objective import find_deployments
+from maxairesources.errors import InputError
+from maxairesources.tree import DAGS, nearest
+from maxaitools.local.airflow_server import free_port, make_home, standalone
+from maxaitools.local.containers import Settings, check_engine
+
+_USAGE = """\
+./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- [OPTION ...]
+       ./pants run maxaidags:airflow -- [--deployment NAME]"""
+_EPILOG = """\
+The data root is the folder in the environment variable MAXAI_DATA_ROOT, or data/.
+
+examples:
+  ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- --deployment dev
+  ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- --task TASK --date 2017-06-01
+  ./pants run maxaidags:airflow
+
+Handlers get your environment variables AIRFLOW_CONN_*, FSSPEC_*, AZURE_STORAGE_* and AWS_*.
+
+Exit code: 0 success, 1 a task failed or an input is wrong, 2 wrong usage, 130 Ctrl-C,
+143 SIGTERM.
+"""
+
+
+def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
+    """Return the options of the command line. Exit with code 2 if they are wrong."""
+    parser = argparse.ArgumentParser(
+        usage=_USAGE,
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    # Pants gives these two.
+    parser.add_argument("folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--image", action="append", default=[], help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--deployment",
+        metavar="NAME",
+        help="the deployment whose overlays apply, such as prod (default: none)",
+    )
+    parser.add_argument(
+        "--date",
+        metavar="ISO-DATE",
+        type=datetime.datetime.fromisoformat,
+        help="the run's logical date, such as 2017-06-01, in the DAG's time zone "
+        "unless it names another (default: now)",
+    )
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--task", metavar="TASK", help="run this task alone")
+    only.add_argument(
+        "--from",
+        metavar="TASK",
+        dest="first",
+        help="run this task and those that come after it",
+    )
+    options = parser.parse_args(argv)
+    options.serves = options.folder == Path(DAGS)
+    if options.serves and (options.date or options.task or options.first):
+        parser.error("maxaidags:airflow has no --date, --task and --from")
+    known = {*find_deployments(root / "maxaiconfigs")}
+    if options.deployment is not None and options.deployment not in known:
+        problem = f"no config has an overlay for {options.deployment!r}"
+        parser.error(f"--deployment: {problem}; {nearest(options.deployment, known)}")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run an objective, or serve them all, and return the exit code."""
+    root = Path.cwd()
+    options = parse(argv, root)
+    with contextlib.ExitStack() as stack:
+
+        def stop(number: int, _: object) -> None:
+            print("\nInterrupted; its containers are removed.", file=sys.stderr)
+            if not options.serves:
+                # An exception would only fail the task that runs.
+                stack.close()
+                os._exit(128 + number)
+            sys.exit(128 + number)
+
+        try:
+            sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+            data = (root / (os.environ.get("MAXAI_DATA_ROOT") or "data")).resolve()
+            if not data.is_dir():
+                remedy = "create it with the input files, see the domain's README"
+                raise InputError("no such folder", remedy, data)
+            images = {name.rpartition(":")[0]: name for name in options.image}
+            to = Settings(str(data), str(root / "local"), images)
+            check_engine()
+            folder = Path(tempfile.mkdtemp(prefix="maxai-local-"))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            # A shell lets background processes ignore Ctrl-C.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, stop)
+            # Airflow would also read the tests beside dag.py.
+            dags = root / options.folder / ("" if options.serves else "dag.py")
+            environment = make_home(folder, dags, options.deployment) | to.export()
+            if options.serves:
+                port = free_port()
+                print(f"Airflow starts at http://127.0.0.1:{port}; Ctrl-C ends it")
+                code = stack.enter_context(standalone(environment, port)).wait()
+                raise InputError(f"ended with exit code {code}", "see above", "Airflow")
+            shown = f"{'/'.join(options.folder.parts[1:])}, deployment "
+            shown += options.deployment or "none"
+            print(f"Airflow starts: {shown}, data in {data}")
+            os.environ.clear()
+            os.environ.update(environment, AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING")
+            sys.dont_write_bytecode = False
+            warnings.simplefilter("ignore")
+            # Airflow's many objects live until the end.
+            gc.set_threshold(1_000_000)
+            from maxaitools.local.dag_run import run
+
+            return run(options, data)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # Everything of the run is removed, so Airflow need not shut down, which takes seconds.
+    os._exit(code)
