@@ -10,7 +10,7 @@ from typing import Any
 from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from maxairesources.dags.check import unmapped
+from maxairesources.testing.dag_checks import unmapped
 from maxairesources.errors import InputError
 from maxaitools.local.containers import settings
 
