@@ -19,6 +19,7 @@ class InputError(ValueError):
         problem: str,
         remedy: str,
         subject: object = None,
+        *,
         path: tuple[Any, ...] = (),
     ) -> None:
         super().__init__(problem, remedy, subject)
