@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import logging
 import os
 import re
 import sys
@@ -21,7 +22,7 @@ from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 
 # Errors whose message is complete, without a traceback.
-_PLAIN = re.compile(r"[\w.]*(?:InputError|PolicyViolation): (.*?): (.*)")
+_PLAIN = re.compile(r"[\w.]*(?:InputError|PolicyViolation): (.*?): (.*); (.*)")
 
 
 class Progress:
@@ -111,11 +112,14 @@ def load(file: Path) -> Any:
     Raises:
         InputError: it cannot be loaded, or a task of it cannot run here.
     """
+    # Airflow would also log the errors, with their tracebacks.
+    logging.disable()
     bag = DagBag(file)
+    logging.disable(logging.NOTSET)
     for text in bag.import_errors.values():
         if found := _PLAIN.match(text.strip().splitlines()[-1]):
-            where, what = found.groups()
-            raise InputError(*what.rsplit("; ", 1), where)
+            where, problem, remedy = found.groups()
+            raise InputError(problem, remedy, where)
         print(text, file=sys.stderr)
         raise InputError("Airflow cannot load it", "fix the error above", file)
     if len(bag.dags) != 1:

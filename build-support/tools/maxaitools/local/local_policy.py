@@ -23,7 +23,7 @@ def task_policy(task: Any) -> None:
     Raises:
         AirflowClusterPolicyViolation: the task cannot run here.
     """
-    kind = task.operator_class if isinstance(task, MappedOperator) else type(task)
+    kind: Any = task.operator_class if isinstance(task, MappedOperator) else type(task)
     for operator in (each for each in kind.__mro__ if each.__name__ in _OPERATORS):
         # At the top, Airflow itself would not be complete yet.
         from maxaitools.local import pod_containers

@@ -116,6 +116,12 @@ def docker_containers(pod: Pod, to: Settings, folder: Path) -> list[Container]:
     return [_docker_container(each, pod, to, folder) for each in containers]
 
 
+def ignored_in(pod: Pod) -> list[str]:
+    """Return the fields of a pod that have no effect in a local run."""
+    fields = [path for path in _fields(pod) if not _is_in(path, SUPPORTED)]
+    return [each for each in IGNORED if any(_is_in(path, [each]) for path in fields)]
+
+
 def check(task: Any, to: Settings) -> None:
     """Raise an InputError if Kubernetes rejects the pod of a task, or it cannot run here."""
     pod = pod_of(task)
@@ -135,8 +141,7 @@ def execute(self: Any, context: Any) -> Any:
         AirflowException: a container fails.
     """
     pod = pod_of(self, context)
-    fields = [*_fields(pod)]
-    if ignored := [name for name in IGNORED if any(_is_in(f, [name]) for f in fields)]:
+    if ignored := ignored_in(pod):
         print(f"ignored in a local run: {', '.join(ignored)}", flush=True)
     with tempfile.TemporaryDirectory(dir=os.environ["AIRFLOW_HOME"]) as folder:
         for container in docker_containers(pod, settings(), Path(folder)):
@@ -210,4 +215,4 @@ def _fields(value: Any, path: str = "") -> Iterator[str]:
 def _is_in(path: str, entries: Sequence[str]) -> bool:
     """Return if an entry covers a path."""
     path = re.sub(r"\[\d+\]", "[]", path).replace("initContainers", "containers")
-    return any(path == each or path.startswith(f"{each}.") for each in entries)
+    return any(path == e or path.startswith((f"{e}.", f"{e}[")) for e in entries)

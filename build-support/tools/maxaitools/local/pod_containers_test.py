@@ -85,6 +85,17 @@ def test_arguments_of_docker(
     assert made[4:] == image
 
 
+def test_what_has_no_effect_is_named(to: Settings) -> None:
+    container = {"ports": [{"containerPort": 80}], "imagePullPolicy": "Always"}
+    spec = {"tolerations": [{"operator": "Exists"}], "serviceAccountName": "someone"}
+    given = pod(container, **spec)
+    assert started(given, to).arguments[4:] == ["maxai/shop:tag"]
+    assert {*pod_containers.ignored_in(given)} == {
+        *("spec.containers[].ports", "spec.containers[].imagePullPolicy"),
+        *("spec.tolerations", "spec.serviceAccountName"),
+    }
+
+
 @pytest.mark.parametrize(
     ("container", "spec", "message"),
     [

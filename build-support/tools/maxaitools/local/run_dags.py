@@ -43,6 +43,12 @@ Handlers get your environment variables AIRFLOW_CONN_*, FSSPEC_*, AZURE_STORAGE_
 Exit code: 0 success, 1 a task failed or an input is wrong, 2 wrong usage, 130 Ctrl-C,
 143 SIGTERM.
 """
+# The levels of Airflow's loggers: tasks print, and `run` prints the errors of a DAG.
+_LEVELS = """
+    airflow.task=INFO airflow.task.operators.airflow.providers.cncf.kubernetes=WARNING
+    airflow.task.hooks.airflow.providers.apache.spark=WARNING
+    airflow.dag_processing.dagbag=CRITICAL
+"""
 
 
 def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
@@ -128,7 +134,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             shown += options.deployment or "none"
             print(f"Airflow starts: {shown}, data in {data}")
             os.environ.clear()
-            os.environ.update(environment, AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING")
+            os.environ.update(environment)
+            os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
+            os.environ["AIRFLOW__LOGGING__NAMESPACE_LEVELS"] = _LEVELS
             sys.dont_write_bytecode = False
             warnings.simplefilter("ignore")
             # Airflow's many objects live until the end.
