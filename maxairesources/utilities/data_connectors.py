@@ -45,7 +45,6 @@ _CSV: dict[str, Any] = {
     "index_col": False,
     "keep_default_na": False,
     "low_memory": False,
-    "na_values": [""],
 }
 # The options of pandas that the names of a csv file's columns depend on.
 _HEADER = (
@@ -186,6 +185,9 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
 
 
 def _read_csv(found: Any, path: str, **options: Any) -> pa.Table:
+    missing = options.pop("na_values", [])
+    if not isinstance(missing, list):
+        raise TypeError("na_values is not a list")
     with found.open(path, compression="infer") as file:
         if not options.keys() & {"header", "names"}:
             given = {name: options[name] for name in _HEADER if name in options}
@@ -196,7 +198,8 @@ def _read_csv(found: Any, path: str, **options: Any) -> pa.Table:
         with warnings.catch_warnings():
             # Pandas would only warn of values without a column.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(file, **{**_CSV, **options})
+            options = {**_CSV, "na_values": ["", *missing], **options}
+            frame = pd.read_csv(file, **options)
     table = pa.Table.from_pandas(frame, preserve_index=False)
     # Without the nullable types of pandas, which `_to_pandas` uses where they are needed.
     return table.replace_schema_metadata(None)

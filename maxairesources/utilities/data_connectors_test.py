@@ -226,8 +226,8 @@ def test_options_are_those_of_pandas(tmp_path: Path) -> None:
     given = {"sep": ";", "decimal": ",", "encoding": "cp1252"}
     pd.testing.assert_frame_equal(again(table, path, **given), table)
     assert path.read_text("cp1252") == '"n";"t"\n"1,5";"é"\n"";"b;"\n'
-    found = read(path, b"n\n001\n-\n", dtype={"n": "str"}, na_values=["-"])
-    assert found["n"].tolist() == ["001", None]
+    found = read(path, b"n,m\n001,\n-,1\n", dtype={"n": "str"}, na_values=["-"])
+    assert found.to_dict("list") == {"n": ["001", None], "m": [None, 1]}
     with pytest.raises(InputError, match="unexpected keyword argument 'separator'"):
         again(TABLE, path, separator=";")
 
