@@ -1,21 +1,16 @@
 """The part of a py_config for one task: its ports and arguments, validated."""
 
 import datetime
-import json
 import zoneinfo
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from maxairesources.configs import py_config
 from maxairesources.configs.document import (
     ConfigModel,
-    Wrong,
-    explain,
-    find_errors,
-    has_template,
-    place_of,
+    check_without_templates,
     validate,
 )
 from maxairesources.configs.py_config import Port
@@ -31,7 +26,9 @@ def _date(value: Any) -> datetime.date:
     try:
         return datetime.date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise Wrong(f"{value!r} is not a date", "use one such as 2018-01-01") from None
+        raise InputError(
+            f"{value!r} is not a date", "use one such as 2018-01-01"
+        ) from None
 
 
 def _time_zone(name: str) -> str:
@@ -39,7 +36,7 @@ def _time_zone(name: str) -> str:
         return zoneinfo.ZoneInfo(name).key
     except (ValueError, OSError, KeyError):
         remedy = "use a name such as America/New_York"
-        raise Wrong(f"{name!r} is not a time zone", remedy) from None
+        raise InputError(f"{name!r} is not a time zone", remedy) from None
 
 
 # Types of arguments that several handlers have.
@@ -92,11 +89,7 @@ def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Settings
         InputError: the task is missing, or a value does not match the model.
     """
     part, path = _part(config, name)
-    values = part.function.args
-    try:
-        args = arguments.model_validate_json(json.dumps(values), strict=False)
-    except ValidationError as errors:
-        raise explain(errors.errors(), arguments, values, path=path) from None
+    args = validate(arguments, part.function.args, path=path, strict=False)
     return Settings(name, part.input, part.output, args)
 
 
@@ -114,15 +107,7 @@ def check_task(config: dict[str, Any], name: str, arguments: type[A]) -> None:
         InputError: the task is missing, or a value does not match the model.
     """
     part, path = _part(config, name)
-    values = part.function.args
-    errors = [
-        error
-        for error in find_errors(arguments, values)
-        if error["type"] == "extra_forbidden"
-        or not has_template(place_of(error, values)[1])
-    ]
-    if errors:
-        raise explain(errors, arguments, values, path=path)
+    check_without_templates(arguments, part.function.args, path)
 
 
 def _part(config: dict[str, Any], name: str) -> tuple[py_config.Task, tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,11 +15,6 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # The beginning of a Jinja expression, block or comment.
 _TEMPLATE = re.compile(r"\{[{%#]")
-
-
-def Wrong(problem: str, remedy: str, path: tuple[Any, ...] = ()) -> InputError:
-    """Return the error for a mistake that a validator of a model finds."""
-    return InputError(problem, remedy, path=path)
 
 
 class ConfigModel(BaseModel):
@@ -101,7 +96,11 @@ def walk(
 
 
 def validate(
-    model: type[Model], data: Any, subject: object = None, path: tuple[Any, ...] = ()
+    model: type[Model],
+    data: Any,
+    subject: object = None,
+    path: tuple[Any, ...] = (),
+    strict: bool = True,
 ) -> Model:
     """Return an instance of a model from JSON data.
 
@@ -110,6 +109,7 @@ def validate(
         data: the result of `parse`, or a part of it.
         subject: the file's name, for errors; see `InputError`.
         path: where in the file that part stands: keys and indexes.
+        strict: if a string that stands for a number or a boolean is an error.
 
     Raises:
         InputError: the data does not match the model. The message has the first place,
@@ -117,21 +117,29 @@ def validate(
     """
     try:
         # As JSON, because strict validation then accepts a string for a date.
-        return model.model_validate_json(json.dumps(data), strict=True)
+        return model.model_validate_json(json.dumps(data), strict=strict)
     except ValidationError as errors:
-        raise explain(errors.errors(), model, data, subject, path) from None
+        raise _explain(errors.errors(), model, data, subject, path) from None
 
 
-def find_errors(model: type[BaseModel], data: Any) -> list[Any]:
-    """Return the errors of pydantic for JSON data; an empty list if the data is valid."""
+def check_without_templates(
+    model: type[BaseModel], data: Any, path: tuple[Any, ...]
+) -> None:
+    """Validate JSON data as `validate` does, except for values that have a template."""
     try:
         model.model_validate_json(json.dumps(data), strict=True)
-    except ValidationError as errors:
-        return list(errors.errors())
-    return []
+    except ValidationError as found:
+        errors = [
+            error
+            for error in found.errors()
+            if error["type"] == "extra_forbidden"
+            or not has_template(_place_of(error, data)[1])
+        ]
+        if errors:
+            raise _explain(errors, model, data, None, path) from None
 
 
-def place_of(error: Any, data: Any) -> tuple[tuple[Any, ...], Any]:
+def _place_of(error: Any, data: Any) -> tuple[tuple[Any, ...], Any]:
     """Return the keys and indexes that lead to the place of an error, and the value there.
 
     The place of a missing key is the object that lacks it.
@@ -158,17 +166,17 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def explain(
-    errors: list[Any],
+def _explain(
+    errors: Sequence[Any],
     model: type[BaseModel],
     data: Any,
-    subject: object = None,
-    path: tuple[Any, ...] = (),
+    subject: object,
+    path: tuple[Any, ...],
 ) -> InputError:
     """Return the error for the first of pydantic's errors; see `validate`."""
     # A misspelt key first: it explains the missing key.
     first, *others = sorted(errors, key=lambda e: e["type"] != "extra_forbidden")
-    found, value = place_of(first, data)
+    found, value = _place_of(first, data)
     where, kind, context = (*path, *found), first["type"], first.get("ctx", {})
     problem = f"{json_path(where)} is {shown(value)}"
     remedy = re.sub(r"^\w+ should", "it should", first["msg"])
@@ -193,7 +201,7 @@ def explain(
 
 def _key_of(error: Any, data: Any) -> tuple[Any, ...]:
     missing = error["type"] == "missing"
-    return (*place_of(error, data)[0], *(error["loc"][-1:] if missing else ()))
+    return (*_place_of(error, data)[0], *(error["loc"][-1:] if missing else ()))
 
 
 def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from maxairesources.configs.document import Config, ConfigModel, Wrong
+from maxairesources.configs.document import Config, ConfigModel
+from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 
 # The formats that are checked for typing errors, and those that only Spark reads. Spark may
@@ -33,14 +34,16 @@ class SourceDetails(ConfigModel):
     @classmethod
     def _check_format(cls, value: str) -> str:
         if value not in _FORMATS and (advice := nearest(value, _FORMATS, "")):
-            raise Wrong(f"{value!r} is not a format", advice)
+            raise InputError(f"{value!r} is not a format", advice)
         return value
 
     @field_validator("filePath")
     @classmethod
     def _check_path(cls, value: str) -> str:
         if "://" in value:
-            raise Wrong(f"{value!r} is a URI", "use the path, and its scheme as source")
+            raise InputError(
+                f"{value!r} is a URI", "use the path, and its scheme as source"
+            )
         return value
 
 
@@ -65,11 +68,12 @@ class Port(ConfigModel):
         if self.type == "pandas" and file_format in _OF_SPARK:
             problem = f"pandas cannot read or write {file_format}"
             path = ("sourceDetails", "fileFormat")
-            raise Wrong(problem, "use the type spark", path)
+            raise InputError(problem, "use the type spark", path=path)
         # Spark would ignore it.
         if self.type == "spark" and "na_values" in self.options:
             problem = "Spark has no such option"
-            raise Wrong(problem, "did you mean nullValue?", ("options", "na_values"))
+            path = ("options", "na_values")
+            raise InputError(problem, "did you mean nullValue?", path=path)
         return self
 
 
@@ -77,7 +81,7 @@ def _unique(ports: list[Port]) -> list[Port]:
     numbers = [port.port for port in ports]
     for number in numbers:
         if numbers.count(number) > 1:
-            raise Wrong(f"port {number} is defined twice", "remove one")
+            raise InputError(f"port {number} is defined twice", "remove one")
     return ports
 
 
