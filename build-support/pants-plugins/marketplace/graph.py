@@ -199,7 +199,8 @@ async def infer_dependencies(
     folder, _, name = request.field_set.source.file_path.rpartition("/")
     here, parent = glob.escape(folder), folder.rpartition("/")[0]
     is_objective = folder.startswith(f"{DAGS}/") and folder.count("/") == 3
-    globs = [f"{here}/**", f"!{here}/notebooks/**"]
+    # As the macro `data_files`, which skips the notebooks of usecases.
+    globs = [f"{here}/**", f"!{USECASES}/*/*/notebooks/**"]
     near, others = await MultiGet(
         Get(
             Paths,
