@@ -29,7 +29,9 @@ from marketplace.graph.addresses import image_address
 from marketplace.run.provided_images import ProvidedImage
 from maxairesources.tree import DAG_FILE, DAGS, USECASES
 
-RUNNER = Address("build-support/tools/maxaitools/local", relative_file_path="run_dags.py")
+RUNNER = Address(
+    "build-support/tools/maxaitools/local", relative_file_path="run_dags.py"
+)
 # The file of the target maxaidags:airflow.
 ALL_DAGS = f"{DAGS}/.airflowignore"
 
