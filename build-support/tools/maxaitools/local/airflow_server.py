@@ -53,7 +53,6 @@ def make_home(folder: Path, dags: Path, deployment: str | None) -> dict[str, str
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
-        # People read the output of the tasks.
         "AIRFLOW__LOGGING__LOG_FORMAT": "%(levelname)s %(message)s",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "PYTHONPATH": os.pathsep.join(paths),

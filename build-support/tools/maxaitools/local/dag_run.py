@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +40,8 @@ class Progress:
     @hookimpl
     def on_task_instance_running(self, task_instance: Any) -> None:
         self._began, sys.tracebacklimit = time.monotonic(), 1000
+        # Airflow's own handler would not end the container.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
         self._print(task_instance, "started")
 
     @hookimpl
@@ -184,5 +187,4 @@ def run(options: argparse.Namespace, data: Path) -> int:
         name, state = name_of(each), str(each.state or "not run")
         rows.append((name, state, *progress.rows.get(name, ("", []))))
     print(f"\n{table(rows)}", flush=True)
-    # A run may succeed although a task has failed.
     return int(dag_run.state != "success" or any("failed" in row[1] for row in rows))

@@ -60,20 +60,16 @@ def test_a_pod_that_needs_a_cluster_is_refused_before_anything_runs(tree: Tree) 
     assert error.startswith(f"error: {LAB}/dag.py: task 'b': spec.volumes[0].hostPath")
 
 
-def test_ctrl_c_ends_the_container(tree: Tree, image: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_container(tree: Tree, image: str, number: int) -> None:
     write_lab(tree, {"a": "root"}, {"a": {"cmds": ["sh", "-c", "echo up; sleep 600"]}})
+    listing = f"docker ps --quiet --all --filter volume={tree.data}"
     with tree.start(LAB, f"--image={image}") as process:
         wait(lambda: "\nup\n" in tree.log.read_text())
-        (container,) = running(image)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
-    wait(lambda: container not in running(image))
-
-
-def running(image: str) -> list[str]:
-    """Return the containers of an image."""
-    listing = f"docker ps --quiet --all --filter ancestor={image}"
-    return os.popen(listing).read().split()
+        assert os.popen(listing).read()
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+    wait(lambda: not os.popen(listing).read())
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ _KUBERNETES = "spark.kubernetes."
 _DRIVER = f"{_KUBERNETES}driver."
 _ENV = f"{_KUBERNETES}driverEnv."
 _PATH, _CLAIM = "mount.path", "options.claimName"
-# The options that a volume of each kind needs.
-_VOLUMES = {"emptyDir": (_PATH,), "persistentVolumeClaim": (_PATH, _CLAIM)}
+_NEEDED = {"emptyDir": (_PATH,), "persistentVolumeClaim": (_PATH, _CLAIM)}
 
 _VARIABLES = {
     # The driver talks to itself alone.
@@ -72,12 +71,12 @@ def _volumes(conf: dict[str, str]) -> tuple[list[Any], list[Any]]:
     options: dict[tuple[str, str], dict[str, str]] = {}
     for key, value in _below(_DRIVER, conf).items():
         part, kind, name, option = [*key.split(".", 3), "", "", ""][:4]
-        if part == "podTemplateFile" or part == "volumes" and kind not in _VOLUMES:
+        if part == "podTemplateFile" or part == "volumes" and kind not in _NEEDED:
             raise refusal(f"{_DRIVER}{key}")
         if part == "volumes":
             options.setdefault((kind, name), {})[option] = value
     for (kind, name), given in options.items():
-        for option in _VOLUMES[kind]:
+        for option in _NEEDED[kind]:
             if option not in given:
                 key = f"{_DRIVER}volumes.{kind}.{name}.{option}"
                 raise InputError(f"{key} is missing", "add it")
