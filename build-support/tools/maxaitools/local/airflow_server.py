@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-# By default, Airflow serves the logs of workers on all addresses of the machine. Here the
-# server reads them from its disk.
+# `airflow standalone` starts its parts with this command. They serve no logs, which Airflow
+# does on all addresses of the machine: the API server reads them from the disk.
 _COMMAND = """\
 #!/bin/sh
 case $1 in scheduler | triggerer) set -- "$@" --skip-serve-logs ;; esac
@@ -78,7 +78,6 @@ def standalone(
         environment: its environment; AIRFLOW_HOME is a folder of this run.
         port: the port of its pages and of its REST interface.
     """
-    # `airflow standalone` starts its parts with this command.
     command = Path(environment["AIRFLOW_HOME"], "bin", "airflow")
     command.parent.mkdir(parents=True)
     command.write_text(_COMMAND.format(python=sys.executable))

@@ -41,9 +41,8 @@ SUPPORTED = """
     spec.containers[].env[].name spec.containers[].env[].value
     spec.containers[].env[].valueFrom.configMapKeyRef
     spec.containers[].env[].valueFrom.secretKeyRef
-    spec.containers[].resources.limits.memory
     spec.containers[].securityContext.readOnlyRootFilesystem
-    spec.containers[].terminationMessagePolicy
+    spec.containers[].resources.limits.memory spec.containers[].terminationMessagePolicy
     spec.containers[].volumeMounts[].mountPath spec.containers[].volumeMounts[].name
     spec.containers[].volumeMounts[].readOnly spec.containers[].volumeMounts[].subPath
     spec.volumes[].name spec.volumes[].emptyDir spec.volumes[].persistentVolumeClaim
@@ -59,13 +58,7 @@ IGNORED = """
     spec.containers[].imagePullPolicy spec.containers[].ports
     spec.containers[].resources.limits.ephemeral-storage
     spec.containers[].resources.limits.cpu spec.containers[].resources.requests
-    spec.containers[].securityContext.allowPrivilegeEscalation
-    spec.containers[].securityContext.capabilities.drop
-    spec.containers[].securityContext.runAsGroup
-    spec.containers[].securityContext.runAsNonRoot
-    spec.containers[].securityContext.runAsUser
-    spec.containers[].securityContext.seccompProfile
-    spec.containers[].terminationMessagePath
+    spec.containers[].securityContext spec.containers[].terminationMessagePath
 """.split()
 
 # The prefixes of the variables from which handlers read credentials.
@@ -165,7 +158,7 @@ def _docker_container(
     """Return one of the containers of a pod."""
     arguments = ["--user", f"{os.getuid()}:{os.getgid()}"]
     mounts = [*mounts_of(container, pod["spec"], to, folder)]
-    if "/data" not in [mount.target for mount in mounts]:
+    if "/data" not in [target for _, target, _ in mounts]:
         arguments += ["--volume", f"{to.data}:/data"]
     for source, target, read_only in mounts:
         arguments += ["--volume", f"{source}:{target}{':ro' * read_only}"]
@@ -196,7 +189,7 @@ def _docker_container(
         problem = f"image {image!r} is not built here"
         raise InputError(problem, nearest(image, to.images))
     arguments += [to.images[image], *command]
-    folders = [mount.source for mount in mounts]
+    folders = [source for source, _, _ in mounts]
     return Container(container["name"], arguments, secrets, folders)
 
 

@@ -116,7 +116,6 @@ def test_what_has_no_effect_is_named(to: Settings) -> None:
         ),
         ({"livenessProbe": {"exec": {"command": ["a"]}}}, {}, "livenessProbe"),
         ({"resources": {"limits": {"nvidia.com/gpu": "1"}}}, {}, "nvidia.com/gpu"),
-        ({"securityContext": {"privileged": True}}, {}, "securityContext.privileged"),
         ({"volumeMounts": [{"name": "v", "subPathExpr": "a"}]}, {}, "subPathExpr"),
         (
             {},
@@ -185,17 +184,9 @@ USER = {"secret": {"secretName": "db", "items": [{"key": "user", "path": "a/b"}]
         # A claim at /data is the data root, and mounted once.
         (CLAIM, {"mountPath": "/data", "readOnly": True}, ["/data-root:/data:ro"]),
         (DB, {"mountPath": "/s"}, ["LOCAL/secrets/db:/s:ro"]),
-        (
-            DB,
-            {"mountPath": "/s/p", "subPath": "password"},
-            ["LOCAL/secrets/db/password:/s/p:ro"],
-        ),
+        (DB, {"mountPath": "/p", "subPath": "user"}, ["LOCAL/secrets/db/user:/p:ro"]),
         (USER, {"mountPath": "/s"}, ["LOCAL/secrets/db/user:/s/a/b:ro"]),
-        (
-            USER,
-            {"mountPath": "/s", "subPath": "a/b"},
-            ["LOCAL/secrets/db/user:/s:ro"],
-        ),
+        (USER, {"mountPath": "/s", "subPath": "a/b"}, ["LOCAL/secrets/db/user:/s:ro"]),
         (
             {"configMap": {"name": "app.settings"}},
             {"mountPath": "/c"},

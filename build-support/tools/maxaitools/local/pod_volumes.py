@@ -8,7 +8,6 @@ volumes/<name>/ of the data root; where one is mounted at /data, it is the data 
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from maxairesources.errors import InputError
 from maxaitools.local.containers import Pod, Settings
@@ -17,12 +16,8 @@ from maxaitools.local.containers import Pod, Settings
 _FOLDERS = {"secret": "secrets", "configMap": "config-maps"}
 
 
-class Mount(NamedTuple):
-    """A file or folder of this machine, and its place in a container."""
-
-    source: Path
-    target: str
-    read_only: bool
+# A file or folder of this machine, its place in a container, and if it is read-only.
+Mount = tuple[Path, str, bool]
 
 
 def mounts_of(container: Pod, spec: Pod, to: Settings, folder: Path) -> Iterator[Mount]:
@@ -50,7 +45,7 @@ def mounts_of(container: Pod, spec: Pod, to: Settings, folder: Path) -> Iterator
                 place = Path(to.data, "volumes", claim["claimName"], inside)
                 place = Path(to.data) if target == "/data" else place
                 read_only = read_only or bool(claim.get("readOnly"))
-            yield Mount(place, target, read_only)
+            yield place, target, read_only
 
 
 def _files(
@@ -63,7 +58,7 @@ def _files(
         places = {paths.get(inside, inside): target}
     for key, place in places.items():
         if found := _find(kind, source, to, key):
-            yield Mount(found, place, True)
+            yield found, place, True
 
 
 def variables_of(container: Pod, to: Settings) -> tuple[dict[str, str], dict[str, str]]:

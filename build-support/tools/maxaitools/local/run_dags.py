@@ -36,19 +36,20 @@ The data root is the folder in the environment variable MAXAI_DATA_ROOT, or data
 examples:
   ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- --deployment dev
   ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- --task TASK --date 2017-06-01
-  ./pants run maxaidags:airflow
 
 Handlers get your environment variables AIRFLOW_CONN_*, FSSPEC_*, AZURE_STORAGE_* and AWS_*.
 
 Exit code: 0 success, 1 a task failed or an input is wrong, 2 wrong usage, 130 Ctrl-C,
 143 SIGTERM.
 """
-# The levels of Airflow's loggers: tasks print, and `run` prints the errors of a DAG.
-_LEVELS = """
-    airflow.task=INFO airflow.task.operators.airflow.providers.cncf.kubernetes=WARNING
-    airflow.task.hooks.airflow.providers.apache.spark=WARNING
-    airflow.dag_processing.dagbag=CRITICAL
-"""
+# Tasks print their logs, and `run` prints the errors of a DAG.
+_LOGGING = {
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+    "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow.task=INFO "
+    "airflow.task.operators.airflow.providers.cncf.kubernetes=WARNING "
+    "airflow.task.hooks.airflow.providers.apache.spark=WARNING "
+    "airflow.dag_processing.dagbag=CRITICAL",
+}
 
 
 def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
@@ -76,12 +77,9 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
         "unless it names another (default: now)",
     )
     only = parser.add_mutually_exclusive_group()
-    only.add_argument("--task", metavar="TASK", help="run this task alone")
+    only.add_argument("--task", help="run this task alone")
     only.add_argument(
-        "--from",
-        metavar="TASK",
-        dest="first",
-        help="run this task and those that come after it",
+        "--from", dest="first", metavar="TASK", help="run this task and all after it"
     )
     options = parser.parse_args(argv)
     options.serves = options.folder == Path(DAGS)
@@ -134,9 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             shown += options.deployment or "none"
             print(f"Airflow starts: {shown}, data in {data}")
             os.environ.clear()
-            os.environ.update(environment)
-            os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
-            os.environ["AIRFLOW__LOGGING__NAMESPACE_LEVELS"] = _LEVELS
+            os.environ.update(environment | _LOGGING)
             sys.dont_write_bytecode = False
             warnings.simplefilter("ignore")
             # Airflow's many objects live until the end.

@@ -180,13 +180,11 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request and return the JSON of its response."""
+        bearer = f"Bearer {self._token}"
         request = urllib.request.Request(
             self._url + path,
             None if body is None else json.dumps(body).encode(),
-            {
-                "Content-Type": "application/json",
-                "Authorization": f"Bearer {self._token}",
-            },
+            {"Content-Type": "application/json", "Authorization": bearer},
             method=method,
         )
         # A proxy of the environment does not lead back to this machine.
