@@ -10,6 +10,7 @@ import pytest
 
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port
+from maxairesources.utilities import spark_connectors
 from maxairesources.utilities.data_connectors import DataFrame
 from maxairesources.utilities.tables import Kind, read_table
 
@@ -92,7 +93,7 @@ def test_what_one_engine_writes_both_read(
         DataFrame().write(table, [port(1, path)])
     else:
         DataFrame().write(table, [port(1, tmp_path / "x.parquet")])
-        frame = DataFrame().get([port(1, tmp_path / "x.parquet", "spark")])
+        frame = spark_connectors.session().read.parquet(str(tmp_path / "x.parquet"))
         DataFrame().write(frame.coalesce(1), [port(1, path, "spark")])
         if reader == "pandas":
             (path,) = path.glob("part-*")
