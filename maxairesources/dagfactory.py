@@ -1,6 +1,7 @@
 """Creates the Airflow DAG of an objective from its dag.py and its configs."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -152,12 +153,11 @@ class DAGFactory:
         # Those that were made without this factory, too.
         tasks = {**self.dag.task_dict, **self._operators}
         for task_id, parents in self._parents.items():
-            for parent in parents:
-                if parent != ROOT and parent not in tasks:
+            for parent in (each for each in parents if each != ROOT):
+                if parent not in tasks:
                     problem = f"task {task_id!r} has an unknown parent {parent!r}"
                     raise self._wrong(problem, nearest(str(parent), (*tasks, ROOT)))
-            real = [tasks[parent] for parent in parents if parent != ROOT]
-            self._operators[task_id].set_upstream(real)
+                self._operators[task_id].set_upstream(tasks[parent])
         return self.dag
 
     def _render_config(self) -> Callable[..., str]:
@@ -254,7 +254,7 @@ def _find_dag_file(
     frame = sys._getframe(2)
     file = frame.f_code.co_filename
     while frame:
-        path = Path(frame.f_code.co_filename).resolve()
+        path = Path(os.path.realpath(frame.f_code.co_filename))
         if match := DAG_FILE.fullmatch("/".join(path.parts[-5:])):
             names = match.groups()
             wanted = tuple(one or other for one, other in zip(given, names))

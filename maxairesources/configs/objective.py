@@ -123,7 +123,8 @@ def read_file(root: Path, path: str) -> dict[str, Any]:
         InputError: the file cannot be read.
     """
     try:
-        return parse((root / path).read_text(encoding="utf-8"), path)
+        with open(root / path, encoding="utf-8") as file:
+            return parse(file.read(), path)
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

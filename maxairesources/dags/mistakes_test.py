@@ -127,7 +127,7 @@ def test_a_mistake_that_the_test_of_the_dag_finds(
         ({"in_cluster": "{{ ds }}"}, ".in_cluster is "),
         ({"labels": {"a": ["{{ dss }}"]}}, "{place}.labels.a[0]: '{{ dss }}' has an u"),
         ({"execution_timeout": "an hour"}, "; use a number of seconds, or ISO 8601 su"),
-        ({"retry_delay": [1]}, ".retry_delay is [1] ("),
+        ({"retry_delay": [1]}, ".retry_delay is [1]; use a number of seconds"),
         ({"volumes": [{"nam": "v"}]}, ".volumes is [{'nam': 'v'}] (Invalid value for"),
         ({"tolerations": [{"operatr": "Exists"}]}, "(with a key that Kubernetes lacks"),
         ({"image_pull_secrets": "registry"}, ".image_pull_secrets is 'registry' (with"),

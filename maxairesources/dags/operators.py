@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from maxairesources.configs.objective import KUBEPOD, SPARK, TaskLaunch
 from maxairesources.errors import InputError
@@ -101,8 +101,9 @@ def to_python(launch: TaskLaunch) -> dict[str, Any]:
                 remedy = f"use the fields of Kubernetes' {_OBJECTS[name]}"
                 converted[name] = _kubernetes_object(value, _OBJECTS[name])
         except (AttributeError, OverflowError, TypeError, ValueError) as error:
-            why = " ".join(str(error).split())
-            problem = f"{json_path((*launch.path, name))} is {value!r} ({why})"
+            problem = f"{json_path((*launch.path, name))} is {value!r}"
+            if not isinstance(error, ValidationError):
+                problem += f" ({error})"
             raise InputError(problem, remedy, launch.file) from None
     return converted
 

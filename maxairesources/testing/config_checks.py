@@ -35,6 +35,11 @@ from maxairesources.tree import (
     repository_of,
 )
 
+_MODELS: dict[str, type[ConfigModel]] = {
+    PY_CONFIG: PyConfig,
+    SPARK_CONFIG: SparkConfig,
+    KUBEPOD_CONFIG: KubepodConfig,
+}
 # The largest argument of a Linux process, in bytes: 32 pages of 4 KiB.
 _LARGEST_ARGUMENT = 128 * 1024
 _POD_TEMPLATES = (
@@ -60,23 +65,26 @@ def check_configs(
         InputError: a config is missing or wrong, with its file and place.
     """
     launched: dict[str, str] = {}
-    for model, path in (
-        (PyConfig, path_of(CONFIGS, names, PY_CONFIG)),
-        (SparkConfig, path_of(CONFIGS, names[:2], SPARK_CONFIG)),
-        (KubepodConfig, path_of(CONFIGS, names[:2], KUBEPOD_CONFIG)),
-    ):
-        exists = (root / path).exists()
-        if not exists and any(root.glob(overlay_of(path, "*"))):
-            raise InputError("is missing", "add it: its overlays need it", path)
-        if exists:
-            data, name = _check_config(root, path, deployment, model)
+    for file, model in _MODELS.items():
+        folder = names if model is PyConfig else names[:2]
+        path = path_of(CONFIGS, folder, file)
+        overlay = overlay_of(path, deployment)
+        base, patch = read_file(root, path), read_file(root, overlay)
+        for place, name, known in _not_in_base(base, patch, ()):
+            problem = f"{json_path(place)}: {path.rpartition('/')[2]} has no {name!r}"
+            raise InputError(problem, nearest(str(name), known), overlay)
+        if (root / path).exists():
+            data, file = read_config(root, path, deployment)
+            validate(model, data, file)
             if model is not PyConfig:
-                _check_images(data, names[0], name)
+                _check_images(data, names[0], file)
             for task, _ in named_tasks(data):
                 if task in launched:
                     problem = f"task {task!r} is also in {launched[task]}"
-                    raise InputError(problem, "keep one of them", name)
-                launched[task] = name
+                    raise InputError(problem, "keep one of them", file)
+                launched[task] = file
+        elif any(root.glob(overlay_of(path, "*"))):
+            raise InputError("is missing", "add it: its overlays need it", path)
     configs = read_objective(root, names, Deployed(deployment))
     for launch in configs.launches.values():
         if launch.operator == KUBEPOD:
@@ -91,20 +99,6 @@ def check_configs(
         remedy = "move large values into a table that the handlers read"
         raise InputError(problem, remedy, configs.py_config_file)
     return configs
-
-
-def _check_config(
-    root: Path, path: str, deployment: str | None, model: type[ConfigModel]
-) -> tuple[dict[str, Any], str]:
-    """Return a config with the overlay of a deployment, and its name for errors."""
-    overlay = overlay_of(path, deployment)
-    base, patch = read_file(root, path), read_file(root, overlay)
-    for place, name, known in _not_in_base(base, patch, ()):
-        problem = f"{json_path(place)}: {path.rpartition('/')[2]} has no {name!r}"
-        raise InputError(problem, nearest(str(name), known), overlay)
-    data, file = read_config(root, path, deployment)
-    validate(model, data, file)
-    return data, file
 
 
 def _check_images(data: dict[str, Any], domain: str, file: str) -> None:
