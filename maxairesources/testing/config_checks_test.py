@@ -111,7 +111,12 @@ AT = "score input 0"
         (PY, f"{AT} type", GONE, "$.score.input[0].type is missing; add it"),
         (PY, f"{AT} sourceDetails source", "s3a", "source is 's3a'; did you mean s3?"),
         (PY, f"{AT} sourceDetails fileFormat", "cvs", "; did you mean csv?"),
-        (PY, f"{AT} sourceDetails fileFormat", "delta", "pandas cannot read or write d"),
+        (
+            PY,
+            f"{AT} sourceDetails fileFormat",
+            "delta",
+            "pandas cannot read or write d",
+        ),
         (PY, f"{AT} sourceDetails filePath", "s3://a/x", "'s3://a/x' is a URI; use th"),
         (PY, "score function args a", "x" * 132_000, "has more than 128 KiB, too larg"),
     ],
