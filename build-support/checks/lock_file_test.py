@@ -11,9 +11,7 @@ import pytest
 from maxaitools.lock import Resolve, read_resolves
 
 FOLDER = Path(os.environ["LOCKS_IN"])
-RESOLVES = [
-    each for each in read_resolves(Path()).values() if each.lock.parent == FOLDER
-]
+RESOLVES = [each for each in read_resolves().values() if each.lock.parent == FOLDER]
 # The names, versions and hashes of packages, and in comments the packages that need them.
 ENTRY = re.compile(
     r"#.*|    --hash=sha256:.*|[a-z0-9.-]+==[^ ]+( ;.*)? \\|    #( +via)?( +(-r )?[\w.-]+)?"
