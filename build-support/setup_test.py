@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +57,13 @@ UBUNTU = "ID=ubuntu\nID_LIKE=debian\n"
 class Machine:
     """A machine of root's with everything but some commands and images, and "engine"."""
 
-    def __init__(self, folder: Path, lacks: str = "", os_release: str = DEBIAN) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lacks: str = "",
+        os_release: str = DEBIAN,
+        stubs: Mapping[str, str] = STUBS,
+    ) -> None:
         self.folder, absent = folder, {*lacks.split()}
         for name in ("bin", "images", "apt", "etc", "var/log", "var/run"):
             (folder / name).mkdir(parents=True)
@@ -63,7 +71,7 @@ class Machine:
             real = shutil.which(name, path="/usr/bin:/bin")
             assert real, f"{name} is needed by this test"
             (folder / "bin" / name).symlink_to(real)
-        for name, body in STUBS.items():
+        for name, body in {**STUBS, **stubs}.items():
             for place in ("apt",) if name in absent else ("apt", "bin"):
                 self.stub(f"{place}/{name}", body)
         self.stub("apt/dockerd", DOCKERD)
@@ -117,58 +125,38 @@ NO_ROOT = {"id": "echo 1000"}
 
 
 @pytest.mark.parametrize(
-    ("lacks", "os_release", "stubs", "env", "message"),
+    ("machine", "env", "message"),
     [
-        ("git", DEBIAN, {}, "", "git: setup installs git"),
-        ("git", DEBIAN, NO_ROOT, "", "git: by hand: install git"),
-        ("docker", DEBIAN, {}, "", "Docker engine: setup installs docker.io iptables"),
-        ("docker", UBUNTU, {}, "", "Docker engine: by hand: install docker.io iptabl"),
-        ("", DEBIAN, ELSEWHERE | NO_ROOT, "", "Docker engine: by hand: start the Dock"),
-        ("", DEBIAN, ELSEWHERE, "DOCKER_HOST=tcp://x", "Docker engine: by hand: unset"),
-        ("spark", DEBIAN, {}, "", "base image spark: setup builds maxai/spark:abc"),
+        (("git",), {}, "git: setup installs git"),
+        (("git", DEBIAN, NO_ROOT), {}, "git: by hand: install git"),
+        (("docker", UBUNTU), {}, "Docker engine: by hand: install docker.io iptables"),
+        (("", DEBIAN, ELSEWHERE | NO_ROOT), {}, "Docker engine: by hand: start the"),
         (
-            "spark mmdebstrap",
-            UBUNTU,
-            {},
-            "",
-            "base image spark: by hand: set MAXAI_REG",
+            ("", DEBIAN, ELSEWHERE),
+            {"DOCKER_HOST": "x"},
+            "Docker engine: by hand: unset",
         ),
-        ("java", DEBIAN, {}, "", "Java 17 or newer: setup installs default-jre-headl"),
+        (("spark",), {}, "base image spark: setup builds maxai/spark:abc"),
+        (("spark mmdebstrap", UBUNTU), {}, "base image spark: by hand: set MAXAI_REG"),
+        (("", DEBIAN, OLD_JAVA), {}, "Java 17 or newer: setup installs default-jre"),
         (
-            "",
-            DEBIAN,
-            OLD_JAVA,
-            "",
-            "Java 17 or newer: setup installs default-jre-headl",
+            ("", DEBIAN, OLD_JAVA),
+            {"JAVA_HOME": "/x"},
+            "Java 17 or newer: by hand: JAVA",
         ),
-        ("", DEBIAN, OLD_JAVA, "JAVA_HOME=/x", "Java 17 or newer: by hand: JAVA_HOME"),
-        ("", DEBIAN, SHIM, "", "CPython 3.9: by hand: run `pyenv install 3.9`, or set"),
-        (
-            "python3.11",
-            DEBIAN,
-            {},
-            "",
-            "CPython 3.11: setup installs python3.11 python",
-        ),
-        ("python3.11", DEBIAN_13, {}, "", "CPython 3.11: by hand: run `pyenv install"),
+        (("", DEBIAN, SHIM), {}, "CPython 3.9: by hand: run `pyenv install 3.9`, or"),
+        (("python3.11",), {}, "CPython 3.11: setup installs python3.11"),
+        (("python3.11", DEBIAN_13), {}, "CPython 3.11: by hand: run `pyenv install"),
     ],
 )
 def test_what_is_missing_is_printed_before_anything_changes(
-    tmp_path: Path,
-    lacks: str,
-    os_release: str,
-    stubs: dict[str, str],
-    env: str,
-    message: str,
+    tmp_path: Path, machine: tuple[Any, ...], env: dict[str, str], message: str
 ) -> None:
-    here = Machine(tmp_path, lacks, os_release)
-    for name, body in stubs.items():
-        here.stub(f"bin/{name}", body)
-    variables = dict([env.split("=")]) if env else {}
-    code, output, changes = here.run("--check", **variables)
+    here = Machine(tmp_path, *machine)
+    code, output, changes = here.run("--check", **env)
     assert (code, changes) == (1, "") and f"missing  {message}" in output, output
     if "by hand" in message:
-        code, again, changes = here.run(**variables)
+        code, again, changes = here.run(**env)
         assert (code, changes) == (3, "") and again.startswith(output)
 
 
