@@ -18,7 +18,7 @@ from typing import Any
 
 from maxairesources.errors import InputError
 from maxaitools.deployments import deploys, registry, trees
-from maxaitools.deployments.branches import Branches, find_url, pick
+from maxaitools.deployments.branches import Branches, pick
 from maxaitools.deployments.compare import show_difference
 from maxaitools.deployments.process import ProcessFailed, git
 from maxaitools.deployments.record import carry_over, make_record
@@ -81,7 +81,7 @@ def make_parser() -> argparse.ArgumentParser:
         added = commands.add_parser(
             command.__name__, help=text, description=text, allow_abbrev=False
         )
-        added.set_defaults(run=command)
+        added.set_defaults(run=command, domain=[])
         for names, argument, about, more in _ARGUMENTS:
             if command.__name__ in names.split():
                 added.add_argument(argument, help=about, **more)
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     arguments = parser.parse_args(argv)
     reason = getattr(arguments, "reason", None)
-    if arguments.run is rollback or getattr(arguments, "force", False):
+    if arguments.run is deploys.rollback or getattr(arguments, "force", False):
         if not (reason or "").strip():
             parser.error("this change needs --reason '...', which must not be empty")
     try:
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def status(arguments: argparse.Namespace) -> None:
     """Show the live release of each deployment."""
-    branches = _open()
+    branches = Branches()
     for name in branches.tips:
         try:
             made = branches.history(name)[0].action
@@ -123,14 +123,14 @@ def status(arguments: argparse.Namespace) -> None:
 
 def history(arguments: argparse.Namespace) -> None:
     """List the commits of a deployment, the newest first."""
-    branches = _open()
+    branches = Branches()
     branches.history(arguments.name)
     print(branches.show(arguments.name))
 
 
 def diff(arguments: argparse.Namespace) -> None:
     """Show what changes if NEW replaces OLD."""
-    branches = _open()
+    branches = Branches()
     new, old = (_find_side(branches, each) for each in (arguments.new, arguments.old))
     if not new:
         raise InputError("nothing was deployed yet", "deploy first", arguments.new)
@@ -140,7 +140,7 @@ def diff(arguments: argparse.Namespace) -> None:
 
 def verify(arguments: argparse.Namespace) -> int:
     """Check the commits, files, signatures and images of one or all deployments."""
-    branches, faults = _open(), []
+    branches, faults = Branches(), []
     for name in [arguments.name] if arguments.name else branches.tips:
         commits = branches.history(name)
         found = [*_find_faults(branches, name)]
@@ -153,35 +153,8 @@ def verify(arguments: argparse.Namespace) -> int:
 def images(arguments: argparse.Namespace) -> None:
     """List the domains whose image must be built before a release can be deployed."""
     to, tags = find_settings(arguments.name), trees.read_tags(arguments.folder)
-    known = carry_over(tags, _open().live(to.name))
+    known = carry_over(tags, Branches().live(to.name))
     print(json.dumps(registry.find_unbuilt(make_record(to, "", known, {}))))
-
-
-def deploy(arguments: argparse.Namespace) -> None:
-    """Deploy a packaged release."""
-    branches, to = _open(), find_settings(arguments.name)
-    deploys.deploy(branches, to, arguments.folder, _options(arguments))
-
-
-def promote(arguments: argparse.Namespace) -> None:
-    """Deploy the release that is live in another deployment."""
-    branches, to = _open(), find_settings(arguments.name)
-    name, commit = arguments.source, arguments.commit
-    deploys.promote(branches, name, commit, to, _options(arguments))
-
-
-def rollback(arguments: argparse.Namespace) -> None:
-    """Make the previous release, or an earlier commit, live again."""
-    deploys.rollback(_open(), arguments.name, arguments.to, _options(arguments))
-
-
-def _open() -> Branches:
-    return Branches(find_url())
-
-
-def _options(arguments: argparse.Namespace) -> deploys.Flags:
-    given, fields = vars(arguments), deploys.Flags.__dataclass_fields__
-    return deploys.Flags(**{key: given[key] for key in fields.keys() & given.keys()})
 
 
 def _find_side(branches: Branches, side: str) -> str | None:
@@ -204,7 +177,10 @@ def _find_faults(branches: Branches, name: str) -> Iterator[str]:
         yield f"{image} is not in the registry"
 
 
-_COMMANDS = (status, history, diff, verify, images, deploy, promote, rollback)
+_COMMANDS = (
+    *(status, history, diff, verify, images),
+    *(deploys.deploy, deploys.promote, deploys.rollback),
+)
 
 if __name__ == "__main__":
     sys.exit(main())

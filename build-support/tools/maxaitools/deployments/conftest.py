@@ -140,7 +140,7 @@ class Marketplace:
     @property
     def branches(self) -> Branches:
         """The deployments, read now; the clone must be the current folder."""
-        return Branches(self.url)
+        return Branches()
 
     def history(self, name: str = "dev") -> list[Entry]:
         """Return the commits of a deployment."""

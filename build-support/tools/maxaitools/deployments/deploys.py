@@ -2,12 +2,14 @@
 
 A rollback needs only Git and the standard library, so it works when Pants, a registry or the
 Docker engine is down. Each function raises an InputError if the policy, a registry or the
-deployments repository refuses the change; then the deployment is as before.
+deployments repository refuses the change; then the deployment is as before. The options are those
+of the command line; `--help` explains them.
 """
 
 import contextlib
 import os
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,21 +29,11 @@ from maxaitools.deployments.record import (
     settings_of,
     sources_of,
 )
-from maxaitools.deployments.settings import Definition, read_settings
+from maxaitools.deployments.settings import Definition, find_settings, read_settings
 
 # The keys that may sign the commits of a deployment with `signed = true`.
 SIGNERS = Path("build-support/allowed_signers")
 _STARTED = time.monotonic()
-
-
-@dataclass(frozen=True)
-class Flags:
-    """The options of a change; `--help` explains them."""
-
-    dry_run: bool = False
-    force: bool = False
-    reason: str | None = None
-    domain: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -63,11 +55,15 @@ class Change:
     signed: bool = False
 
 
-def deploy(branches: Branches, to: Definition, folder: Path, options: Flags) -> None:
-    """Deploy a release that was packaged from this clone."""
-    release, live = trees.store(folder), branches.live(to.name)
-    trees.check_sources(folder)
-    known = carry_over(trees.read_tags(folder), live)
+def deploy(options: Namespace) -> None:
+    """Deploy a packaged release.
+
+    This clone must be as it was when the release was packaged.
+    """
+    branches, to = Branches(), find_settings(options.name)
+    release, live = trees.store(options.folder), branches.live(to.name)
+    trees.check_sources(options.folder)
+    known = carry_over(trees.read_tags(options.folder), live)
     new = make_record(to, release, known, read_source())
     breaches = _check_policy(branches, to, new, None, options.force)
     _say(f"{to.name}: release {release[:12]} of commit {new['source']['commit'][:12]}")
@@ -79,12 +75,11 @@ def deploy(branches: Branches, to: Definition, folder: Path, options: Flags) -> 
     _publish(branches, change, live, options)
 
 
-def promote(
-    branches: Branches, name: str, commit: str | None, to: Definition, options: Flags
-) -> None:
-    """Deploy a release from the history of the deployment `name`."""
+def promote(options: Namespace) -> None:
+    """Deploy the release that is live in another deployment."""
+    branches, to, name = Branches(), find_settings(options.name), options.source
     history, live = branches.history(name), branches.live(to.name)
-    entry = history[0] if commit is None else pick(name, history, commit)
+    entry = pick(name, history, options.commit) if options.commit else history[0]
     origin = branches.read(entry.commit)
     settings = read_settings().get(name)
     if settings and settings.signed and not is_signed(entry.commit, SIGNERS):
@@ -92,7 +87,7 @@ def promote(
         raise InputError("it has no valid signature", remedy, f"commit {entry.commit}")
     new = origin | settings_of(to)
     if options.domain:
-        new = _mix(to.name, live, origin, options) | settings_of(to)
+        new = _mix(to.name, live, origin, options.domain) | settings_of(to)
     breaches = _check_policy(branches, to, new, origin, options.force)
     _say(f"{to.name}: release {new['release'][:12]} of {name} {entry.commit}")
     if not options.dry_run:
@@ -102,25 +97,20 @@ def promote(
     _publish(branches, change, live, options)
 
 
-def rollback(branches: Branches, name: str, to: str | None, options: Flags) -> None:
-    """Make an earlier commit of a deployment live again.
-
-    Args:
-        branches: all deployments.
-        name: the deployment.
-        to: the start of the hash of a commit or release; None means the previous release.
-        options: the options of the change.
-    """
-    history, live = branches.history(name), None
-    made = [entry for entry in history if entry.action]
-    previous = find_previous(name, history, options.domain) if to is None else None
-    entry = previous or pick(name, made, str(to))
+def rollback(options: Namespace) -> None:
+    """Make the previous release, or an earlier commit, live again."""
+    branches, name, live = Branches(), options.name, None
+    history = branches.history(name)
+    if options.to is None:
+        entry = find_previous(name, history, options.domain)
+    else:
+        entry = pick(name, [each for each in history if each.action], options.to)
     # A rollback replaces a damaged commit too.
     with contextlib.suppress(InputError):
         live = branches.live(name)
     new = branches.read(entry.commit)
     if options.domain:
-        new = _mix(name, live, new, options)
+        new = _mix(name, live, new, options.domain)
     if new == live:
         problem = f"the files of commit {entry.commit[:12]} are already live"
         remedy = f"choose another commit with --to; `history {name}` lists them"
@@ -164,14 +154,16 @@ def _content_of(entry: Entry, domains: Sequence[str]) -> str:
     return git("ls-tree", "--full-tree", entry.commit, "--", *paths)
 
 
-def _mix(name: str, live: Record | None, other: Record, options: Flags) -> Record:
+def _mix(
+    name: str, live: Record | None, other: Record, domains: Sequence[str]
+) -> Record:
     """Return the live record with some domains of another one."""
     if live is None:
         remedy = "leave out --domain to deploy all domains first"
         raise InputError("nothing is live yet", remedy, name)
     releases = (live["release"], other["release"])
-    release = trees.replace_domains(*releases, options.domain)
-    return mix(live, other, release, options.domain)
+    release = trees.replace_domains(*releases, domains)
+    return mix(live, other, release, domains)
 
 
 def _check_policy(
@@ -188,12 +180,16 @@ def _check_policy(
 
 
 def _publish(
-    branches: Branches, change: Change, live: Record | None, options: Flags
+    branches: Branches, change: Change, live: Record | None, options: Namespace
 ) -> None:
     """Make a change live, unless it changes nothing or is only tried."""
     new, name = change.record, change.record["name"]
     tree = trees.add_record(new["release"], new)
-    if live and not change.breaches and is_same(live, new):
+    is_same = (
+        live and {**live, "source": new["source"]} == new and live["source"]["clean"]
+    )
+    commits = [each["source"]["commit"] for each in (live or new, new)]
+    if is_same and not change.breaches and is_ancestor(*commits):
         tip = branches.tips[name][:12]
         _say(f"{name}: release {new['release'][:12]} is already live, in commit {tip}")
     elif options.dry_run:
@@ -208,16 +204,7 @@ def _publish(
         _say(f"{name}: live: commit {commit[:12]}")
 
 
-def is_same(live: Record, new: Record) -> bool:
-    """Return if a deploy would change neither the release, the images nor the source."""
-    content = [{**each, "source": None} for each in (live, new)]
-    commits = [each["source"]["commit"] for each in (live, new)]
-    return (
-        content[0] == content[1] and live["source"]["clean"] and is_ancestor(*commits)
-    )
-
-
-def make_message(change: Change, options: Flags) -> str:
+def make_message(change: Change, options: Namespace) -> str:
     """Return a commit message: a subject for people, then Git trailers for machines."""
     name, release = change.record["name"], change.record["release"]
     part = f"{', '.join(options.domain)} of {name}" if options.domain else name

@@ -6,17 +6,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 
 _FILE = "marketplace.toml"
 _NAME = re.compile("[a-z][a-z0-9_]*")
-_KINDS: dict[str, type] = dict.fromkeys(
-    ("registry", "data_root", "after", "branch"), str
-)
-_KINDS |= dict.fromkeys(("paused", "signed"), bool)
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*")
 
 
@@ -31,6 +27,11 @@ class Definition:
     branch: str | None = None
     paused: bool = False
     signed: bool = False
+
+
+_KINDS = {
+    key: kind for key, kind in get_type_hints(Definition).items() if key != "name"
+}
 
 
 def read_settings() -> dict[str, Definition]:
