@@ -21,15 +21,9 @@ from maxaitools.deployments.acceptance import find_breaches
 from maxaitools.deployments.branches import Branches, Entry, is_signed, pick
 from maxaitools.deployments.compare import show_difference
 from maxaitools.deployments.process import git, is_ancestor, read_source
-from maxaitools.deployments.record import (
-    Record,
-    carry_over,
-    make_record,
-    mix,
-    settings_of,
-    sources_of,
-)
-from maxaitools.deployments.settings import Definition, find_settings, read_settings
+from maxaitools.deployments.record import Record, carry_over, make_record, mix
+from maxaitools.deployments.record import settings_of, sources_of
+from maxaitools.deployments.settings import Definition, find_settings, must_sign
 
 # The keys that may sign the commits of a deployment with `signed = true`.
 SIGNERS = Path("build-support/allowed_signers")
@@ -45,14 +39,12 @@ class Change:
         record: the new record.
         origin: the commit that the release comes from, after its deployment if that differs.
         breaches: the breaches of the policy that --force overrides.
-        signed: if its commit must be signed.
     """
 
     action: str
     record: Record
     origin: str | None = None
     breaches: Sequence[str] = ()
-    signed: bool = False
 
 
 def deploy(options: Namespace) -> None:
@@ -71,8 +63,7 @@ def deploy(options: Namespace) -> None:
         if unbuilt := registry.find_unbuilt(new):
             _say(f"pushing the images of {', '.join(unbuilt)} to {to.registry}")
         new["images"] = registry.push(new, unbuilt)
-    change = Change("deploy", new, None, breaches, to.signed)
-    _publish(branches, change, live, options)
+    _publish(branches, Change("deploy", new, None, breaches), live, options)
 
 
 def promote(options: Namespace) -> None:
@@ -81,19 +72,18 @@ def promote(options: Namespace) -> None:
     history, live = branches.history(name), branches.live(to.name)
     entry = pick(name, history, options.commit) if options.commit else history[0]
     origin = branches.read(entry.commit)
-    settings = read_settings().get(name)
-    if settings and settings.signed and not is_signed(entry.commit, SIGNERS):
+    if must_sign(name) and not is_signed(entry.commit, SIGNERS):
         remedy = f"deploy to {name} again with a key of {SIGNERS}"
         raise InputError("it has no valid signature", remedy, f"commit {entry.commit}")
     new = origin | settings_of(to)
     if options.domain:
-        new = _mix(to.name, live, origin, options.domain) | settings_of(to)
+        new = _mix(to.name, live, origin, options) | settings_of(to)
     breaches = _check_policy(branches, to, new, origin, options.force)
     _say(f"{to.name}: release {new['release'][:12]} of {name} {entry.commit}")
     if not options.dry_run:
         for image in registry.copy_missing(new, origin):
             _say(f"copied {image} from {origin['registry']}")
-    change = Change("promote", new, f"{name} {entry.commit}", breaches, to.signed)
+    change = Change("promote", new, f"{name} {entry.commit}", breaches)
     _publish(branches, change, live, options)
 
 
@@ -110,16 +100,13 @@ def rollback(options: Namespace) -> None:
         live = branches.live(name)
     new = branches.read(entry.commit)
     if options.domain:
-        new = _mix(name, live, new, options.domain)
+        new = _mix(name, live, new, options)
     if new == live:
         problem = f"the files of commit {entry.commit[:12]} are already live"
         remedy = f"choose another commit with --to; `history {name}` lists them"
         raise InputError(problem, remedy, name)
     _say(f"{name}: release {new['release'][:12]}, back to commit {entry.commit}")
-    # marketplace.toml may no longer define the deployment.
-    signed = getattr(read_settings().get(name), "signed", False)
-    change = Change("rollback", new, entry.commit, signed=signed)
-    _publish(branches, change, live, options)
+    _publish(branches, Change("rollback", new, entry.commit), live, options)
 
 
 def find_previous(
@@ -154,16 +141,14 @@ def _content_of(entry: Entry, domains: Sequence[str]) -> str:
     return git("ls-tree", "--full-tree", entry.commit, "--", *paths)
 
 
-def _mix(
-    name: str, live: Record | None, other: Record, domains: Sequence[str]
-) -> Record:
+def _mix(name: str, live: Record | None, other: Record, options: Namespace) -> Record:
     """Return the live record with some domains of another one."""
     if live is None:
         remedy = "leave out --domain to deploy all domains first"
         raise InputError("nothing is live yet", remedy, name)
     releases = (live["release"], other["release"])
-    release = trees.replace_domains(*releases, domains)
-    return mix(live, other, release, domains)
+    release = trees.replace_domains(*releases, options.domain)
+    return mix(live, other, release, options.domain)
 
 
 def _check_policy(
@@ -197,7 +182,7 @@ def _publish(
         print("\n".join(show_difference(branches.tips.get(name), live, tree, new)))
     else:
         message = make_message(change, options)
-        commit = branches.commit(name, tree, message, change.signed)
+        commit = branches.commit(name, tree, message, must_sign(name))
         if change.action != "rollback":
             registry.tag_all(new, f"{name}-{commit[:12]}")
         branches.push(name, commit)

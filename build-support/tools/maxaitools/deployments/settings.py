@@ -60,6 +60,11 @@ def find_settings(name: str) -> Definition:
     return known[name]
 
 
+def must_sign(name: str) -> bool:
+    """Return if the commits of a deployment must be signed, which may no longer be defined."""
+    return bool(getattr(read_settings().get(name), "signed", False))
+
+
 def _find_mistakes(
     name: str, fields: Mapping[str, Any], tables: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
