@@ -155,8 +155,6 @@ def test_interpreters_are_looked_for_only_in_folders_that_have_one(
     path = f'{tmp_path}/a b:{tmp_path}/c:{tmp_path}/q":relative:/usr/bin:/bin'
     found = launcher.run("list", PATH=path, **{variable: ""}).stdout
     assert found.startswith(f'["<PYENV>", "{tmp_path}/a b", "/usr/bin"')
-    given = launcher.run("list", **{variable: "['/opt/python']"}).stdout
-    assert given == "['/opt/python']\n"
 
 
 def test_each_folder_with_requirements_is_a_domain(launcher: Launcher) -> None:
@@ -170,7 +168,6 @@ def test_each_folder_with_requirements_is_a_domain(launcher: Launcher) -> None:
         "mines/requirements.lock": "numpy==2\npyspark-client==4\n",
         "shop/requirements.txt": "pyspark\n",
         "shop/requirements.lock": "numpy==2\npyspark==3.5.1 \\\n",
-        "notes/README.md": "",
     }.items():
         write(launcher.root / "maxaiusecases" / path, content)
     locks = ", ".join(

@@ -66,12 +66,6 @@ def test_refresh_names_the_new_tags_in_dockerfiles(images: Path) -> None:
     )
 
 
-@pytest.fixture(scope="module", params=["python", "spark"])
-def base(request: pytest.FixtureRequest) -> str:
-    """A base image, which build-support/setup has built or pulled."""
-    return call(HERE, "tag", request.param)[1]
-
-
 def shell(base: str, script: str, user: str) -> list[str]:
     command = ["docker", "run", "--rm", "--user", user, "--entrypoint=/bin/sh", base]
     done = subprocess.run([*command, "-c", script], capture_output=True, text=True)
@@ -79,7 +73,9 @@ def shell(base: str, script: str, user: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_the_image_is_what_handlers_expect(base: str) -> None:
+@pytest.mark.parametrize("name", ["python", "spark"])
+def test_the_image_is_what_handlers_expect(name: str) -> None:
+    base = call(HERE, "tag", name)[1]
     script = "id -un; id -u; pwd; touch probe && echo writes; command -v python; env"
     lines = shell(base, script, user="")
     assert lines[:5] == ["maxai", "10001", "/data", "writes", "/usr/local/bin/python"]
