@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,9 +30,7 @@ case $1 in
     pull) {LOG}; echo manifest unknown >&2; exit 1 ;;
 esac""",
     "java": """echo 'openjdk version "17.0.15" 2025-04-15' >&2""",
-    "docker-registry": "exit 1",
-    "skopeo": "exit 1",
-    "mmdebstrap": "exit 1",
+    **dict.fromkeys(("docker-registry", "skopeo", "mmdebstrap"), "exit 1"),
     "id": "echo 0",
     # Its lists of packages are out of date before an update. It installs all commands.
     "apt-get": f"""
@@ -50,12 +49,13 @@ esac"""
 DEBIAN = "ID=debian\nVERSION_CODENAME=bookworm\n"
 DEBIAN_13 = "ID=debian\nVERSION_CODENAME=trixie\n"
 UBUNTU = "ID=ubuntu\nID_LIKE=debian\n"
+Stubs = dict[str, str]
 
 
 class Machine:
     """A machine of root's with everything but some commands and images, and "engine"."""
 
-    def __init__(self, folder: Path, lacks: str = "", os_release: str = DEBIAN) -> None:
+    def __init__(self, folder: Path, lacks: str, system: str, stubs: Stubs) -> None:
         self.folder, absent = folder, {*lacks.split()}
         for name in ("bin", "images", "apt", "etc", "var/log", "var/run"):
             (folder / name).mkdir(parents=True)
@@ -63,11 +63,11 @@ class Machine:
             real = shutil.which(name, path="/usr/bin:/bin")
             assert real, f"{name} is needed by this test"
             (folder / "bin" / name).symlink_to(real)
-        for name, body in STUBS.items():
+        for name, body in {**STUBS, **stubs}.items():
             for place in ("apt",) if name in absent else ("apt", "bin"):
                 self.stub(f"{place}/{name}", body)
         self.stub("apt/dockerd", DOCKERD)
-        (folder / "etc/os-release").write_text(os_release)
+        (folder / "etc/os-release").write_text(system)
         self.stub("repo/images/base-image", BASE_IMAGE)
         shutil.copy(SETUP, folder / "repo/setup")
         if not {"engine", "docker"} & absent:
@@ -98,7 +98,7 @@ class Machine:
 
 
 def test_a_complete_machine_is_left_alone(tmp_path: Path) -> None:
-    here = Machine(tmp_path, "python3.9")
+    here = Machine(tmp_path, "python3.9", DEBIAN, {})
     pyenv = ".pyenv/versions/3.9.18/bin/python3.9"
     here.stub(pyenv, STUBS["python3.9"])
     for arguments in (["--check"], []):
@@ -117,64 +117,44 @@ NO_ROOT = {"id": "echo 1000"}
 
 
 @pytest.mark.parametrize(
-    ("lacks", "os_release", "stubs", "env", "message"),
+    ("machine", "env", "message"),
     [
-        ("git", DEBIAN, {}, "", "git: setup installs git"),
-        ("git", DEBIAN, NO_ROOT, "", "git: by hand: install git"),
-        ("docker", DEBIAN, {}, "", "Docker engine: setup installs docker.io iptables"),
-        ("docker", UBUNTU, {}, "", "Docker engine: by hand: install docker.io iptabl"),
-        ("", DEBIAN, ELSEWHERE | NO_ROOT, "", "Docker engine: by hand: start the Dock"),
-        ("", DEBIAN, ELSEWHERE, "DOCKER_HOST=tcp://x", "Docker engine: by hand: unset"),
-        ("spark", DEBIAN, {}, "", "base image spark: setup builds maxai/spark:abc"),
+        (("git", DEBIAN, {}), {}, "git: setup installs git"),
+        (("git", DEBIAN, NO_ROOT), {}, "git: by hand: install git"),
+        (("docker", UBUNTU, {}), {}, "Docker engine: by hand: install docker.io"),
+        (("", DEBIAN, ELSEWHERE | NO_ROOT), {}, "Docker engine: by hand: start the"),
         (
-            "spark mmdebstrap",
-            UBUNTU,
-            {},
-            "",
-            "base image spark: by hand: set MAXAI_REG",
+            ("", DEBIAN, ELSEWHERE),
+            {"DOCKER_HOST": "x"},
+            "Docker engine: by hand: unset",
         ),
-        ("java", DEBIAN, {}, "", "Java 17 or newer: setup installs default-jre-headl"),
+        (("spark", DEBIAN, {}), {}, "base image spark: setup builds maxai/spark:abc"),
+        (("spark mmdebstrap", UBUNTU, {}), {}, "base image spark: by hand: set MAXAI"),
+        (("", DEBIAN, OLD_JAVA), {}, "Java 17 or newer: setup installs default-jre"),
         (
-            "",
-            DEBIAN,
-            OLD_JAVA,
-            "",
-            "Java 17 or newer: setup installs default-jre-headl",
+            ("", DEBIAN, OLD_JAVA),
+            {"JAVA_HOME": "/x"},
+            "Java 17 or newer: by hand: JAVA",
         ),
-        ("", DEBIAN, OLD_JAVA, "JAVA_HOME=/x", "Java 17 or newer: by hand: JAVA_HOME"),
-        ("", DEBIAN, SHIM, "", "CPython 3.9: by hand: run `pyenv install 3.9`, or set"),
-        (
-            "python3.11",
-            DEBIAN,
-            {},
-            "",
-            "CPython 3.11: setup installs python3.11 python",
-        ),
-        ("python3.11", DEBIAN_13, {}, "", "CPython 3.11: by hand: run `pyenv install"),
+        (("", DEBIAN, SHIM), {}, "CPython 3.9: by hand: run `pyenv install 3.9`, or"),
+        (("python3.11", DEBIAN, {}), {}, "CPython 3.11: setup installs python3.11"),
+        (("python3.11", DEBIAN_13, {}), {}, "CPython 3.11: by hand: run `pyenv"),
     ],
 )
 def test_what_is_missing_is_printed_before_anything_changes(
-    tmp_path: Path,
-    lacks: str,
-    os_release: str,
-    stubs: dict[str, str],
-    env: str,
-    message: str,
+    tmp_path: Path, machine: tuple[Any, ...], env: dict[str, str], message: str
 ) -> None:
-    here = Machine(tmp_path, lacks, os_release)
-    for name, body in stubs.items():
-        here.stub(f"bin/{name}", body)
-    variables = dict([env.split("=")]) if env else {}
-    code, output, changes = here.run("--check", **variables)
+    here = Machine(tmp_path, *machine)
+    code, output, changes = here.run("--check", **env)
     assert (code, changes) == (1, "") and f"missing  {message}" in output, output
     if "by hand" in message:
-        code, again, changes = here.run(**variables)
+        code, again, changes = here.run(**env)
         assert (code, changes) == (3, "") and again.startswith(output)
 
 
 def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
     lacks = "git docker mmdebstrap java docker-registry skopeo"
-    here = Machine(tmp_path, lacks, DEBIAN_13)
+    here = Machine(tmp_path, lacks, DEBIAN_13, {})
     code, output, changes = here.run(MAXAI_REGISTRY="registry.invalid/team")
     assert code == 0, output
     docker = "git docker.io iptables docker-cli default-jre-headless"
@@ -186,10 +166,9 @@ def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
     assert here.run()[::2] == (0, "")
 
 
-@pytest.mark.parametrize("end", ["exit 1", "sleep 9"])
-def test_a_failure_shows_the_end_of_the_output(tmp_path: Path, end: str) -> None:
-    here = Machine(tmp_path, "engine")
-    here.stub("bin/dockerd", f"echo no driver; {end}")
+def test_a_failure_shows_the_end_of_the_output(tmp_path: Path) -> None:
+    here = Machine(tmp_path, "engine", DEBIAN, {})
+    here.stub("bin/dockerd", "echo no driver; exit 1")
     code, output, _ = here.run(MAXAI_ENGINE_TIMEOUT="1")
     assert code == 1
     assert "  no driver\nsetup: the Docker engine does not answer" in output

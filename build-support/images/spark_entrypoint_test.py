@@ -1,4 +1,4 @@
-"""Runs spark-entrypoint with stubs of Java, Spark and Python that print their arguments."""
+"""Runs spark-entrypoint with a stub of Java that prints its arguments."""
 
 from __future__ import annotations
 
@@ -13,35 +13,17 @@ SETTINGS = (
 )
 
 
-def run(folder: Path, *arguments: str, **env: str) -> list[str]:
-    """Return the name and the arguments of the command that the entry point runs."""
-    for name in ("spark/bin/spark-submit", "java/bin/java", "bin/python"):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('#!/bin/sh\nprintf "%s\\n" "${0##*/}" "$@"\n')
-        path.chmod(0o755)
-    homes = {"SPARK_HOME": f"{folder}/spark", "JAVA_HOME": f"{folder}/java"}
-    env |= {"PATH": f"{folder}/bin:/usr/bin:/bin", "HOME": str(folder), **homes}
-    command = ["bash", str(SCRIPT), *arguments]
-    return subprocess.check_output(command, env=env, text=True).splitlines()
-
-
-def test_a_module(tmp_path: Path) -> None:
-    found = run(tmp_path, "shop.main", "--day", "a b")
-    assert found == ["python", "-m", "shop.main", "--day", "a b"]
-
-
-def test_a_driver(tmp_path: Path) -> None:
-    found = run(tmp_path, "driver", "--class", "a b", SPARK_DRIVER_BIND_ADDRESS="ip")
-    assert found[:3] == ["spark-submit", "--conf", "spark.driver.bindAddress=ip"]
-    assert found[-4:] == ["--deploy-mode", "client", "--class", "a b"]
-
-
-# The image test of a domain with Spark starts a real executor.
+# The image test of a domain with Spark starts a real executor, and a local run a driver.
 def test_an_executor(tmp_path: Path) -> None:
+    java = tmp_path / "bin/java"
+    java.parent.mkdir()
+    java.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    java.chmod(0o755)
     given = {f"SPARK_{name}": f"the-{name}" for name in SETTINGS}
-    found = run(tmp_path, "executor", **given, **OPTIONS)
+    env = {"PATH": "/usr/bin:/bin", "SPARK_HOME": "/spark", "JAVA_HOME": str(tmp_path)}
+    command, env = ["bash", str(SCRIPT), "executor"], env | given | OPTIONS
+    found = subprocess.check_output(command, env=env, text=True).splitlines()
     # The order of the options matters.
-    assert found[:5] == ["java", *OPTIONS.values()]
-    assert f"{tmp_path}/spark/conf:{tmp_path}/spark/jars/*" in found
+    assert found[:4] == [*OPTIONS.values()]
+    assert "/spark/conf:/spark/jars/*" in found
     assert all(value in " ".join(found) for value in given.values())

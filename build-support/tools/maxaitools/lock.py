@@ -1,9 +1,9 @@
 """Compile the lock files of the domains and of the resolves in pants.toml.
 
-uv compiles a lock `x.lock` from the requirements `x.txt` beside it. A lock contains names,
-versions, hashes and the packages that require each package. It contains no host or URL, so
-it works with any package index. Its header contains a hash of its inputs, by which
-`lock_file_test.py` detects an outdated lock.
+uv compiles a lock `x.lock` from the requirements `x.txt` beside it. Locked versions change only
+if the requirements exclude them. A lock contains names, versions, hashes and the packages that
+require each package. It contains no host or URL, so it works with any package index. Its header
+contains a hash of its inputs, by which `lock_file_test.py` detects an outdated lock.
 """
 
 from __future__ import annotations
@@ -46,9 +46,6 @@ class Resolve:
 
         Comments and blank lines in the requirements do not change it.
         """
-        if not self.requirements.exists():
-            remedy = f"create it with the requirements of resolve {self.name!r}"
-            sys.exit(f"lock: error: {self.requirements}: not found; {remedy}")
         lines = self.requirements.read_text().splitlines()
         stripped = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
         inputs = "\n".join([*self.interpreters, *filter(None, stripped)])
@@ -58,33 +55,24 @@ class Resolve:
         )
 
 
-def read_resolves(root: Path) -> dict[str, Resolve]:
-    """Return the resolves of a repository, by name: those of the tools, then the domains'.
+def read_resolves() -> dict[str, Resolve]:
+    """Return the resolves by name: those of the tools, then the domains'.
 
-    Args:
-        root: its root folder, or Path() for the current folder.
+    The launcher finds the same domains.
     """
-    python = tomllib.loads((root / PANTS_TOML).read_text())["python"]
+    python = tomllib.loads(Path(PANTS_TOML).read_text())["python"]
     constraints = python["resolves_to_interpreter_constraints"]
     default = python["interpreter_constraints"]
     resolves = {}
     for name, lock in python["resolves"].items():
         versions = re.findall(r"==(\d+\.\d+)", " ".join(constraints.get(name, default)))
-        resolves[name] = Resolve(name, root / lock, tuple(versions))
-    for name, version in read_domains(root).items():
-        lock = root / USECASES / name / "requirements.lock"
-        resolves[name] = Resolve(name, lock, (version,))
+        resolves[name] = Resolve(name, Path(lock), tuple(versions))
+    for path in sorted(Path(USECASES).glob("*/requirements.txt")):
+        file, name = path.with_name(".python-version"), path.parent.name
+        version = file.read_text().strip() if file.exists() else "3.11"
+        minor = ".".join(version.split(".")[:2])
+        resolves[name] = Resolve(name, path.with_suffix(".lock"), (minor,))
     return resolves
-
-
-def read_domains(root: Path) -> dict[str, str]:
-    """Return the CPython of each domain, such as 3.11; the launcher finds the same domains."""
-    domains = {}
-    for path in sorted(root.glob(f"{USECASES}/*/requirements.txt")):
-        version = path.with_name(".python-version")
-        text = version.read_text().strip() if version.exists() else "3.11"
-        domains[path.parent.name] = ".".join(text.split(".")[:2])
-    return domains
 
 
 def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
@@ -98,7 +86,7 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
     Returns:
         True if the lock changed.
     """
-    header, lock = resolve.header(), resolve.lock
+    lock = resolve.lock
     before = lock.read_text() if lock.exists() else ""
     lowest, *others = resolve.interpreters
     command = [
@@ -115,24 +103,21 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
     if result.returncode:
         sys.exit(f"lock: error: {resolve.requirements}: {result.stderr.strip()}")
     # uv writes the path of the requirements; the name of the file is enough.
-    after = header + re.sub(r"(?m)^(    # .*-r ).*/", r"\1", lock.read_text())
+    entries = re.sub(r"(?m)^(    # .*-r ).*/", r"\1", lock.read_text())
+    after = resolve.header() + entries
     lock.write_text(after)
     return after != before
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; an error ends it with exit code 1."""
-    parser = argparse.ArgumentParser(
-        prog="./pants lock",
-        description="Compile lock files from the requirements beside them. Locked "
-        "versions change only if the requirements exclude them.",
-    )
+    parser = argparse.ArgumentParser(prog="./pants lock", description=__doc__)
     text = "a domain, or a resolve in pants.toml (default: all)"
     parser.add_argument("resolve", nargs="*", help=text)
     text = "lock the newest versions that the requirements allow"
     parser.add_argument("--upgrade", action="store_true", help=text)
     options = parser.parse_args(arguments)
-    resolves = read_resolves(Path())
+    resolves = read_resolves()
     names = options.resolve or list(resolves)
     for name in names:
         if name not in resolves:

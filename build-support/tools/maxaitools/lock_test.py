@@ -81,7 +81,7 @@ def test_a_locked_version_changes_only_with_upgrade(repository: Path) -> None:
 def test_the_header_depends_on_requirements_but_not_on_comments(
     repository: Path,
 ) -> None:
-    domain = lock.read_resolves(Path())["domain"]
+    domain = lock.read_resolves()["domain"]
     before = domain.header()
     domain.requirements.write_text("# Why.\n\nsample<2  # Because.\n")
     assert domain.header() == before
@@ -90,11 +90,11 @@ def test_the_header_depends_on_requirements_but_not_on_comments(
 
 
 def test_the_header_depends_on_the_interpreters(repository: Path) -> None:
-    before = lock.read_resolves(Path())
+    before = lock.read_resolves()
     assert before["tools"].interpreters == ("3.9", "3.11")
     Path("pants.toml").write_text(PANTS_TOML.replace("3.9", "3.10"))
     Path(FOLDER, ".python-version").write_text("3.13.1\n")
-    after = lock.read_resolves(Path())
+    after = lock.read_resolves()
     assert after["domain"].interpreters == ("3.13",)
     for name in ("tools", "domain"):
         assert before[name].header() != after[name].header()
@@ -105,7 +105,7 @@ def test_the_header_depends_on_the_interpreters(repository: Path) -> None:
     [
         ("sample\n", ["tools", "domian"], "pants.toml; did you mean domain?"),
         ("sample\n", ["x"], "pants.toml; use one of: domain, tools"),
-        (None, ["tools"], "tools.txt: not found; create it with the requirements"),
+        (None, ["tools"], "tools.txt: error: File not found"),
         ("sample>9\n", ["tools"], "tools.txt: "),
     ],
 )

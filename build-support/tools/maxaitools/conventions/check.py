@@ -8,6 +8,7 @@ read the configs; the rules skip a config that is not valid.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import inspect
 import itertools
@@ -39,27 +40,21 @@ _HANDLER = re.compile(
 
 @dataclass(frozen=True)
 class Domain:
-    """The files of a domain.
+    """The files of a domain, in the current folder. It holds no files of other domains.
 
     Attributes:
-        root: the folder of the three trees. It holds no files of other domains.
         name: the name of the domain; empty for the files that belong to no domain.
         deployments: the deployments that overlays may be for.
     """
 
-    root: Path
     name: str
     deployments: Names = ()
 
     @cached_property
     def files(self) -> dict[str, int]:
         """The sizes of the files, by path."""
-        found = (path for tree in TREES for path in (self.root / tree).rglob("*"))
-        return {
-            path.relative_to(self.root).as_posix(): path.stat().st_size
-            for path in found
-            if path.is_file()
-        }
+        found = (path for tree in TREES for path in Path(tree).rglob("*"))
+        return {str(path): path.stat().st_size for path in found if path.is_file()}
 
     def folders(self, tree: str, depth: int) -> set[Names]:
         """Return the names of the folders at one depth of a tree that hold any file."""
@@ -78,16 +73,12 @@ class Domain:
     @cached_property
     def configs(self) -> dict[str, dict[str, Any]]:
         """The JSON objects in the trees, by path, without files that are not valid."""
-        paths = [p for p, size in self.files.items() if size <= LARGEST]
-        found = {p: _json(self.root / p) for p in paths if p.endswith(".json")}
+        found = {}
+        for path, size in self.files.items():
+            if path.endswith(".json") and size <= LARGEST:
+                with contextlib.suppress(ValueError, RecursionError):
+                    found[path] = json.loads(Path(path).read_bytes())
         return {p: config for p, config in found.items() if isinstance(config, dict)}
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        return None
 
 
 # The problem's file, the problem with its place in the file, and the fix.
@@ -260,19 +251,14 @@ def secret(domain: Domain) -> Iterator[Finding]:
             yield path, f"{place} looks like a secret", fix
 
 
-RULES: tuple[Rule, ...] = (
-    *(name, unexpected_file, missing_file, orphan, launch, large_file, secret),
-)
-
-
-def rule_id(rule: Rule) -> str:
-    """Return the id of a rule, such as missing-file."""
-    return rule.__name__.replace("_", "-")
+_ALL = (name, unexpected_file, missing_file, orphan, launch, large_file, secret)
+# By their ids, such as missing-file.
+RULES: dict[str, Rule] = {rule.__name__.replace("_", "-"): rule for rule in _ALL}
 
 
 def check(domain: Domain) -> list[str]:
     """Return the findings of all rules, one line each."""
-    found = {(each, rule_id(rule)) for rule in RULES for each in rule(domain)}
+    found = {(each, key) for key, rule in RULES.items() for each in rule(domain)}
     return sorted(f"{file}: {rule}: {what}; {fix}" for (file, what, fix), rule in found)
 
 
@@ -286,13 +272,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--deployments", nargs="*", default=[], help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.domain is None:
-        for rule in RULES:
-            print(rule_id(rule))
-            print(textwrap.indent(inspect.getdoc(rule) or "", "    "))
+        for key, rule in RULES.items():
+            print(key, textwrap.indent(inspect.getdoc(rule) or "", "    "), sep="\n")
         return 0
-    findings = check(Domain(Path(), options.domain, tuple(options.deployments)))
-    for finding in findings:
-        print(finding)
+    findings = check(Domain(options.domain, tuple(options.deployments)))
+    print("".join(f"{finding}\n" for finding in findings), end="")
     return 1 if findings else 0
 
 

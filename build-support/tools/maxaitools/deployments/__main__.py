@@ -12,17 +12,18 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from maxairesources.errors import InputError
-from maxaitools.deployments import deploys, registry, trees
-from maxaitools.deployments.branches import Branches, find_url, pick
+from maxaitools.deployments import registry, trees
+from maxaitools.deployments.branches import Branches, pick
 from maxaitools.deployments.compare import show_difference
+from maxaitools.deployments.deploys import SIGNERS, deploy, promote, rollback
 from maxaitools.deployments.process import ProcessFailed, git
 from maxaitools.deployments.record import carry_over, make_record
-from maxaitools.deployments.settings import find_settings, read_settings
+from maxaitools.deployments.settings import find_settings, must_sign, read_settings
 
 _EPILOG = """\
 to release:
@@ -81,7 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
         added = commands.add_parser(
             command.__name__, help=text, description=text, allow_abbrev=False
         )
-        added.set_defaults(run=command)
+        added.set_defaults(run=command, domain=[], force=False, reason="")
         for names, argument, about, more in _ARGUMENTS:
             if command.__name__ in names.split():
                 added.add_argument(argument, help=about, **more)
@@ -92,10 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit code."""
     parser = make_parser()
     arguments = parser.parse_args(argv)
-    reason = getattr(arguments, "reason", None)
-    if arguments.run is rollback or getattr(arguments, "force", False):
-        if not (reason or "").strip():
-            parser.error("this change needs --reason '...', which must not be empty")
+    needs_reason = arguments.run is rollback or arguments.force
+    if needs_reason and not arguments.reason.strip():
+        parser.error("this change needs --reason '...', which must not be empty")
     try:
         os.chdir(git("rev-parse", "--show-toplevel"))
         return int(arguments.run(arguments) or 0)
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def status(arguments: argparse.Namespace) -> None:
     """Show the live release of each deployment."""
-    branches = _open()
+    branches = Branches()
     for name in branches.tips:
         try:
             made = branches.history(name)[0].action
@@ -123,14 +123,14 @@ def status(arguments: argparse.Namespace) -> None:
 
 def history(arguments: argparse.Namespace) -> None:
     """List the commits of a deployment, the newest first."""
-    branches = _open()
+    branches = Branches()
     branches.history(arguments.name)
     print(branches.show(arguments.name))
 
 
 def diff(arguments: argparse.Namespace) -> None:
     """Show what changes if NEW replaces OLD."""
-    branches = _open()
+    branches = Branches()
     new, old = (_find_side(branches, each) for each in (arguments.new, arguments.old))
     if not new:
         raise InputError("nothing was deployed yet", "deploy first", arguments.new)
@@ -140,10 +140,14 @@ def diff(arguments: argparse.Namespace) -> None:
 
 def verify(arguments: argparse.Namespace) -> int:
     """Check the commits, files, signatures and images of one or all deployments."""
-    branches, faults = _open(), []
+    branches, faults = Branches(), []
     for name in [arguments.name] if arguments.name else branches.tips:
-        commits = branches.history(name)
-        found = [*_find_faults(branches, name)]
+        commits, tip = branches.history(name), branches.tips[name]
+        found = [*branches.check(name, SIGNERS if must_sign(name) else None)]
+        if not commits[0].action:
+            found.append(f"commit {tip[:12]} was not made by this tool")
+        missing = registry.find_missing(branches.read(tip)).values()
+        found += [f"{image} is not in the registry" for image in missing]
         faults += found
         print(f"{name}: {len(found) or 'no'} faults, {len(commits)} commits")
         print("".join(f"  {fault}\n" for fault in found), end="")
@@ -153,35 +157,8 @@ def verify(arguments: argparse.Namespace) -> int:
 def images(arguments: argparse.Namespace) -> None:
     """List the domains whose image must be built before a release can be deployed."""
     to, tags = find_settings(arguments.name), trees.read_tags(arguments.folder)
-    known = carry_over(tags, _open().live(to.name))
+    known = carry_over(tags, Branches().live(to.name))
     print(json.dumps(registry.find_unbuilt(make_record(to, "", known, {}))))
-
-
-def deploy(arguments: argparse.Namespace) -> None:
-    """Deploy a packaged release."""
-    branches, to = _open(), find_settings(arguments.name)
-    deploys.deploy(branches, to, arguments.folder, _options(arguments))
-
-
-def promote(arguments: argparse.Namespace) -> None:
-    """Deploy the release that is live in another deployment."""
-    branches, to = _open(), find_settings(arguments.name)
-    name, commit = arguments.source, arguments.commit
-    deploys.promote(branches, name, commit, to, _options(arguments))
-
-
-def rollback(arguments: argparse.Namespace) -> None:
-    """Make the previous release, or an earlier commit, live again."""
-    deploys.rollback(_open(), arguments.name, arguments.to, _options(arguments))
-
-
-def _open() -> Branches:
-    return Branches(find_url())
-
-
-def _options(arguments: argparse.Namespace) -> deploys.Flags:
-    given, fields = vars(arguments), deploys.Flags.__dataclass_fields__
-    return deploys.Flags(**{key: given[key] for key in fields.keys() & given.keys()})
 
 
 def _find_side(branches: Branches, side: str) -> str | None:
@@ -192,16 +169,6 @@ def _find_side(branches: Branches, side: str) -> str | None:
         return None
     entries = [entry for name in branches.tips for entry in branches.history(name)]
     return pick("diff", entries, side).commit
-
-
-def _find_faults(branches: Branches, name: str) -> Iterator[str]:
-    settings, tip = read_settings().get(name), branches.tips[name]
-    signers = deploys.SIGNERS if settings and settings.signed else None
-    yield from branches.check(name, signers)
-    if not branches.history(name)[0].action:
-        yield f"commit {tip[:12]} was not made by this tool"
-    for image in registry.find_missing(branches.read(tip)).values():
-        yield f"{image} is not in the registry"
 
 
 _COMMANDS = (status, history, diff, verify, images, deploy, promote, rollback)

@@ -102,16 +102,16 @@ class Branches:
         tips: the newest commit of each deployment.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self) -> None:
         """Fetch all branches; raise an InputError if the repository cannot be read."""
-        self.url, rewritten = url, []
+        self.url, rewritten = find_url(), []
         flags = ("--no-tags", "--no-prune", "--no-write-fetch-head")
         try:
-            listed = git("ls-remote", url, f"{_BRANCHES}*").split()[1::2]
+            listed = git("ls-remote", self.url, f"{_BRANCHES}*").split()[1::2]
             self._forget_other_repository()
             before = self._list_tips()
             # Git refuses all but a fast-forward, which shows a rewritten branch.
-            git("fetch", *flags, url, f"{_BRANCHES}*:{_TIPS}*")
+            git("fetch", *flags, self.url, f"{_BRANCHES}*:{_TIPS}*")
         except ProcessFailed as failed:
             rewritten = re.findall(r"! \[rejected\] +deploy/(\S+)", failed.stderr)
             if not rewritten:

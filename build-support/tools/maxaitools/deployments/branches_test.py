@@ -192,15 +192,6 @@ def test_a_damaged_tip_is_refused_until_a_rollback(bare: Marketplace, run: Run) 
     assert fault in run("verify", "dev", code=1)
 
 
-def test_a_damaged_object_is_reported(bare: Marketplace, run: Run) -> None:
-    deploy(bare, run, 3)
-    blob = bare.remote("rev-parse", f"deploy/dev:{RECORD_FILE}")
-    path = bare.root / f"deployments/objects/{blob[:2]}/{blob[2:]}"
-    path.chmod(0o644)
-    path.write_bytes(b"rubbish")
-    assert "deploy/dev: git" in run("verify", "dev", code=1)
-
-
 def test_an_unreachable_repository_is_reported_without_its_password(
     bare: Marketplace, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,6 @@ Run = Callable[..., str]
 # The tests change the current folder, so relative import paths would break.
 sys.path[:] = map(os.path.abspath, sys.path)
 
-
 PY_CONFIG = "maxaiconfigs/lab/probe/first/py_config.json"
 DAG_FILE = "maxaidags/lab/probe/first/dag.py"
 
@@ -52,9 +51,8 @@ class Marketplace:
         tags: the content tag of each domain's image; a domain may have none.
     """
 
-    def __init__(self, root: Path, registry: str, url: str | None = None) -> None:
-        """Create the clone; the default of `url` is a new repository in it."""
-        self.root, self.url = root, url or str(root / "deployments")
+    def __init__(self, root: Path, registry: str) -> None:
+        self.root, self.url = root, str(root / "deployments")
         self.settings: dict[str, dict[str, Any]] = {
             "dev": {"registry": registry, "paused": True},
             "prod": {"registry": registry, "after": "dev", "branch": "main"},
@@ -140,7 +138,7 @@ class Marketplace:
     @property
     def branches(self) -> Branches:
         """The deployments, read now; the clone must be the current folder."""
-        return Branches(self.url)
+        return Branches()
 
     def history(self, name: str = "dev") -> list[Entry]:
         """Return the commits of a deployment."""

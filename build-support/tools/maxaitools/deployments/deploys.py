@@ -2,12 +2,14 @@
 
 A rollback needs only Git and the standard library, so it works when Pants, a registry or the
 Docker engine is down. Each function raises an InputError if the policy, a registry or the
-deployments repository refuses the change; then the deployment is as before.
+deployments repository refuses the change; then the deployment is as before. The options are those
+of the command line; `--help` explains them.
 """
 
 import contextlib
 import os
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,29 +21,13 @@ from maxaitools.deployments.acceptance import find_breaches
 from maxaitools.deployments.branches import Branches, Entry, is_signed, pick
 from maxaitools.deployments.compare import show_difference
 from maxaitools.deployments.process import git, is_ancestor, read_source
-from maxaitools.deployments.record import (
-    Record,
-    carry_over,
-    make_record,
-    mix,
-    settings_of,
-    sources_of,
-)
-from maxaitools.deployments.settings import Definition, read_settings
+from maxaitools.deployments.record import Record, carry_over, make_record, mix
+from maxaitools.deployments.record import settings_of, sources_of
+from maxaitools.deployments.settings import Definition, find_settings, must_sign
 
 # The keys that may sign the commits of a deployment with `signed = true`.
 SIGNERS = Path("build-support/allowed_signers")
 _STARTED = time.monotonic()
-
-
-@dataclass(frozen=True)
-class Flags:
-    """The options of a change; `--help` explains them."""
-
-    dry_run: bool = False
-    force: bool = False
-    reason: str | None = None
-    domain: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -53,21 +39,23 @@ class Change:
         record: the new record.
         origin: the commit that the release comes from, after its deployment if that differs.
         breaches: the breaches of the policy that --force overrides.
-        signed: if its commit must be signed.
     """
 
     action: str
     record: Record
     origin: str | None = None
     breaches: Sequence[str] = ()
-    signed: bool = False
 
 
-def deploy(branches: Branches, to: Definition, folder: Path, options: Flags) -> None:
-    """Deploy a release that was packaged from this clone."""
-    release, live = trees.store(folder), branches.live(to.name)
-    trees.check_sources(folder)
-    known = carry_over(trees.read_tags(folder), live)
+def deploy(options: Namespace) -> None:
+    """Deploy a packaged release.
+
+    This clone must be as it was when the release was packaged.
+    """
+    branches, to = Branches(), find_settings(options.name)
+    release, live = trees.store(options.folder), branches.live(to.name)
+    trees.check_sources(options.folder)
+    known = carry_over(trees.read_tags(options.folder), live)
     new = make_record(to, release, known, read_source())
     breaches = _check_policy(branches, to, new, None, options.force)
     _say(f"{to.name}: release {release[:12]} of commit {new['source']['commit'][:12]}")
@@ -75,19 +63,16 @@ def deploy(branches: Branches, to: Definition, folder: Path, options: Flags) -> 
         if unbuilt := registry.find_unbuilt(new):
             _say(f"pushing the images of {', '.join(unbuilt)} to {to.registry}")
         new["images"] = registry.push(new, unbuilt)
-    change = Change("deploy", new, None, breaches, to.signed)
-    _publish(branches, change, live, options)
+    _publish(branches, Change("deploy", new, None, breaches), live, options)
 
 
-def promote(
-    branches: Branches, name: str, commit: str | None, to: Definition, options: Flags
-) -> None:
-    """Deploy a release from the history of the deployment `name`."""
+def promote(options: Namespace) -> None:
+    """Deploy the release that is live in another deployment."""
+    branches, to, name = Branches(), find_settings(options.name), options.source
     history, live = branches.history(name), branches.live(to.name)
-    entry = history[0] if commit is None else pick(name, history, commit)
+    entry = pick(name, history, options.commit) if options.commit else history[0]
     origin = branches.read(entry.commit)
-    settings = read_settings().get(name)
-    if settings and settings.signed and not is_signed(entry.commit, SIGNERS):
+    if must_sign(name) and not is_signed(entry.commit, SIGNERS):
         remedy = f"deploy to {name} again with a key of {SIGNERS}"
         raise InputError("it has no valid signature", remedy, f"commit {entry.commit}")
     new = origin | settings_of(to)
@@ -98,23 +83,18 @@ def promote(
     if not options.dry_run:
         for image in registry.copy_missing(new, origin):
             _say(f"copied {image} from {origin['registry']}")
-    change = Change("promote", new, f"{name} {entry.commit}", breaches, to.signed)
+    change = Change("promote", new, f"{name} {entry.commit}", breaches)
     _publish(branches, change, live, options)
 
 
-def rollback(branches: Branches, name: str, to: str | None, options: Flags) -> None:
-    """Make an earlier commit of a deployment live again.
-
-    Args:
-        branches: all deployments.
-        name: the deployment.
-        to: the start of the hash of a commit or release; None means the previous release.
-        options: the options of the change.
-    """
-    history, live = branches.history(name), None
-    made = [entry for entry in history if entry.action]
-    previous = find_previous(name, history, options.domain) if to is None else None
-    entry = previous or pick(name, made, str(to))
+def rollback(options: Namespace) -> None:
+    """Make the previous release, or an earlier commit, live again."""
+    branches, name, live = Branches(), options.name, None
+    history = branches.history(name)
+    if options.to is None:
+        entry = find_previous(name, history, options.domain)
+    else:
+        entry = pick(name, [each for each in history if each.action], options.to)
     # A rollback replaces a damaged commit too.
     with contextlib.suppress(InputError):
         live = branches.live(name)
@@ -126,10 +106,7 @@ def rollback(branches: Branches, name: str, to: str | None, options: Flags) -> N
         remedy = f"choose another commit with --to; `history {name}` lists them"
         raise InputError(problem, remedy, name)
     _say(f"{name}: release {new['release'][:12]}, back to commit {entry.commit}")
-    # marketplace.toml may no longer define the deployment.
-    signed = getattr(read_settings().get(name), "signed", False)
-    change = Change("rollback", new, entry.commit, signed=signed)
-    _publish(branches, change, live, options)
+    _publish(branches, Change("rollback", new, entry.commit), live, options)
 
 
 def find_previous(
@@ -164,7 +141,7 @@ def _content_of(entry: Entry, domains: Sequence[str]) -> str:
     return git("ls-tree", "--full-tree", entry.commit, "--", *paths)
 
 
-def _mix(name: str, live: Record | None, other: Record, options: Flags) -> Record:
+def _mix(name: str, live: Record | None, other: Record, options: Namespace) -> Record:
     """Return the live record with some domains of another one."""
     if live is None:
         remedy = "leave out --domain to deploy all domains first"
@@ -188,12 +165,16 @@ def _check_policy(
 
 
 def _publish(
-    branches: Branches, change: Change, live: Record | None, options: Flags
+    branches: Branches, change: Change, live: Record | None, options: Namespace
 ) -> None:
     """Make a change live, unless it changes nothing or is only tried."""
     new, name = change.record, change.record["name"]
     tree = trees.add_record(new["release"], new)
-    if live and not change.breaches and is_same(live, new):
+    is_same = (
+        live and {**live, "source": new["source"]} == new and live["source"]["clean"]
+    )
+    commits = [each["source"]["commit"] for each in (live or new, new)]
+    if is_same and not change.breaches and is_ancestor(*commits):
         tip = branches.tips[name][:12]
         _say(f"{name}: release {new['release'][:12]} is already live, in commit {tip}")
     elif options.dry_run:
@@ -201,23 +182,14 @@ def _publish(
         print("\n".join(show_difference(branches.tips.get(name), live, tree, new)))
     else:
         message = make_message(change, options)
-        commit = branches.commit(name, tree, message, change.signed)
+        commit = branches.commit(name, tree, message, must_sign(name))
         if change.action != "rollback":
             registry.tag_all(new, f"{name}-{commit[:12]}")
         branches.push(name, commit)
         _say(f"{name}: live: commit {commit[:12]}")
 
 
-def is_same(live: Record, new: Record) -> bool:
-    """Return if a deploy would change neither the release, the images nor the source."""
-    content = [{**each, "source": None} for each in (live, new)]
-    commits = [each["source"]["commit"] for each in (live, new)]
-    return (
-        content[0] == content[1] and live["source"]["clean"] and is_ancestor(*commits)
-    )
-
-
-def make_message(change: Change, options: Flags) -> str:
+def make_message(change: Change, options: Namespace) -> str:
     """Return a commit message: a subject for people, then Git trailers for machines."""
     name, release = change.record["name"], change.record["release"]
     part = f"{', '.join(options.domain)} of {name}" if options.domain else name

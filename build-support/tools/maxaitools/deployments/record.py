@@ -70,12 +70,8 @@ def carry_over(tags: Mapping[str, str], live: Record | None) -> Images:
     content tag, so no other image of a registry is used.
     """
     known: Images = live["images"] if live else {}
-    return {
-        domain: (
-            known[domain] if known.get(domain, {}).get("tag") == tag else {"tag": tag}
-        )
-        for domain, tag in tags.items()
-    }
+    same = {d: image for d, image in known.items() if image["tag"] == tags.get(d)}
+    return {domain: {"tag": tag} for domain, tag in tags.items()} | same
 
 
 def parse_record(content: str, where: str) -> Record:

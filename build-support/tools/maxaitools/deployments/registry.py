@@ -14,7 +14,6 @@ from maxairesources.tree import repository_of
 from maxaitools.deployments.process import ProcessFailed, run
 from maxaitools.deployments.record import Images, Record, references_of
 
-_AT_ONCE = 8
 _LOCAL = re.compile(r"(localhost|127(\.\d+){3})(:|/|$)")
 # The answers of registries for an image that they lack. Any other answer, such as a missing
 # permission, does not mean that the image is missing.
@@ -53,7 +52,6 @@ def find_unbuilt(record: Record) -> list[str]:
 
 def push(record: Record, domains: Sequence[str]) -> Images:
     """Push images of domains from the Docker engine, and return all images of a record."""
-
     commands = {}
     for domain in domains:
         name = f"{repository_of(domain)}:{record['images'][domain]['tag']}"
@@ -114,5 +112,5 @@ def _run_all(
             remedy = f"check that the registry answers, and log in: docker login {host}"
             raise InputError(failed.reason, remedy, reference) from None
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(8) as pool:
         return dict(zip(commands, pool.map(run_one, commands)))

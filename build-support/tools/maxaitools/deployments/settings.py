@@ -6,17 +6,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 
 _FILE = "marketplace.toml"
 _NAME = re.compile("[a-z][a-z0-9_]*")
-_KINDS: dict[str, type] = dict.fromkeys(
-    ("registry", "data_root", "after", "branch"), str
-)
-_KINDS |= dict.fromkeys(("paused", "signed"), bool)
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*")
 
 
@@ -31,6 +27,11 @@ class Definition:
     branch: str | None = None
     paused: bool = False
     signed: bool = False
+
+
+_KINDS = {
+    key: kind for key, kind in get_type_hints(Definition).items() if key != "name"
+}
 
 
 def read_settings() -> dict[str, Definition]:
@@ -57,6 +58,11 @@ def find_settings(name: str) -> Definition:
         problem = f"deployment {name!r} is not defined"
         raise InputError(problem, nearest(name, known), _FILE)
     return known[name]
+
+
+def must_sign(name: str) -> bool:
+    """Return if the commits of a deployment must be signed, which may no longer be defined."""
+    return bool(getattr(read_settings().get(name), "signed", False))
 
 
 def _find_mistakes(

@@ -3,6 +3,13 @@
 A usecase gets one objective, and one handler for each task of its DAG. The first task reads the
 input file; each later task reads the output of the previous task. The handlers are working examples
 with tests. Replace them with your own code. To undo: git clean -d maxai*
+
+examples:
+  ./pants new domain logistics
+  ./pants new usecase logistics delays --objective score --operator kubepod \\
+      --handler delay_features --handler delay_score
+
+Exit code: 0 done; 1 failed; 2 wrong arguments.
 """
 
 from __future__ import annotations
@@ -19,8 +26,7 @@ from typing import Any
 import black
 import jinja2
 
-from maxairesources.tree import COMMON, LAUNCHED_FROM, NAME, TREES, USECASES
-from maxairesources.tree import nearest, path_of
+from maxairesources.tree import COMMON, NAME, TREES, USECASES, nearest, path_of
 from maxaitools import lock
 
 _TEMPLATES = Path(__file__).resolve().with_name("templates")
@@ -30,11 +36,6 @@ _JINJA = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-# The operators, by the names that the command line gives them: kubepod and spark.
-_OPERATORS = {
-    config.removesuffix("_config.json"): operator
-    for operator, config in LAUNCHED_FROM.items()
-}
 # Pants would treat a handler with such a name as a test.
 _TEST = re.compile(r"test_.*|.*_test|tests|conftest")
 # Spark runs a handler as a script. Python then looks for each module in the handler's folder
@@ -43,15 +44,6 @@ _SHADOWED = sys.stdlib_module_names | {
     *("fsspec", "numpy", "pandas", "py4j", "pyarrow", "pydantic", "pyspark"),
     *("maxairesources", "maxaiusecases"),
 }
-_EPILOG = """\
-examples:
-  ./pants new domain logistics
-  ./pants new usecase logistics delays --objective score --operator kubepod
-  ./pants new usecase telemetry outages --objective score --operator spark \\
-      --handler sensor_features --handler outage_score
-
-Exit code: 0 done; 1 failed; 2 wrong arguments.
-"""
 
 
 def name(text: str) -> str:
@@ -70,7 +62,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./pants new",
         description=__doc__,
-        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kinds = parser.add_subparsers(
@@ -86,7 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
     usecase.add_argument("usecase", type=name, help="the new usecase, such as delays")
     text = "the new objective, such as score"
     usecase.add_argument("--objective", type=name, required=True, help=text)
-    usecase.add_argument("--operator", choices=_OPERATORS, required=True)
+    usecase.add_argument("--operator", choices=("kubepod", "spark"), required=True)
     text = "a handler and its task; repeat it for each task (default: the objective)"
     usecase.add_argument(
         "--handler", type=name, action="append", dest="handlers", help=text
@@ -102,12 +93,11 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
         if path.exists():
             yield f"{path}: already exists; use another name or delete it"
     if is_domain:
-        if domain in ("python", "spark") or domain in lock.read_resolves(Path()):
+        if domain in ("python", "spark") or domain in lock.read_resolves():
             yield f"{domain!r} is the name of a base image or of a tool's resolve"
         return
-    domains, dockerfile = lock.read_domains(Path()), Path(
-        USECASES, domain, "Dockerfile"
-    )
+    dockerfile = Path(USECASES, domain, "Dockerfile")
+    domains = [path.parent.name for path in Path(USECASES).glob("*/requirements.txt")]
     if domain not in domains:
         hint = nearest(domain, domains, f"create it with `./pants new domain {domain}`")
         yield f"domain {domain!r} does not exist; {hint}"
@@ -125,8 +115,8 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
             yield f"handler {handler!r} would hide the module; use another name"
 
 
-def write(template: str, **values: Any) -> Iterator[Path]:
-    """Write the files of a template, and yield their paths."""
+def write(template: str, **values: Any) -> None:
+    """Write the files of a template, and print their paths."""
     folder = _TEMPLATES / template
     for source in sorted(folder.rglob("*.jinja")):
         where = str(source.relative_to(folder).with_suffix(""))
@@ -136,17 +126,7 @@ def write(template: str, **values: Any) -> Iterator[Path]:
             text = black.format_str(text, mode=black.Mode())
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        yield path
-
-
-def write_usecase(options: argparse.Namespace) -> Iterator[Path]:
-    """Write the files of a usecase, and yield their paths."""
-    values = {**vars(options), "operator_class": _OPERATORS[options.operator]}
-    values["port_type"] = "spark" if options.operator == "spark" else "pandas"
-    for template in ("usecase", options.operator):
-        yield from write(template, **values)
-    for handler in options.handlers:
-        yield from write("handler", handler=handler, **values)
+        print(f"  {path}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -157,24 +137,24 @@ def main(arguments: list[str] | None = None) -> None:
         options.handlers = options.handlers or [options.objective]
     for problem in find_problems(options):
         parser.error(problem)
-    next_step = (
-        "next:\n  ./pants --changed-since=HEAD lint check test package ::\n  ./pants"
-    )
+    print("written:")
     if options.kind == "domain":
         base = "spark" if options.spark else "python"
         command = ["build-support/images/base-image", "tag", base]
         tag = subprocess.check_output(command, text=True).strip()
-        written = write("domain", **vars(options), base=tag)
-        print("written:", *written, sep="\n  ")
+        write("domain", **vars(options), base=tag)
         lock.main([options.domain])
-        print(f"{next_step} new usecase {options.domain}")
+        step = f"new usecase {options.domain}"
     else:
-        print("written:", *write_usecase(options), sep="\n  ")
+        for template in ("usecase", options.operator):
+            write(template, **vars(options))
+        for handler in options.handlers:
+            write("handler", **vars(options), handler=handler)
         usecase = f"{options.domain}/{options.usecase}"
         data = f"data/{usecase}/input.csv with the columns id and value"
-        print(
-            f"{next_step} run maxaidags/{usecase}/{options.objective}   # reads {data}"
-        )
+        step = f"run maxaidags/{usecase}/{options.objective}   # reads {data}"
+    check = "./pants --changed-since=HEAD lint check test package ::"
+    print(f"next:\n  {check}\n  ./pants {step}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from maxairesources.configs.py_config import PyConfig
 from maxairesources.dags.operators import operator_class, parameters
 
 FOLDER = Path("maxairesources/configs/schemas")
+_TEXT = {"type": "string"}
 _CONF = {"$ref": "#/$defs/conf"}
 _SPARK_CONF = {
     "type": "object",
@@ -31,27 +32,22 @@ _SPARK_CONF = {
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema (draft 2020-12) of each config, by its file's name."""
-    models: dict[str, type[BaseModel]] = {
-        "kubepod_config.json": KubepodConfig,
-        "py_config.json": PyConfig,
-        "spark_config.json": SparkConfig,
-    }
+    models: dict[str, type[BaseModel]]
+    models = {"kubepod": KubepodConfig, "py": PyConfig, "spark": SparkConfig}
     dialect = "https://json-schema.org/draft/2020-12/schema"
     result = {
-        name: {"$schema": dialect, **model.model_json_schema()}
-        for name, model in models.items()
+        f"{kind}_config.json": {"$schema": dialect, **model.model_json_schema()}
+        for kind, model in models.items()
     }
     spark, kubepod = result["spark_config.json"], result["kubepod_config.json"]
     spark["$defs"]["conf"] = _SPARK_CONF
     spark["$defs"]["SparkTask"]["properties"]["spark_submit_conf"] = {
-        **_arguments(SPARK, application={"type": "string"}, conf=_CONF),
+        **_arguments(SPARK, application=_TEXT, conf=_CONF),
         "required": ["application"],
     }
     # The image and the arguments may be in the common conf, so a task requires neither.
-    arguments = {"type": "array", "items": {"type": "string"}, "minItems": 1}
-    kubepod["$defs"]["conf"] = _arguments(
-        KUBEPOD, arguments=arguments, image={"type": "string"}
-    )
+    arguments = {"type": "array", "items": _TEXT, "minItems": 1}
+    kubepod["$defs"]["conf"] = _arguments(KUBEPOD, arguments=arguments, image=_TEXT)
     for part in (spark, kubepod, kubepod["$defs"]["KubepodTask"]):
         part["properties"]["conf"] = _CONF
     return result
@@ -67,14 +63,6 @@ def _arguments(operator: str, **types: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def files() -> dict[Path, str]:
-    """Return the content of each file."""
-    return {
-        FOLDER / name: json.dumps(schema, indent=1, sort_keys=True) + "\n"
-        for name, schema in schemas().items()
-    }
-
-
 if __name__ == "__main__":
-    for path, text in files().items():
-        path.write_text(text)
+    for name, schema in schemas().items():
+        (FOLDER / name).write_text(json.dumps(schema, indent=1, sort_keys=True) + "\n")

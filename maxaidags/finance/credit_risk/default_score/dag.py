@@ -11,12 +11,7 @@ def beats_late_again(ti: Any) -> bool:
     return bool(ranking["model"] > ranking["baseline"])
 
 
-factory = DAGFactory(
-    dag_id="finance.credit_risk.default_score",
-    domain_name="finance",
-    usecase="credit_risk",
-    obj="default_score",
-)
+factory = DAGFactory()
 factory.add(task_id="evaluate_model", operator="KubernetesPodOperator", parent=["root"])
 factory.add(
     task_id="beats_late_again",

@@ -12,12 +12,7 @@ def choose_scores(ti: Any) -> str:
     return "score_patients" if better else "keep_scores"
 
 
-factory = DAGFactory(
-    dag_id="healthcare.patient_outcomes.recurrence_risk",
-    domain_name="healthcare",
-    usecase="patient_outcomes",
-    obj="recurrence_risk",
-)
+factory = DAGFactory()
 factory.add(task_id="evaluate_model", operator="KubernetesPodOperator", parent=["root"])
 factory.add(
     task_id="choose_scores",

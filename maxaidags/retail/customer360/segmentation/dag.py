@@ -2,12 +2,7 @@
 
 from maxairesources.dagfactory import DAGFactory
 
-factory = DAGFactory(
-    dag_id="retail.customer360.segmentation",
-    domain_name="retail",
-    usecase="customer360",
-    obj="segmentation",
-)
+factory = DAGFactory()
 factory.add(task_id="rfm_features", operator="SparkSubmitOperator", parent=["root"])
 factory.add(
     task_id="customer_segments", operator="SparkSubmitOperator", parent=["rfm_features"]

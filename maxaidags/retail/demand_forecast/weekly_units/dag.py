@@ -5,10 +5,6 @@ import pendulum
 from maxairesources.dagfactory import DAGFactory
 
 factory = DAGFactory(
-    dag_id="retail.demand_forecast.weekly_units",
-    domain_name="retail",
-    usecase="demand_forecast",
-    obj="weekly_units",
     # A week ends on Sunday at midnight in the time zone of the shops.
     schedule_interval="0 6 * * MON",
     start_date=pendulum.datetime(2018, 1, 1, tz="America/New_York"),

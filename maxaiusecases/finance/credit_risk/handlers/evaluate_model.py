@@ -21,13 +21,7 @@ from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors, ports
-from maxaiusecases.finance.credit_risk.handlers.late_payment_model import (
-    LATE_BEFORE,
-    TARGET,
-    fit,
-    predict,
-    read_clients,
-)
+from maxaiusecases.finance.credit_risk.handlers import late_payment_model as model
 
 logger = get_logger(__name__)
 
@@ -48,8 +42,8 @@ class Arguments(task.Arguments):
 
 def late_again(train: pd.DataFrame, test: pd.DataFrame) -> "pd.Series[float]":
     """Return the baseline's probability of a late payment for each client in `test`."""
-    rates = train.groupby(LATE_BEFORE)[TARGET].mean()
-    return test[LATE_BEFORE].map(rates).fillna(train[TARGET].mean())
+    rates = train.groupby(model.LATE_BEFORE)[model.TARGET].mean()
+    return test[model.LATE_BEFORE].map(rates).fillna(train[model.TARGET].mean())
 
 
 def calibration(
@@ -97,10 +91,10 @@ def evaluate(
         clients,
         test_size=args.held_out_share,
         random_state=args.seed,
-        stratify=clients[TARGET],
+        stratify=clients[model.TARGET],
     )
-    predicted, baseline = predict(fit(train), test), late_again(train, test)
-    truth = test[TARGET]
+    predicted, baseline = model.predict(model.fit(train), test), late_again(train, test)
+    truth = test[model.TARGET]
     measures = {"roc_auc": roc_auc_score, "brier": brier_score_loss}
     metrics = pd.DataFrame(
         [
@@ -117,8 +111,8 @@ def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
     """Run the task and return the metrics."""
     settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
     share, bins = settings.args.held_out_share, settings.args.bins
-    clients = read_clients(settings.input)
-    rarest = clients[TARGET].value_counts().min()
+    clients = model.read_clients(settings.input)
+    rarest = clients[model.TARGET].value_counts().min()
     if int(rarest * min(share, 1 - share)) < 1 or int(len(clients) * share) < bins:
         raise InputError(
             f"{len(clients)} clients, {rarest} with the rarer target, are too few for "

@@ -15,13 +15,7 @@ import pandas as pd
 from maxairesources.config_store import config, task
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors
-from maxaiusecases.finance.credit_risk.handlers.late_payment_model import (
-    CLIENT,
-    TARGET,
-    fit,
-    predict,
-    read_clients,
-)
+from maxaiusecases.finance.credit_risk.handlers import late_payment_model as model
 
 logger = get_logger(__name__)
 
@@ -32,11 +26,11 @@ class Arguments(task.Arguments):
 
 def score(clients: pd.DataFrame) -> pd.DataFrame:
     """Return client_id, late_probability and decile of each client, in the same order."""
-    probability = predict(fit(clients), clients)
+    probability = model.predict(model.fit(clients), clients)
     rank = probability.rank(method="first", ascending=False)
     return pd.DataFrame(
         {
-            CLIENT: clients[CLIENT],
+            model.CLIENT: clients[model.CLIENT],
             "late_probability": probability,
             "decile": ((rank - 1) * 10 // len(rank)).astype(int) + 1,
         }
@@ -47,14 +41,14 @@ def score(clients: pd.DataFrame) -> pd.DataFrame:
 def execute(**kwargs: Any) -> None:
     """Run the task."""
     settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
-    clients = read_clients(settings.input)
+    clients = model.read_clients(settings.input)
     scores = score(clients)
     data_connectors.DataFrame().write(scores, settings.output)
     top = scores["decile"] == 1
     logger.info(
         "%d clients, mean probability %.4f; decile 1: predicted %.4f, observed %.4f",
         *(len(scores), scores["late_probability"].mean()),
-        *(scores["late_probability"][top].mean(), clients[TARGET][top].mean()),
+        *(scores["late_probability"][top].mean(), clients[model.TARGET][top].mean()),
     )
 
 

@@ -17,22 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from lifelines import KaplanMeierFitter
-from lifelines.utils import concordance_index
 from pydantic import Field
 
 from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors, ports
-from maxaiusecases.healthcare.patient_outcomes.handlers.recurrence_model import (
-    EVENT,
-    NODES,
-    TIME,
-    covariates,
-    fit,
-    read_patients,
-    risk,
-)
+from maxaiusecases.healthcare.patient_outcomes.handlers import recurrence_model as model
 
 logger = get_logger(__name__)
 
@@ -91,21 +82,14 @@ def cross_validate(
     generator = np.random.default_rng(args.seed)
     rows, risks = [], pd.Series(0.0, index=table.index)
     for _ in range(args.repeats):
-        numbers = stratified_folds(table[EVENT].to_numpy(), args.folds, generator)
+        numbers = stratified_folds(table[model.EVENT].to_numpy(), args.folds, generator)
         for fold in range(args.folds):
             train, test = table[numbers != fold], table[numbers == fold]
-            model = fit(train)
-            baseline = fit(train[[*NODES, TIME, EVENT]])
-            rows.append(
-                [
-                    concordance_index(
-                        test[TIME], -fitted.predict_partial_hazard(test), test[EVENT]
-                    )
-                    for fitted in (model, baseline)
-                ]
-            )
-            risks.loc[test.index] += risk(model, test, args.horizon_days) / args.repeats
-    return pd.DataFrame(rows, columns=["model", "baseline"]), risks
+            cox = model.fit(train)
+            baseline = model.fit(train[[*model.NODES, model.TIME, model.EVENT]])
+            rows.append([f.score(test, "concordance_index") for f in (cox, baseline)])
+            risks.loc[test.index] += model.risk(cox, test, args.horizon_days)
+    return pd.DataFrame(rows, columns=["model", "baseline"]), risks / args.repeats
 
 
 def calibration(
@@ -127,7 +111,7 @@ def calibration(
     group = ((risks.rank(method="first") - 1) * 3 // len(risks)).astype(int) + 1
     rows = []
     for number, members in table.groupby(group):
-        survival = KaplanMeierFitter().fit(members[TIME], members[EVENT])
+        survival = KaplanMeierFitter().fit(members[model.TIME], members[model.EVENT])
         observed = 1 - float(survival.predict(horizon))
         predicted = risks.loc[members.index].mean()
         rows.append((number, len(members), predicted, observed))
@@ -139,8 +123,8 @@ def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
     """Run the task and return the metrics."""
     settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
     args, horizon = settings.args, settings.args.horizon_days
-    patients = read_patients(settings.input, horizon)
-    events = int(patients[EVENT].sum())
+    patients = model.read_patients(settings.input, horizon)
+    events = int(patients[model.EVENT].sum())
     if min(events, len(patients) - events) < 2 * args.folds:
         raise InputError(
             f"{events} of {len(patients)} patients have an event, which is too few or "
@@ -148,7 +132,7 @@ def execute(**kwargs: Any) -> dict[str, dict[str, float]]:
             "add patients or use fewer folds",
             ports.find_port(settings.input).address,
         )
-    table = covariates(patients)
+    table = model.covariates(patients)
     indices, risks = cross_validate(table, args)
     metrics = pd.DataFrame(
         {

@@ -16,14 +16,7 @@ from maxairesources.config_store import config, task
 from maxairesources.errors import InputError
 from maxairesources.logging.logger import get_logger
 from maxairesources.utilities import data_connectors, ports
-from maxaiusecases.healthcare.patient_outcomes.handlers.recurrence_model import (
-    EVENT,
-    PATIENT,
-    covariates,
-    fit,
-    read_patients,
-    risk,
-)
+from maxaiusecases.healthcare.patient_outcomes.handlers import recurrence_model as model
 
 GROUPS = ["low", "middle", "high"]
 
@@ -47,12 +40,12 @@ def score(patients: pd.DataFrame, horizon: int) -> pd.DataFrame:
         patients: see `read_patients`.
         horizon: the period that the risk covers, in days.
     """
-    table = covariates(patients)
-    risks = risk(fit(table), table, horizon)
+    table = model.covariates(patients)
+    risks = model.risk(model.fit(table), table, horizon)
     third = ((risks.rank(method="first") - 1) * 3 // len(risks)).astype(int)
     return pd.DataFrame(
         {
-            PATIENT: patients[PATIENT],
+            model.PATIENT: patients[model.PATIENT],
             "risk": risks,
             "group": third.map(dict(enumerate(GROUPS))),
         }
@@ -64,8 +57,8 @@ def execute(**kwargs: Any) -> None:
     """Run the task."""
     settings = task.read_task(kwargs["config"], kwargs["task"], Arguments)
     horizon = settings.args.horizon_days
-    patients = read_patients(settings.input, horizon)
-    if patients[EVENT].sum() < len(GROUPS):
+    patients = model.read_patients(settings.input, horizon)
+    if patients[model.EVENT].sum() < len(GROUPS):
         problem = f"fewer than {len(GROUPS)} patients have an event"
         source = ports.find_port(settings.input).address
         raise InputError(problem, "add patients with an event", source)

@@ -9,7 +9,6 @@ Output port 3: the silhouette of the segments and of the baseline.
 The baseline forms groups of equal size by monetary value alone.
 """
 
-from itertools import chain
 from typing import Annotated, Any
 
 import pandas as pd
@@ -79,14 +78,13 @@ def with_segments(features: DataFrame, args: Arguments) -> DataFrame:
     clustered = min(fits, key=lambda fit: fit.summary.trainingCost).transform(table)
     medians = clustered.groupBy("prediction").agg(F.median("monetary").alias("m"))
     order = [row.prediction for row in medians.orderBy(F.desc("m")).collect()]
-    number = F.create_map(
-        *(F.lit(x) for x in chain(*((p, i + 1) for i, p in enumerate(order))))
-    )
     by_money = Window.orderBy("monetary", "household_id")
     return clustered.select(
         *COLUMNS,
         "scaled",
-        number[F.col("prediction")].alias("segment"),
+        F.array_position(F.lit(order), F.col("prediction"))
+        .cast("int")
+        .alias("segment"),
         (F.ntile(args.segments).over(by_money) - 1).alias("baseline"),
     ).sort("household_id")
 
