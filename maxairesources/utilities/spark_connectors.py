@@ -89,7 +89,7 @@ def read(place: Place) -> DataFrame:
     Raises:
         InputError: it is missing, or cannot be read in the port's format.
     """
-    if not storage.is_store(place.address):
+    if "://" not in place.address:
         storage.check_exists(place.address)
     options = {**_READ.get(place.format, {}), **place.options}
     reader = session().read.options(**options)
@@ -98,14 +98,13 @@ def read(place: Place) -> DataFrame:
         if place.format not in ("csv", "json"):
             return table
         # Spark replaces bytes that are not valid in the encoding by this character.
-        wrong = F.raise_error(F.lit("a string has another encoding"))
-        texts = {n: table[f"`{n}`"] for n, kind in table.dtypes if kind == "string"}
-        return table.withColumns(
-            {
-                n: F.when(c.contains("\ufffd"), wrong).otherwise(c)
-                for n, c in texts.items()
-            }
-        )
+        wrong = "raise_error('a string has another encoding')"
+        checked = {
+            name: F.expr(f"if(contains(`{name}`, '\ufffd'), {wrong}, `{name}`)")
+            for name, kind in table.dtypes
+            if kind == "string"
+        }
+        return table.withColumns(checked)
 
 
 @contextmanager
@@ -139,7 +138,7 @@ def write(df: DataFrame, place: Place) -> None:
     Raises:
         InputError: the place cannot be written to, or the executors do not share it.
     """
-    if storage.is_store(place.address) or place.format in ("delta", "iceberg"):
+    if "://" in place.address or place.format in ("delta", "iceberg"):
         with reading(place, "written"):
             _save(df, place, _uri(place))
         return
