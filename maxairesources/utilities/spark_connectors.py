@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +139,13 @@ def write(df: DataFrame, place: Place) -> None:
     Raises:
         InputError: the place cannot be written to, or the executors do not share it.
     """
+    options = {**_WRITE.get(place.format, {}), **place.options}
+    save = partial(
+        df.write.options(**options).save, format=place.format, mode="overwrite"
+    )
     if "://" in place.address or place.format in ("delta", "iceberg"):
         with reading(place, "written"):
-            _save(df, place, _uri(place))
+            save(_uri(place))
         return
     path = Path(place.address)
     # Not the process id: in containers that share a volume it is the same in each.
@@ -149,7 +154,7 @@ def write(df: DataFrame, place: Place) -> None:
     try:
         # Created here, because Python's error for a forbidden folder is clearer.
         work.mkdir(parents=True)
-        _save(df, place, new.absolute().as_uri())
+        save(new.absolute().as_uri())
         if not any(new.glob("part-*")):
             raise InputError(
                 "the executors wrote nothing where the driver looks",
@@ -166,11 +171,6 @@ def write(df: DataFrame, place: Place) -> None:
         if old.exists() and not path.exists():
             old.rename(path)
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _save(df: DataFrame, place: Place, uri: str) -> None:
-    options = {**_WRITE.get(place.format, {}), **place.options}
-    df.write.options(**options).save(uri, format=place.format, mode="overwrite")
 
 
 def _uri(place: Place) -> str:
