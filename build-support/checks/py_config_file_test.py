@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from maxairesources.config_store.task import Arguments, check_task
-from maxairesources.configs.document import parse, validate
+from maxairesources.config_store.task import Arguments
+from maxairesources.configs.document import check_without_templates, parse, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.errors import InputError
 from maxairesources.launches import handler_name, merge, read_launches
@@ -44,9 +44,10 @@ def test_handlers_accept_the_arguments(path: Path) -> None:
     config = read(path.with_name("py_config.json"))
     if path.name != "py_config.json":
         config = merge(config, read(path))
-    for task in validate(PyConfig, config, path).tasks:
-        if model := arguments(path.parent.parent, task):
+    for name, task in validate(PyConfig, config, path).tasks.items():
+        if model := arguments(path.parent.parent, name):
+            place, args = (name, "function", "args"), task.function.args
             try:
-                check_task(config, task, model)
+                check_without_templates(model, args, place)
             except InputError as error:
                 pytest.fail(f"{path}: {error.problem}; {error.remedy}", pytrace=False)

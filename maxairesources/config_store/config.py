@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from maxairesources.config_store.credentials import Credentials
-from maxairesources.configs.document import parse, validate
-from maxairesources.configs.py_config import PyConfig
+from maxairesources.config_store.task import find_task
+from maxairesources.configs.document import parse
 from maxairesources.errors import InputError
-from maxairesources.tree import nearest
 from maxairesources.utilities import storage
 
 _XCOM = Path("/airflow/xcom")
@@ -95,12 +94,9 @@ def _call(
     inline = options.config.lstrip().startswith("{")
     try:
         config = parse(options.config if inline else storage.read_text(options.config))
-        tasks = validate(PyConfig, config).tasks
-        if options.task not in tasks:
-            remedy = nearest(options.task, tasks) if tasks else "add it"
-            raise InputError(f"has no task {options.task!r}", remedy)
+        find_task(config, options.task)
         value = execute(
-            config={key: config[key] for key in tasks},
+            config={key: config[key] for key in config if not key.startswith("$")},
             task=options.task,
             access_credentials=Credentials(),
             **kwargs,
@@ -126,12 +122,10 @@ def _parser(execute: Callable[..., Any]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    texts = {
-        "--config": "the path of a py_config.json, a URI such as s3://bucket/it, or the text",
-        "--task": "the name of the task to run, a key of that config",
-    }
-    for name, text in texts.items():
-        parser.add_argument(name, required=True, help=text)
+    config = "the path of a py_config.json, a URI such as s3://bucket/it, or the text"
+    parser.add_argument("--config", required=True, help=config)
+    task = "the name of the task to run, a key of that config"
+    parser.add_argument("--task", required=True, help=task)
     return parser
 
 

@@ -164,45 +164,32 @@ def test_the_documented_handler_works_as_it_stands(
 
 
 @pytest.mark.parametrize(
-    ("content", "task", "expected"),
+    ("given", "task", "expected"),
     [
         (b"{", "t", "c.json: is not valid JSON"),
         (b'{"caf\xe9": 1}', "t", "c.json: cannot be read ('utf-8' codec"),
         (b"{}", "t", "c.json: has no task 't'; add it"),
-        (b'{"t": {}}', "t", "c.json: $.t.input is missing (and 2 more); add it"),
         (json.dumps(TASKS).encode(), "score_client", "did you mean score_clients?"),
         (json.dumps(TASKS).encode(), "$schema", "has no task '$schema'; use one of"),
+        (".", "t", "error: .: cannot be read (Is a directory)"),
+        ("memory://b/none.json", "t", "error: memory://b/none.json: no such file"),
+        ('{"t": 1}', "t", "error: --config: $.t is 1; it should be an object"),
     ],
 )
 def test_a_wrong_config_ends_in_one_line(
-    content: bytes,
+    given: str | bytes,
     task: str,
     expected: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "c.json").write_bytes(content)
-    argv = ["--config", str(tmp_path / "c.json"), "--task", task]
+    if isinstance(given, bytes):
+        (tmp_path / "c.json").write_bytes(given)
+        given = str(tmp_path / "c.json")
     calls: list[dict[str, Any]] = []
-    assert config.run_command(recorded(calls), argv) == 1
+    assert config.run_command(recorded(calls), ["--config", given, "--task", task]) == 1
     check_error(capsys.readouterr().err, expected)
     assert calls == []
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        (".", ".: cannot be read (Is a directory)"),
-        ("gs://b/c.json", "gs://b/c.json: "),
-        ("memory://b/none.json", "memory://b/none.json: no such file"),
-        ('{"t": 1}', "--config: $.t is 1; it should be an object"),
-    ],
-)
-def test_a_wrong_path_or_text_ends_in_one_line(
-    given: str, expected: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert config.run_command(recorded([]), ["--config", given, "--task", "t"]) == 1
-    check_error(capsys.readouterr().err, f"error: {expected}")
 
 
 @pytest.mark.parametrize("subject", ["table.csv", None])
@@ -217,17 +204,7 @@ def test_input_error_names_its_own_file_or_the_config(
     check_error(capsys.readouterr().err, f"error: {file}: too short; add rows")
 
 
-@pytest.mark.parametrize(
-    ("argv", "expected"),
-    [
-        (["--config", "c.json"], "--task"),
-        (["--task", "t"], "--config"),
-        (["--conf", "c.json", "--task", "t"], "--config"),
-    ],
-)
-def test_usage(
-    argv: list[str], expected: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as end:
-        config.run_command(recorded([]), argv)
-    assert end.value.code == 2 and expected in capsys.readouterr().err
+def test_usage() -> None:
+    for argv in (["--task", "t"], ["--conf", "c.json", "--task", "t"]):
+        with pytest.raises(SystemExit, match="^2$"):
+            config.run_command(recorded([]), argv)

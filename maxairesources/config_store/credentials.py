@@ -9,6 +9,7 @@ Object stores need no connection: see `maxairesources.utilities.storage`.
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -49,24 +50,20 @@ class Credentials(Mapping[str, Connection]):
 
     def __getitem__(self, connection_id: str) -> Connection:
         variable = f"{_PREFIX}{connection_id.upper()}"
-        text = os.environ.get(variable)
-        if text is None:
+        if (text := os.environ.get(variable)) is None:
             problem = f"there is no connection {connection_id!r}"
             remedy = "set it in the environment of the task, as JSON or a URI"
             raise MissingConnection(problem, remedy, variable)
-        try:
+        with suppress(TypeError, ValueError):
             fields = json.loads(text) if text.startswith("{") else _from_uri(text)
             return Connection(**fields)
-        # Without its text, which holds the secret.
-        except (TypeError, ValueError):
-            pass
+        # Without the error above, which holds the secret.
         remedy = "use the JSON or URI form of an Airflow connection"
         raise InputError("is not a connection", remedy, variable)
 
     def __iter__(self) -> Iterator[str]:
-        for name in os.environ:
-            if name.startswith(_PREFIX):
-                yield name.removeprefix(_PREFIX).lower()
+        names = [name for name in os.environ if name.startswith(_PREFIX)]
+        return iter([name.removeprefix(_PREFIX).lower() for name in names])
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -75,18 +72,18 @@ class Credentials(Mapping[str, Connection]):
 def _from_uri(uri: str) -> dict[str, Any]:
     parts = urlsplit(uri)
     # The host may not have a protocol of its own, as in http://https://host.
-    if not parts.scheme or "://" in uri.partition("?")[0].partition("://")[2]:
+    if not parts.scheme or parts.path.startswith("//"):
         raise ValueError
-    names = {
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    texts = {
         "login": parts.username,
         "password": parts.password,
         "host": parts.hostname,
+        "schema": parts.path[1:],
     }
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
     return {
-        **{name: unquote(value) for name, value in names.items() if value},
+        **{name: unquote(text) for name, text in texts.items() if text},
         "conn_type": parts.scheme.replace("-", "_"),
-        "schema": unquote(parts.path[1:]) or None,
         "port": parts.port,
         "extra": query.get("__extra__", query),
     }

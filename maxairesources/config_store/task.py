@@ -5,30 +5,15 @@ import zoneinfo
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
-from maxairesources.configs import py_config
-from maxairesources.configs.document import (
-    ConfigModel,
-    check_without_templates,
-    validate,
-)
-from maxairesources.configs.py_config import Port
+from maxairesources.configs.document import ConfigModel, validate
+from maxairesources.configs.py_config import Port, PyConfig, Task
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 
 # The largest seed that NumPy's older generator takes, which scikit-learn uses.
 _LARGEST = 2**32 - 1
-
-
-def _date(value: Any) -> datetime.date:
-    # Pydantic also accepts a string of digits, as seconds since 1970.
-    try:
-        return datetime.date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"{value!r} is not a date", "use one such as 2018-01-01"
-        ) from None
 
 
 def _time_zone(name: str) -> str:
@@ -41,7 +26,7 @@ def _time_zone(name: str) -> str:
 
 # Types of arguments that several handlers have.
 Count = Annotated[int, Field(ge=1, le=_LARGEST)]
-Date = Annotated[datetime.date, BeforeValidator(_date)]
+Date = datetime.date
 Seed = Annotated[int, Field(ge=0, le=_LARGEST)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
@@ -88,32 +73,20 @@ def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Settings
     Raises:
         InputError: the task is missing, or a value does not match the model.
     """
-    part, path = _part(config, name)
+    part = find_task(config, name)
+    path = (name, "function", "args")
     args = validate(arguments, part.function.args, path=path, strict=False)
     return Settings(name, part.input, part.output, args)
 
 
-def check_task(config: dict[str, Any], name: str, arguments: type[A]) -> None:
-    """Check a task in a committed py_config, in which a string does not become a number.
-
-    It skips the templates of Airflow, since their values are not known yet.
-
-    Args:
-        config: the whole py_config.
-        name: the task's name.
-        arguments: the model of the arguments of the task's handler.
+def find_task(config: dict[str, Any], name: str) -> Task:
+    """Return a task of a whole py_config, without a check of its arguments.
 
     Raises:
-        InputError: the task is missing, or a value does not match the model.
+        InputError: the task is missing, or the config does not match its model.
     """
-    part, path = _part(config, name)
-    check_without_templates(arguments, part.function.args, path)
-
-
-def _part(config: dict[str, Any], name: str) -> tuple[py_config.Task, tuple[Any, ...]]:
-    """Return a task of a config, and the path of its arguments."""
-    names = [key for key in config if not key.startswith("$")]
-    if name not in names:
-        raise InputError(f"has no task {name!r}", nearest(name, names, "add it"))
-    part = validate(py_config.Task, config[name], path=(name,))
-    return part, (name, "function", "args")
+    tasks = validate(PyConfig, config).tasks
+    if name not in tasks:
+        remedy = nearest(name, tasks) if tasks else "add it"
+        raise InputError(f"has no task {name!r}", remedy)
+    return tasks[name]

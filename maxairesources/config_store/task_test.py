@@ -1,11 +1,11 @@
 import datetime
-import math
 from typing import Any
 
 import pytest
 
 from maxairesources.config_store import task
-from maxairesources.config_store.task import Arguments, check_task, read_task
+from maxairesources.config_store.task import Arguments, read_task
+from maxairesources.configs.document import check_without_templates
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port, py_config
@@ -38,9 +38,8 @@ def test_read_task() -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"x": 1}, "config: has no task 't'; add it"),
-        ({"tt": 1}, r"config: has no task 't'; did you mean tt\?"),
-        ({"t": []}, r"\$\.t is \[\]; it should be an object"),
+        ({}, "config: has no task 't'; add it"),
+        ({"tt": CONFIG["t"]}, r"config: has no task 't'; did you mean tt\?"),
         ({"t": {**CONFIG["t"], "inputs": []}}, r"key 'inputs'; did you mean input\?"),
         (py_config("t", [], []), r"\$\.t\.function\.args\.seed is missing; add it"),
         (py_config("t", [], [], sed=1), r"args has an unknown key 'sed'.*mean seed"),
@@ -54,13 +53,10 @@ def test_malformed_task(config: Any, expected: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "given", "expected"),
     [
-        (task.Seed, 0, 0),
         (task.Seed, 2**32 - 1, 2**32 - 1),
-        (task.Count, 1, 1),
         (task.Share, 0.3, 0.3),
         (task.Date, "2018-01-01", datetime.date(2018, 1, 1)),
         (task.TimeZone, "America/New_York", "America/New_York"),
-        (list[str], [], []),
         # What Airflow renders is a string.
         (task.Seed, "7", 7),
         (task.Share, "0.5", 0.5),
@@ -79,20 +75,14 @@ def test_values(kind: Any, given: Any, expected: Any) -> None:
     ("kind", "given", "expected"),
     [
         (task.Count, 0, "is 0; it should be greater than or equal to 1"),
-        (task.Seed, -1, "is -1; it should be greater than or equal to 0"),
         (task.Seed, 2**32, "should be less than or equal to 4294967295"),
         (task.Seed, "2.5", "is '2.5'; it should be a valid integer"),
         (task.Seed, None, "is null; it should be a valid integer"),
-        (task.Share, 0, "is 0; it should be greater than 0"),
         (task.Share, 1, "is 1; it should be less than 1"),
-        (task.Share, math.nan, "is nan; it should be less than 1"),
-        (list[str], "x", "is 'x'; it should be a valid array"),
-        (task.Date, "2018-02-30", "is not a date; use one such as 2018-01-01"),
-        (task.Date, "1514764800", "is not a date; use one such as 2018-01-01"),
-        (task.Date, None, "is not a date; use one such as 2018-01-01"),
+        (task.Date, "2018-02-30", "it should be a valid date .*out"),
+        (task.Date, "20180101", "dates should have zero time"),
         (task.TimeZone, "Mars/Base", "not a time zone; use a name such as America/New"),
         (task.TimeZone, "../x", "not a time zone; use a name such as America/New"),
-        (task.TimeZone, 1, "is 1; it should be a valid string"),
     ],
 )
 def test_wrong_values(kind: Any, given: Any, expected: str) -> None:
@@ -112,19 +102,17 @@ def test_wrong_values(kind: Any, given: Any, expected: str) -> None:
     ],
 )
 def test_a_template_is_checked_when_its_value_is_known(kind: Any, given: Any) -> None:
-    check_task(py_config("t", [], [], a=given), "t", model(kind))
+    check_without_templates(model(kind), {"a": given}, ())
 
 
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
         ({"seed": "7"}, r"\.seed is '7'; it should be a valid integer"),
-        ({"seed": True}, r"\.seed is True; it should be a valid integer"),
         ({"sed": "{{ x }}"}, r"unknown key 'sed' \(and 1 more\); did you mean seed"),
-        ({}, r"\.seed is missing; add it"),
         ({"seed": ["{{ x }}"]}, r"\.seed is \['{{ x }}'\]; it should be a valid int"),
     ],
 )
 def test_a_committed_argument_has_its_type(args: Any, expected: str) -> None:
     with pytest.raises(InputError, match=expected):
-        check_task(py_config("t", [], [], **args), "t", Seeded)
+        check_without_templates(Seeded, args, ())

@@ -25,25 +25,20 @@ class Table(NamedTuple):
     number: str | None = None
 
 
-def load(table: Table) -> pd.DataFrame:
-    """Return the rows of a table, with times in microseconds, the precision that Spark reads."""
-    # To import the package would import much more than the file needs.
-    distribution = importlib.metadata.distribution(table.package)
-    frame: pd.DataFrame = table.read(Path(str(distribution.locate_file(table.file))))
-    times = frame.select_dtypes("datetime").columns
-    frame = frame.astype(dict.fromkeys(times, "datetime64[us]"))
-    if table.number:
-        frame.insert(0, table.number, range(1, len(frame) + 1))
-    return frame
-
-
 def write_tables(tables: Mapping[str, Table]) -> None:
     """Write tables, by their path below the folder data, and print a line for each.
 
-    The same tables always give the same bytes.
+    The same tables always give the same bytes. Times have microseconds, as Spark reads them.
     """
     for name, table in tables.items():
-        frame, path = load(table), Path("data", name)
+        # To import the package would import much more than the file needs.
+        package = importlib.metadata.distribution(table.package)
+        frame: pd.DataFrame = table.read(Path(str(package.locate_file(table.file))))
+        times = frame.select_dtypes("datetime").columns
+        frame = frame.astype(dict.fromkeys(times, "datetime64[us]"))
+        if table.number:
+            frame.insert(0, table.number, range(1, len(frame) + 1))
+        path = Path("data", name)
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not `to_parquet`, in which Pants sees no dependency on pyarrow.
         content = pyarrow.Table.from_pandas(frame, preserve_index=False)

@@ -80,9 +80,8 @@ class DataFrame:
         read, _ = _functions(place)
         storage.check_exists(place.address)
         try:
-            table = read(*storage.file_system(place.address), **place.options)
-            _check_names(table.column_names)
-            return _to_pandas(table)
+            found, path = storage.file_system(place.address)
+            return _to_pandas(read(found, path, **place.options))
         # The readers and the packages of object stores raise errors of many kinds.
         except Exception as error:
             raise storage.unusable(
@@ -149,7 +148,9 @@ def _to_arrow(df: pd.DataFrame) -> pa.Table:
             f"the index of type {df.index.dtype} has no name and would be lost; name it "
             "(df.index.name), or remove it (df.reset_index(drop=True))"
         )
-    _check_names(df.columns)
+    for name in df.columns:
+        if not isinstance(name, str):
+            raise ValueError(f"the name of a column is {name!r}, not a string")
     table = pa.Table.from_pandas(df, preserve_index=False)
     schema = table.schema
     for index, each in enumerate(schema):
@@ -160,46 +161,33 @@ def _to_arrow(df: pd.DataFrame) -> pa.Table:
     return table.cast(schema)
 
 
-def _check_names(columns: Iterable[Any]) -> None:
-    """Raise an error for names of columns that a file cannot hold."""
-    seen: set[object] = set()
-    for name in columns:
-        if not isinstance(name, str):
-            raise ValueError(f"the name of a column is {name!r}, not a string")
-        if name in seen:
-            raise ValueError(f"two columns have the name {name!r}")
-        seen.add(name)
-
-
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
     """Return a table in which whole numbers and booleans with missing values stay such."""
     gaps = {f.type for f, c in zip(table.schema, table.columns) if c.null_count}
-    names = {
-        each: str(each).title().replace("Ui", "UI").replace("Bool", "boolean")
+    types = {
+        each: pd.Series(dtype=each.to_pandas_dtype()).convert_dtypes().dtype
         for each in gaps
         if pa.types.is_integer(each) or pa.types.is_boolean(each)
     }
-    types = {each: pd.api.types.pandas_dtype(name) for each, name in names.items()}
     frame: pd.DataFrame = table.to_pandas(types_mapper=types.get)
     return frame
 
 
 def _read_csv(found: Any, path: str, **options: Any) -> pa.Table:
-    missing = options.pop("na_values", [])
-    if not isinstance(missing, list):
-        raise TypeError("na_values is not a list")
     with found.open(path, compression="infer") as file:
         if not options.keys() & {"header", "names"}:
             given = {name: options[name] for name in _HEADER if name in options}
             head = pd.read_csv(file, header=None, nrows=1, dtype=str, **given)
+            names = head.iloc[0].dropna()
             # Pandas would rename the second of two.
-            _check_names(head.iloc[0].dropna())
+            for name in names[names.duplicated()]:
+                raise ValueError(f"two columns have the name {name!r}")
             file.seek(0)
         with warnings.catch_warnings():
             # Pandas would only warn of values without a column.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            options = {**_CSV, "na_values": ["", *missing], **options}
-            frame = pd.read_csv(file, **options)
+            missing = [""] + options.pop("na_values", [])
+            frame = pd.read_csv(file, **{**_CSV, "na_values": missing, **options})
     table = pa.Table.from_pandas(frame, preserve_index=False)
     # Without the nullable types of pandas, which `_to_pandas` uses where they are needed.
     return table.replace_schema_metadata(None)
@@ -219,18 +207,17 @@ def _read_json(found: Any, path: str) -> pa.Table:
 
 def _read_parquet(found: Any, path: str, **options: Any) -> pa.Table:
     # As strings, because pyarrow would take 01234 for a number.
-    names = [
-        part.partition("=")[0]
+    folders = {
+        part.partition("=")[0]: pa.string()
         for file in found.find(path)
         for part in file[len(path) :].split("/")[:-1]
         if "=" in part
-    ]
-    schema = pa.schema([(name, pa.string()) for name in dict.fromkeys(names)])
+    }
     parts = dataset.dataset(
         path,
         filesystem=found,
         format="parquet",
-        partitioning=dataset.partitioning(schema, flavor="hive"),
+        partitioning=dataset.partitioning(pa.schema(folders), flavor="hive"),
     )
     # By itself, pyarrow would take the columns of the first file.
     schemas = [parts.schema, *(each.physical_schema for each in parts.get_fragments())]
@@ -239,7 +226,7 @@ def _read_parquet(found: Any, path: str, **options: Any) -> pa.Table:
 
 def _write_csv(table: pa.Table, file: Any, **options: Any) -> None:
     # A line break in a string would be one of the file if it were not quoted.
-    options = {"quoting": csv.QUOTE_NONNUMERIC, **options}
+    options.setdefault("quoting", csv.QUOTE_NONNUMERIC)
     _to_pandas(table).to_csv(file, index=False, **options)
 
 

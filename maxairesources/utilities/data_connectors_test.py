@@ -155,7 +155,7 @@ def test_a_named_index_is_written_as_columns(suffix: str, tmp_path: Path) -> Non
     [
         (TABLE.set_axis(["x", "y"]), "the index of type object has no name"),
         (TABLE.rename_axis("n"), "cannot insert n, already exists"),
-        (TABLE.set_axis(["a", "a"], axis=1), "two columns have the name 'a'"),
+        (TABLE.set_axis(["a", "a"], axis=1), "Duplicate column names found: .'a', 'a'"),
         (TABLE.rename(columns={"n": 1}), "the name of a column is 1, not a string"),
         (pd.DataFrame({"n": [1, "a"]}), "Could not convert|Expected"),
         (pd.DataFrame({"n": [MOMENT + pd.Timedelta(1)]}), "would lose data"),

@@ -138,11 +138,3 @@ def test_wrong_credentials_are_reported_in_one_line_without_a_key(
     with pytest.raises(InputError, match="cannot be written ") as raised:
         DataFrame().write(TABLE, ports)
     assert "hunter2" not in str(raised.value) and store not in str(raised.value)
-
-
-def test_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    s3fs.S3FileSystem.clear_instance_cache()
-    with pytest.raises(InputError, match=r"^s3://bucket/x\.csv: cannot be read \("):
-        DataFrame().get([port(1, "bucket/x.csv", source="s3")])

@@ -41,20 +41,16 @@ def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> P
         port_number: the number of the port.
 
     Raises:
-        InputError: the port is missing, is defined twice, or has a missing or
-            unknown value.
+        InputError: the port is missing, or has a missing or unknown value.
     """
     checked = [
         port if isinstance(port, Port) else validate(Port, port, path=(index,))
         for index, port in enumerate(ports)
     ]
-    found = [port for port in checked if port.port == port_number]
-    if len(found) != 1:
-        problem = "is missing" if not found else f"is defined {len(found)} times"
-        raise InputError(
-            f"port {port_number} {problem}", "define each port once, with its number"
-        )
-    (port,), details = found, found[0].sourceDetails
+    port = next((port for port in checked if port.port == port_number), None)
+    if port is None:
+        raise InputError(f"port {port_number} is missing", "add it, with its number")
+    details = port.sourceDetails
     address = f"{details.source}://{details.filePath}"
     if details.source == "file":
         root = os.environ.get("MAXAI_DATA_ROOT", "").removeprefix("file://")

@@ -48,10 +48,9 @@ def test_secret_in_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("ports", "expected"),
     [
-        ([], "port 1 is missing; define each port once"),
+        ([], "port 1 is missing; add it"),
         (["x"], r"\$\[0\] is 'x'; it should be an object"),
-        ([{**ONE, "port": 2}], "port 1 is missing; define each port once"),
-        ([ONE, ONE], "port 1 is defined 2 times; define each port once"),
+        ([{**ONE, "port": 2}], "port 1 is missing; add it"),
         ([ONE, {**ONE, "sourceDetails": {}}], r"\$\[1\]\.sourceDetails\.source is mis"),
     ],
 )

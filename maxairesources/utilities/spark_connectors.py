@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def read(place: Place) -> DataFrame:
     Raises:
         InputError: it is missing, or cannot be read in the port's format.
     """
-    if not storage.is_store(place.address):
+    if "://" not in place.address:
         storage.check_exists(place.address)
     options = {**_READ.get(place.format, {}), **place.options}
     reader = session().read.options(**options)
@@ -98,14 +99,13 @@ def read(place: Place) -> DataFrame:
         if place.format not in ("csv", "json"):
             return table
         # Spark replaces bytes that are not valid in the encoding by this character.
-        wrong = F.raise_error(F.lit("a string has another encoding"))
-        texts = {n: table[f"`{n}`"] for n, kind in table.dtypes if kind == "string"}
-        return table.withColumns(
-            {
-                n: F.when(c.contains("\ufffd"), wrong).otherwise(c)
-                for n, c in texts.items()
-            }
-        )
+        wrong = "raise_error('a string has another encoding')"
+        checked = {
+            name: F.expr(f"if(contains(`{name}`, '\ufffd'), {wrong}, `{name}`)")
+            for name, kind in table.dtypes
+            if kind == "string"
+        }
+        return table.withColumns(checked)
 
 
 @contextmanager
@@ -139,9 +139,13 @@ def write(df: DataFrame, place: Place) -> None:
     Raises:
         InputError: the place cannot be written to, or the executors do not share it.
     """
-    if storage.is_store(place.address) or place.format in ("delta", "iceberg"):
+    options = {**_WRITE.get(place.format, {}), **place.options}
+    save = partial(
+        df.write.options(**options).save, format=place.format, mode="overwrite"
+    )
+    if "://" in place.address or place.format in ("delta", "iceberg"):
         with reading(place, "written"):
-            _save(df, place, _uri(place))
+            save(_uri(place))
         return
     path = Path(place.address)
     # Not the process id: in containers that share a volume it is the same in each.
@@ -150,7 +154,7 @@ def write(df: DataFrame, place: Place) -> None:
     try:
         # Created here, because Python's error for a forbidden folder is clearer.
         work.mkdir(parents=True)
-        _save(df, place, new.absolute().as_uri())
+        save(new.absolute().as_uri())
         if not any(new.glob("part-*")):
             raise InputError(
                 "the executors wrote nothing where the driver looks",
@@ -167,11 +171,6 @@ def write(df: DataFrame, place: Place) -> None:
         if old.exists() and not path.exists():
             old.rename(path)
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _save(df: DataFrame, place: Place, uri: str) -> None:
-    options = {**_WRITE.get(place.format, {}), **place.options}
-    df.write.options(**options).save(uri, format=place.format, mode="overwrite")
 
 
 def _uri(place: Place) -> str:

@@ -22,38 +22,20 @@ _PASSWORD = re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]*@")
 _QUERY = re.compile(r"(://[^\s?]*\?)[^\s'\")]+")
 
 
-def is_store(address: str) -> bool:
-    """Return whether an address is in an object store rather than on a file system."""
-    return "://" in address and not address.startswith("file://")
-
-
 def file_system(address: str) -> tuple[Any, str]:
-    """Return fsspec's file system of an address, and the path in it.
-
-    Raises:
-        InputError: the protocol is unknown, lacks its package or its settings.
-    """
-    try:
-        if "://" not in address:
-            # For fsspec, ~ at the start of a path has a meaning.
-            return fsspec.url_to_fs(str(Path(address).absolute()))
-        # An error for an unknown protocol, which the next call takes for a path.
-        fsspec.get_filesystem_class(address.partition("://")[0])
-        return fsspec.url_to_fs(address)
-    except ImportError as error:
-        remedy = (
-            "add it to the domain's requirements.txt, and as a dependency to the BUILD "
-            "file of the handlers"
-        )
-        raise InputError(str(error), remedy, shown(address)) from error
-    except Exception as error:
-        raise unusable("read", address, error) from error
+    """Return fsspec's file system of an address, and the path in it."""
+    if "://" not in address:
+        # For fsspec, ~ at the start of a path has a meaning.
+        return fsspec.url_to_fs(str(Path(address).absolute()))
+    # An error for an unknown protocol, which the next call takes for a path.
+    fsspec.get_filesystem_class(address.partition("://")[0])
+    return fsspec.url_to_fs(address)
 
 
 def check_exists(address: str) -> None:
     """Raise an InputError if nothing exists at an address, or it cannot be reached."""
-    found, path = file_system(address)
     try:
+        found, path = file_system(address)
         found.info(path)
     # The errors of the object stores' packages have no common base class.
     except Exception as error:
@@ -66,8 +48,8 @@ def read_text(address: str) -> str:
     Raises:
         InputError: it cannot be read, or is not UTF-8.
     """
-    found, path = file_system(address)
     try:
+        found, path = file_system(address)
         return bytes(found.cat_file(path)).decode()
     except Exception as error:
         raise unusable("read", address, error) from error
@@ -81,12 +63,12 @@ def write(address: str, content: bytes) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    found, path = file_system(address)
     try:
-        if is_store(address):
+        if "://" in address:
+            found, path = file_system(address)
             found.pipe_file(path, content)
             return
-        target = Path(path)
+        target = Path(address)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Not the process id: in containers that share a volume it is the same in each.
         staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
@@ -95,7 +77,7 @@ def write(address: str, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(staged, target)
+            staged.replace(target)
         finally:
             staged.unlink(missing_ok=True)
     except Exception as error:
@@ -109,6 +91,12 @@ def unusable(
 
     It has the first line of the error's message, without secrets in addresses.
     """
+    if isinstance(error, ImportError):
+        remedy = (
+            "add it to the domain's requirements.txt, and as a dependency to the BUILD "
+            "file of the handlers"
+        )
+        return InputError(str(error), remedy, shown(address))
     if verb == "read" and isinstance(error, FileNotFoundError):
         remedy = (
             "write it first, or correct its path (MAXAI_DATA_ROOT, filePath, --config)"

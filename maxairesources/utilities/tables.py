@@ -103,18 +103,15 @@ def _mistakes(
         if not re.fullmatch(pattern, found[name]):
             yield f"column {name!r} is of type {found[name]}", remedy
     full = {name: columns[name] for name in columns if name not in may_be_missing}
-    for name, count in (_spark_gaps if is_spark else _gaps)(frame, full).items():
+    if is_spark:
+        gaps = _spark_gaps(frame, full)
+    else:
+        part = frame[list(full)]
+        gaps = (part.isna() | part.isin([math.inf, -math.inf])).sum().to_dict()
+    for name, count in gaps.items():
         if count:
             problem = f"column {name!r} contains {count} missing or infinite values"
             yield problem, "fill or remove those rows"
-
-
-def _gaps(frame: Any, columns: Mapping[str, Kind]) -> dict[str, int]:
-    gaps = {
-        name: frame[name].isna() | frame[name].isin([math.inf, -math.inf])
-        for name in columns
-    }
-    return {name: int(gap.sum()) for name, gap in gaps.items()}
 
 
 def _spark_gaps(frame: Any, columns: Mapping[str, Kind]) -> dict[str, int]:
