@@ -24,6 +24,7 @@ from marketplace.small_marketplace import (
 )
 
 pytest_plugins = ("marketplace.small_marketplace",)
+RANK = f"{HANDLERS}/rank.py"
 RELEASED = r"maxaiconfigs/.*\.json|maxaidags/.*(/dag\.py|\.sql)|maxairesources/(__init__|dagfactory)\.py"
 
 
@@ -99,9 +100,6 @@ def test_the_same_content_is_the_same_release(
     assert not os.access(folder / DAG / "dag.py", os.X_OK)
 
 
-RANK = f"{HANDLERS}/rank.py"
-
-
 @pytest.mark.parametrize(
     "path", [f"{CONFIGS}/kubepod_config.prod.json", f"{DAG}/dag.py", RANK]
 )
@@ -143,6 +141,7 @@ def test_the_base_is_the_base_of_the_last_stage(dockerfile: str, base: str) -> N
 TOOL = """\
 import json
 import os
+import sys
 from pathlib import Path
 
 if sys.argv[1] == "images":
