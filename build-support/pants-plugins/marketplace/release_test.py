@@ -149,7 +149,7 @@ if sys.argv[1] == "images":
     sys.exit()
 image = Path(sys.argv[-1], "maxaiusecases/shop/image.json").read_text()
 call = (*sys.argv[1:-1], os.environ["MAXAI_REGISTRY"], json.loads(image)["tag"])
-Path("dist/call").write_text(" ".join(call))
+Path("call").write_text(" ".join(call))
 """
 
 
@@ -170,7 +170,7 @@ def test_deploy_builds_missing_images_and_passes_the_release_on(
         with stdio_destination(*(null.fileno(),) * 3):
             result = repository.pants("experimental-deploy", "//:prod", **env)
     assert result.returncode == 0, result.stderr
-    *call, tag = (repository.root / "dist/call").read_text().split()
+    *call, tag = (repository.root / "call").read_text().split()
     assert call == ["deploy", "prod", "127.0.0.1:2/b"]
     calls = (tmp_path / "calls").read_text().splitlines()
     (built,) = (line for line in calls if line.startswith("build"))
