@@ -267,9 +267,7 @@ def test_a_change_that_affects_everything_is_reported(repository: Repository) ->
     assert "\n  prod: bank.fraud.daily, bank.risk.monthly" in result.stdout
 
 
-def test_the_comment_shows_values_packages_and_deployments(
-    repository: Repository,
-) -> None:
+def test_the_comment_shows_values_and_packages(repository: Repository) -> None:
     lock = "maxaiusecases/shop/requirements.lock"
     overlay = f"{CONFIGS}/kubepod_config.prod.json"
     repository.write(lock, NEW_LOCK)
@@ -279,13 +277,6 @@ def test_the_comment_shows_values_packages_and_deployments(
         result = repository.pants(SINCE, "affected", "--format=markdown")
         assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    bank, shop = (
-        ", ".join(f"{usecase}.{name}" for name in ("monthly", "weekly"))
-        for usecase in ("bank.risk", "shop.churn")
-    )
-    deployments = "\n".join(lines)
-    assert re.search(f"^dev: maxai/shop:[0-9a-f]{{12}}, {shop}$", deployments, re.M)
-    assert re.search(f"^prod: {bank}, maxai/shop:.*, {shop}$", deployments, re.M)
     assert {lock, "    iniconfig: 2.3.1 -> 2.1.0"} < {*lines}
     assert f"{CONFIGS}/kubepod_config.json (prod)" in lines
     assert '    $.conf: not set -> {"size": "small"}' in lines
