@@ -6,7 +6,6 @@ and the images that `package` builds. It reads sources alone, and asks neither e
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
@@ -26,6 +25,7 @@ from pants.vcs.changed import Changed
 from marketplace.changes import Changes, read_before, read_changes
 from marketplace.graph import Deployments
 from marketplace.report import (
+    CONFIG,
     Report,
     as_json,
     as_markdown,
@@ -36,10 +36,7 @@ from marketplace.report import (
 )
 from marketplace.selection import Selection
 from marketplace.tags import TaggedImage
-from maxairesources.tree import CONFIGS, DAG_FILE, dag_id
-
-_OVERLAY = re.compile(rf"{CONFIGS}/.*\.([a-z0-9_]+)\.json")
-AddressNames = Mapping[Address, str]
+from maxairesources.tree import DAG_FILE, dag_id
 
 
 class Format(Enum):
@@ -99,24 +96,24 @@ async def affected(
             tests[target.address] = name
         elif found := DAG_FILE.fullmatch(name):
             dags[target.address] = dag_id(*found.groups())
-    report = make_report(changes, selection, images, tests, dags, deployments.names)
+    reached = selection.reached(sorted(selection.by_file))
+    paths = [
+        {names[each]: shortest_path(each, reached) for each in sorted(names)}
+        for names in (images, dags, tests)
+    ]
+    compared = _compare(changes, deployments.names)
+    affected = _find_deployments(
+        selection, deployments.names, {**images, **dags}, bool(compared["deleted"])
+    )
+    report = Report(
+        changes.since, changes.base, changes.everything, affected, *paths, **compared
+    )
     console.print_stdout(_PRINTERS[options.format](report))
     return Affected(exit_code=0)
 
 
-def make_report(
-    changes: Changes,
-    selection: Selection,
-    images: AddressNames,
-    tests: AddressNames,
-    dags: AddressNames,
-    deployments: Sequence[str],
-) -> Report:
-    """Return the report about some selected targets, which are given with their names."""
-    reached = selection.reached(sorted(selection.by_file))
-
-    def explain(names: AddressNames) -> Mapping[str, tuple[str, ...]]:
-        return {names[each]: shortest_path(each, reached) for each in sorted(names)}
+def _compare(changes: Changes, deployments: Sequence[str]) -> dict[str, Any]:
+    """Return the objectives, values and packages that differ, as fields of a report."""
 
     def after(path: str) -> str | None:
         file = Path(get_buildroot(), path)
@@ -125,37 +122,34 @@ def make_report(
     def before(path: str) -> str | None:
         return read_before(changes.base, path) if path in changes.files else after(path)
 
-    new, deleted = compare_dags(before, after, changes.files)
-    affected = {}
+    files = changes.files
+    new, deleted = compare_dags(before, after, files)
+    # One line for a new or deleted objective says more than all of its values.
+    configs = compare_configs(before, after, files, deployments, (*new, *deleted))
+    packages = tuple(compare_locks(before, after, files))
+    return dict(new=new, deleted=deleted, configs=tuple(configs), packages=packages)
+
+
+def _find_deployments(
+    selection: Selection,
+    deployments: Sequence[str],
+    names: Mapping[Address, str],
+    is_affected: bool,
+) -> dict[str, tuple[str, ...]]:
+    """Return the affected deployments, each with the names of the targets that it gets."""
+    result = {}
     for deployment in deployments:
         # An overlay affects only its own deployment.
         files = (
             path
             for path in selection.by_file
-            if not (overlay := _OVERLAY.fullmatch(path)) or overlay[1] == deployment
+            if not (config := CONFIG.fullmatch(path)) or config[3] in (None, deployment)
         )
         found = selection.reached(files).keys()
-        names = {**images, **dags}
-        carried = sorted(names[each] for each in found & names.keys())
-        if carried or deleted or Address("", target_name=deployment) in found:
-            affected[deployment] = tuple(carried)
-    # One line for a new or deleted objective says more than all of its values.
-    compared = compare_configs(
-        before, after, changes.files, deployments, (*new, *deleted)
-    )
-    return Report(
-        changes.since,
-        changes.base,
-        changes.everything,
-        affected,
-        explain(images),
-        explain(dags),
-        explain(tests),
-        new,
-        deleted,
-        tuple(compared),
-        tuple(compare_locks(before, after, changes.files)),
-    )
+        carried = tuple(sorted(names[each] for each in found & names.keys()))
+        if carried or is_affected or Address("", target_name=deployment) in found:
+            result[deployment] = carried
+    return result
 
 
 def name_of(address: Address) -> str:

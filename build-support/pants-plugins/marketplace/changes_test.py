@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,17 +9,6 @@ import pytest
 from marketplace import changes
 from marketplace.changes import read_changes
 from marketplace.graph import MarketplaceError
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a clone whose branch `other` is one commit behind."""
-    monkeypatch.setattr(changes, "get_buildroot", lambda: str(tmp_path))
-    git(tmp_path, "init", "--quiet", "--initial-branch=main")
-    commit(tmp_path, "a")
-    git(tmp_path, "branch", "other")
-    commit(tmp_path, "b")
-    return tmp_path
 
 
 def git(root: Path, *arguments: str) -> None:
@@ -33,41 +23,48 @@ def commit(root: Path, path: str) -> None:
     git(root, "commit", "--quiet", "--message", "change")
 
 
-@pytest.mark.parametrize("kind", ["symbolic link", "submodule"])
-def test_changes_that_git_does_not_report_are_refused(root: Path, kind: str) -> None:
-    if kind == "submodule":
-        git(root, "clone", "--quiet", ".", "maxaiusecases")
-    else:
-        (root / "maxaiusecases").symlink_to("a")
-    commit(root, "c")
-    message = f"maxaiusecases: Git does not report changes inside a {kind}; replace it"
-    with pytest.raises(MarketplaceError, match=message):
-        read_changes("other")
+LINK, SUBMODULE = (["ln", "-s", "a"], ["git", "clone", "--quiet", "."])
+ORPHAN = ["git", "checkout", "--quiet", "--orphan"]
+SHALLOW = ["git", "clone", "--quiet", "--depth=1", "--no-single-branch"]
+UNSEEN = "maxaiusecases: Git does not report changes inside a {}; replace it"
+MISSING = "--changed-since={}: this clone has no such commit, or none in common with HEAD; run "
 
 
 @pytest.mark.parametrize(
-    ("since", "branch"), [("origin/x/y", "x/y"), ("x/y", "x/y"), ("main", "main")]
+    ("command", "since", "expected"),
+    [
+        ([*LINK, "maxaiusecases"], "other", UNSEEN.format("symbolic link")),
+        ([*SUBMODULE, "maxaiusecases"], "other", UNSEEN.format("submodule")),
+        # HEAD has no commit in common with `main`.
+        ([*ORPHAN, "new"], "main", f"{MISSING}`git fetch origin main`, or correct"),
+        ([*ORPHAN, "new"], "x/y", f"{MISSING}`git fetch origin x/y`"),
+        ([*ORPHAN, "new"], "origin/x/y", f"{MISSING}`git fetch origin x/y`"),
+        (
+            [*SHALLOW, "file://{}", "clone"],
+            "origin/other",
+            f"{MISSING}`git fetch --unsh",
+        ),
+        ([*SHALLOW, "file://{}", "clone"], "0123456789" * 4, "git fetch --unshallow"),
+    ],
 )
-def test_a_missing_base_is_reported_with_the_command_that_fetches_it(
-    since: str, branch: str, root: Path
+def test_changes_that_git_cannot_see_are_reported_with_a_fix(
+    command: list[str],
+    since: str,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # HEAD has no commit in common with `main`.
-    git(root, "checkout", "--quiet", "--orphan", "new")
-    commit(root, "c")
-    with pytest.raises(MarketplaceError) as error:
-        read_changes(since)
-    assert str(error.value) == (
-        f"--changed-since={since}: this clone has no such commit, or none in common with "
-        f"HEAD; run `git fetch origin {branch}`, or correct the name"
+    # The branch `other` is one commit behind.
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    commit(tmp_path, "a")
+    git(tmp_path, "branch", "other")
+    commit(tmp_path, "b")
+    subprocess.run(
+        [each.format(tmp_path) for each in command], cwd=tmp_path, check=True
     )
-
-
-@pytest.mark.parametrize("since", ["origin/other", "0123456789" * 4])
-def test_a_missing_base_in_a_shallow_clone_is_reported(
-    since: str, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shallow = ("--depth=1", "--no-single-branch", f"file://{root}")
-    git(root, "clone", "--quiet", *shallow, "clone")
-    monkeypatch.setattr(changes, "get_buildroot", lambda: str(root / "clone"))
-    with pytest.raises(MarketplaceError, match="git fetch --unshallow"):
+    if command[-1] != "clone":
+        commit(tmp_path, "c")
+    root = tmp_path / "clone" if command[-1] == "clone" else tmp_path
+    monkeypatch.setattr(changes, "get_buildroot", lambda: str(root))
+    with pytest.raises(MarketplaceError, match=re.escape(expected.format(since))):
         read_changes(since)

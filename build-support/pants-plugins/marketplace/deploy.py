@@ -34,8 +34,12 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
-from marketplace.graph import DeploymentDependenciesField
-from marketplace.release import Release, ReleaseFieldSet
+from marketplace.graph import (
+    DeploymentDependenciesField,
+    MarketplaceError,
+    ReleaseFieldSet,
+)
+from marketplace.release import Release
 
 RELEASE = Address("", target_name="release")
 TOOL = Address(
@@ -43,10 +47,6 @@ TOOL = Address(
 )
 # The tool needs the Git repository, which no sandbox has.
 _IN_WORKSPACE = ("/bin/sh", "-c", 'cd "$0" && exec "$@"')
-
-
-class DeployFailed(Exception):
-    """A deploy that cannot start; the message contains a fix."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ async def deploy(
 ) -> DeployProcess:
     name = field_set.address.target_name
     if {spec.lstrip("/") for spec in options.options.specs} != {f":{name}"}:
-        raise DeployFailed(
+        raise MarketplaceError(
             "experimental-deploy: it deploys one deployment at a time; name only that one, "
             "such as //:dev"
         )
@@ -105,7 +105,7 @@ async def deploy(
 
     result = await Get(FallibleProcessResult, Process, call("images"))
     if result.exit_code:
-        raise DeployFailed(result.stderr.decode(errors="replace").strip())
+        raise MarketplaceError(result.stderr.decode(errors="replace").strip())
     missing = json.loads(result.stdout)
     await MultiGet(
         Get(BuiltPackage, EnvironmentAwarePackageRequest(image.tagged.field_set))

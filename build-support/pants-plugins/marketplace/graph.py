@@ -21,14 +21,14 @@ from fnmatch import fnmatchcase
 from typing import Any, Iterable
 
 from pants.backend.python.target_types import PythonSourceField
-from pants.base.specs import DirGlobSpec, RawSpecs
-from pants.core.goals.package import OutputPathField
+from pants.core.goals.package import OutputPathField, PackageFieldSet
 from pants.core.target_types import (
     FileDependenciesField,
     FilesGeneratingSourcesField,
     FileSourceField,
 )
 from pants.engine.addresses import Address
+from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import Digest, DigestContents, PathGlobs, Paths
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
@@ -44,7 +44,6 @@ from pants.engine.target import (
     SpecialCasedDependencies,
     Target,
     TargetGenerator,
-    UnexpandedTargets,
 )
 from pants.engine.unions import UnionMembership, UnionRule
 
@@ -247,14 +246,15 @@ class MarketplaceRelease(Target):
 
 
 @dataclass(frozen=True)
-class ReleaseDependenciesFieldSet(FieldSet):
+class ReleaseFieldSet(PackageFieldSet):
     required_fields = (ReleaseDependenciesField,)
 
     dependencies: ReleaseDependenciesField
+    output_path: OutputPathField
 
 
 class InferReleaseDependenciesRequest(InferDependenciesRequest):
-    infer_from = ReleaseDependenciesFieldSet
+    infer_from = ReleaseFieldSet
 
 
 @rule
@@ -290,11 +290,10 @@ class Deployments:
 
 @rule
 async def find_deployments() -> Deployments:
-    # Listing one folder is faster than listing all targets.
-    root = RawSpecs(dir_globs=(DirGlobSpec(""),), description_of_origin="deployments")
-    targets = await Get(UnexpandedTargets, RawSpecs, root)
-    found = [each for each in targets if isinstance(each, MarketplaceDeployment)]
-    return Deployments(tuple(sorted(each.address.target_name for each in found)))
+    # The macro `marketplace_deployments` reads the same variable.
+    name = "MAXAI_DEPLOYMENT_NAMES"
+    variables = await Get(EnvironmentVars, EnvironmentVarsRequest([name]))
+    return Deployments(tuple(sorted(variables.get(name, "").split())))
 
 
 def rules() -> Iterable[Any]:

@@ -58,7 +58,7 @@ _ENVIRONMENT = (
     *("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
     "MAXAI_REGISTRY",
 )
-_LOOK_AND_PULL = """\
+LOOK_AND_PULL = """\
 "$0" image inspect "$1" || {
   [ -n "$MAXAI_REGISTRY" ] && "$0" pull --quiet "$MAXAI_REGISTRY/$1" &&
     "$0" tag "$MAXAI_REGISTRY/$1" "$1"
@@ -81,7 +81,7 @@ async def provide_image(
         Get(EnvironmentVars, EnvironmentVarsRequest(_ENVIRONMENT)),
     )
     look = Process(
-        ("/bin/sh", "-c", _LOOK_AND_PULL, docker.path, tagged.name),
+        ("/bin/sh", "-c", LOOK_AND_PULL, docker.path, tagged.name),
         env=env,
         description=f"Look for docker image {tagged.name}, or pull it",
         cache_scope=ProcessCacheScope.PER_SESSION,

@@ -7,6 +7,7 @@ that differs between builds or places, such as a commit, a date or a registry.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import re
@@ -14,17 +15,15 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
-from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.python.target_types import PythonSourceField
 from pants.core.goals.package import (
     BuiltPackage,
     BuiltPackageArtifact,
-    OutputPathField,
     PackageFieldSet,
 )
 from pants.core.target_types import FileSourceField, ResourceSourceField
 from pants.core.util_rules.source_files import SourceFiles, SourceFilesRequest
-from pants.engine.addresses import Addresses, UnparsedAddressInputs
+from pants.engine.addresses import Addresses
 from pants.engine.fs import (
     CreateDigest,
     Digest,
@@ -35,35 +34,27 @@ from pants.engine.fs import (
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     SourcesField,
-    Target,
+    Targets,
     TransitiveTargets,
     TransitiveTargetsRequest,
-    UnexpandedTargets,
 )
 from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
 
-from marketplace.graph import LaunchesField, ReleaseDependenciesField
+from marketplace.graph import (
+    MarketplaceError,
+    ReleaseFieldSet,
+    launched_files,
+    source_address,
+)
 from marketplace.tags import TaggedImage
-from maxairesources.tree import CONFIGS, DAGS, LIBRARY, USECASES
+from maxairesources.tree import CONFIGS, DAGS, LAUNCH_CONFIG, LIBRARY, USECASES
 
 # Airflow does not look for DAGs in these folders of a release. The syntax is that of .gitignore.
 AIRFLOWIGNORE = f"/{CONFIGS}/\n/{LIBRARY}/\n/{USECASES}/\n"
 
 _ARG = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.I | re.M)
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.I | re.M)
-
-
-class NoRelease(Exception):
-    """The release cannot be built; the message gives the reason and a fix."""
-
-
-@dataclass(frozen=True)
-class ReleaseFieldSet(PackageFieldSet):
-    required_fields = (ReleaseDependenciesField,)
-
-    dependencies: ReleaseDependenciesField
-    output_path: OutputPathField
 
 
 @dataclass(frozen=True)
@@ -84,39 +75,20 @@ class Release:
     images: tuple[ReleasedImage, ...]
 
 
-async def _find_images(configs: Iterable[Target]) -> tuple[ReleasedImage, ...]:
-    """Return the images that launch configs launch, with their tags."""
-    launched = await MultiGet(
-        Get(
-            Addresses,
-            UnparsedAddressInputs,
-            config[LaunchesField].to_unparsed_address_inputs(),
-        )
-        for config in configs
-        if config.has_field(LaunchesField)
-    )
-    # A config launches handlers too, and several launch the same image.
-    addresses = sorted({address for addresses in launched for address in addresses})
-    targets = await Get(UnexpandedTargets, Addresses(addresses))
-    field_sets = [
-        DockerPackageFieldSet.create(target)
-        for target in targets
-        if isinstance(target, DockerImageTarget)
-    ]
+async def _find_images(configs: Iterable[FileContent]) -> tuple[ReleasedImage, ...]:
+    """Return the images that launch configs name, with their tags."""
+    named = {path for each in configs for path in launched_files(each.content)}
+    globs = (glob.escape(path) for path in named if path.endswith("/Dockerfile"))
+    dockerfiles = await Get(DigestContents, PathGlobs(globs))
+    addresses = [source_address(each.path) for each in dockerfiles]
+    targets = await Get(Targets, Addresses(addresses))
     tagged = await MultiGet(
-        Get(TaggedImage, DockerPackageFieldSet, each) for each in field_sets
-    )
-    dockerfiles = await MultiGet(
-        Get(DigestContents, PathGlobs([str(each.source.file_path)]))
-        for each in field_sets
+        Get(TaggedImage, DockerPackageFieldSet, DockerPackageFieldSet.create(each))
+        for each in targets
     )
     return tuple(
-        ReleasedImage(
-            image.field_set.address.spec_path.rpartition("/")[2],
-            base_of(dockerfile.content.decode()),
-            image,
-        )
-        for image, (dockerfile,) in zip(tagged, dockerfiles)
+        ReleasedImage(file.path.split("/")[1], base_of(file.content.decode()), image)
+        for file, image in zip(dockerfiles, tagged)
     )
 
 
@@ -125,7 +97,6 @@ async def build_release(field_set: ReleaseFieldSet) -> Release:
     closure = await Get(
         TransitiveTargets, TransitiveTargetsRequest([field_set.address])
     )
-    images = await _find_images(closure.dependencies)
     sources = await Get(
         SourceFiles,
         SourceFilesRequest(
@@ -134,6 +105,9 @@ async def build_release(field_set: ReleaseFieldSet) -> Release:
         ),
     )
     contents = await Get(DigestContents, Digest, sources.snapshot.digest)
+    images = await _find_images(
+        each for each in contents if LAUNCH_CONFIG.fullmatch(each.path)
+    )
     files = {".airflowignore": AIRFLOWIGNORE.encode()}
     for file in contents:
         if is_released(file.path, field_set.address.spec):
@@ -186,13 +160,13 @@ def is_released(path: str, address: str) -> bool:
         address: the address of the release, for errors.
 
     Raises:
-        NoRelease: a DAG needs the file, but a release cannot hold it.
+        MarketplaceError: a DAG needs the file, but a release cannot hold it.
     """
     if path.startswith(f"{CONFIGS}/"):
         return path.endswith(".json")
     if path.startswith((f"{DAGS}/", f"{LIBRARY}/")):
         return True
-    raise NoRelease(
+    raise MarketplaceError(
         f"{address}: a DAG depends on {path}, which a release cannot hold; move it into "
         f"{LIBRARY}"
     )

@@ -1,175 +1,76 @@
+"""Tests of the release and of deploys, with whole commands in a small marketplace."""
+
 from __future__ import annotations
 
-import hashlib
 import json
+import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pants.backend.docker.goals.package_image import DockerPackageFieldSet
-from pants.backend.docker.target_types import DockerImageTarget
-from pants.backend.python.dependency_inference import rules as python_inference
-from pants.backend.python.target_types import (
-    PythonSourcesGeneratorTarget,
-    PythonTestsGeneratorTarget,
+from pants.init.logging import stdio_destination
+
+from marketplace.release import base_of, hash_tree
+from marketplace.small_marketplace import (
+    CONFIGS,
+    DAG,
+    DOMAINS,
+    HANDLERS,
+    Repository,
+    files,
+    install_docker,
 )
-from pants.backend.python.target_types_rules import rules as python_target_rules
-from pants.core.goals import package
-from pants.core.target_types import (
-    FilesGeneratorTarget,
-    FileTarget,
-    ResourceTarget,
-    rules as core_target_rules,
-)
-from pants.core.util_rules import source_files
-from pants.engine.addresses import Address
-from pants.engine.fs import (
-    Digest,
-    DigestContents,
-    DigestEntries,
-    FileEntry,
-    PathGlobs,
-)
-from pants.engine.internals.scheduler import ExecutionError
-from pants.engine.rules import Get, rule
-from pants.testutil.rule_runner import QueryRule, RuleRunner
 
-from marketplace import graph, release
-from marketplace.release import Release, ReleaseFieldSet, base_of, hash_tree
-from marketplace.tags import TaggedImage
-
-CODE = """\
-python_sources(name='{}', sources=['*/**/*.py', '!**/*_test.py'])
-python_tests(name='tests', sources=['**/*_test.py'])
-"""
-HANDLERS = "maxaiusecases/shop/churn/handlers"
-CONFIGS, DAG = "maxaiconfigs/shop/churn", "maxaidags/shop/churn/weekly"
-KUBEPOD = {
-    "tasks": [
-        {
-            "conf": {
-                "image": "maxai/shop",
-                "arguments": [f"{HANDLERS}/fit".replace("/", ".")],
-            }
-        }
-    ]
-}
-FILES: dict[str, Any] = {
-    "BUILD": "marketplace_release(name='release')",
-    "maxaiusecases/shop/BUILD": "docker_image(name='image', repository='maxai/shop')\n"
-    + CODE.format("handlers"),
-    "maxaiusecases/shop/Dockerfile": "FROM maxai/spark:1 AS deps\nFROM maxai/spark:2\n",
-    "maxaiusecases/shop/README.md": "",
-    f"{HANDLERS}/fit.py": "",
-    f"{HANDLERS}/fit_test.py": "",
-    "maxaiconfigs/BUILD": "marketplace_configs(name='shop', sources=['shop/**/*.json'])",
-    f"{CONFIGS}/kubepod_config.json": json.dumps(KUBEPOD),
-    f"{CONFIGS}/kubepod_config.prod.json": "{}",
-    f"{CONFIGS}/weekly/notes.txt": "",
-    f"{CONFIGS}/weekly/py_config.json": "{}",
-    f"{CONFIGS}/weekly/py_config.dev.json": "{}",
-    "maxaidags/BUILD": "file(name='ignore', source='.airflowignore')\n"
-    + CODE.format("dags"),
-    "maxaidags/.airflowignore": "",
-    f"{DAG}/dag.py": "from maxairesources.dagfactory import DAGFactory\n",
-    f"{DAG}/dag_test.py": "import maxairesources.testing\n",
-    "maxairesources/BUILD": "python_sources(dependencies=[':table'])\n"
-    "resource(name='table', source='table.json')\n",
-    "maxairesources/__init__.py": "",
-    "maxairesources/dagfactory.py": "import maxairesources.store\n",
-    "maxairesources/store.py": "",
-    "maxairesources/table.json": "{}",
-    "maxairesources/testing.py": "",
-}
-RELEASED = {
-    ".airflowignore",
-    "maxaiusecases/shop/image.json",
-    f"{CONFIGS}/kubepod_config.json",
-    f"{CONFIGS}/kubepod_config.prod.json",
-    f"{CONFIGS}/weekly/py_config.json",
-    f"{CONFIGS}/weekly/py_config.dev.json",
-    f"{DAG}/dag.py",
-    "maxairesources/__init__.py",
-    "maxairesources/dagfactory.py",
-    "maxairesources/store.py",
-    "maxairesources/table.json",
-}
+pytest_plugins = ("marketplace.small_marketplace",)
+RELEASED = r"maxaiconfigs/.*\.json|maxaidags/.*(/dag\.py|\.sql)|maxairesources/(__init__|dagfactory)\.py"
 
 
-@rule
-async def tag_by_the_handlers(field_set: DockerPackageFieldSet) -> TaggedImage:
-    """Replace the rule of content tags, which needs a PEX."""
-    folder = field_set.address.spec_path
-    globs = PathGlobs([f"{folder}/*/handlers/*.py", f"!{folder}/*/handlers/*_test.py"])
-    contents = await Get(DigestContents, PathGlobs, globs)
-    tag = hashlib.sha256(repr(contents).encode()).hexdigest()
-    return TaggedImage(field_set, str(field_set.repository.value), tag)
+def package(repository: Repository, *options: str) -> Path:
+    """Package the release, and return its folder."""
+    shutil.rmtree(repository.root / "dist", ignore_errors=True)
+    result = repository.pants(*options, "package", "//:release")
+    assert result.returncode == 0, result.stderr
+    (folder,) = (repository.root / "dist/release").iterdir()
+    return folder
 
 
-@pytest.fixture
-def rule_runner() -> RuleRunner:
-    result = RuleRunner(
-        rules=[
-            *graph.rules(),
-            *core_target_rules(),
-            *package.rules(),
-            *python_inference.rules(),
-            *python_target_rules(),
-            *release.rules(),
-            *source_files.rules(),
-            tag_by_the_handlers,
-            QueryRule(DigestEntries, [Digest]),
-            QueryRule(Release, [ReleaseFieldSet]),
-        ],
-        target_types=[
-            graph.ConfigsTarget,
-            graph.ConfigTarget,
-            DockerImageTarget,
-            FilesGeneratorTarget,
-            FileTarget,
-            ResourceTarget,
-            PythonSourcesGeneratorTarget,
-            PythonTestsGeneratorTarget,
-            graph.MarketplaceRelease,
-        ],
-    )
-    result.set_options(
-        ["--python-infer-use-rust-parser", "--python-infer-init-files=always"]
-    )
-    result.write_files(FILES)
-    return result
-
-
-def build(rule_runner: RuleRunner) -> Release:
-    target = rule_runner.get_target(Address("", target_name="release"))
-    return rule_runner.request(Release, [ReleaseFieldSet.create(target)])
-
-
-def contents(rule_runner: RuleRunner, built: Release) -> dict[str, bytes]:
-    files = rule_runner.request(DigestContents, [built.digest])
-    return {file.path[len(built.path) + 1 :]: file.content for file in files}
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the contents of the files in a folder, by path."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def test_a_release_holds_exactly_the_files_that_dags_need(
-    rule_runner: RuleRunner,
+    repository: Repository,
 ) -> None:
-    files = contents(rule_runner, build(rule_runner))
-    assert files.keys() == RELEASED
-    assert b"maxaidags" not in files[".airflowignore"]
-    image = json.loads(files["maxaiusecases/shop/image.json"])
+    new = (f"{CONFIGS}/kubepod_config.staging_2.json", f"{DAG}/../daily/dag.py")
+    for path in new:
+        repository.write(path, "")
+    repository.write(f"{CONFIGS}/weekly/notes.txt", "")
+    folder = package(repository)
+    released = contents(folder)
+    images = {f"maxaiusecases/{domain}/image.json" for domain in DOMAINS}
+    expected = {path for path in files() if re.fullmatch(RELEASED, path)}
+    expected |= {
+        ".airflowignore",
+        *images,
+        *(path.replace("weekly/../", "") for path in new),
+    }
+    assert released.keys() == expected
+    assert b"maxaidags" not in released[".airflowignore"]
+    image = json.loads(released["maxaiusecases/shop/image.json"])
     tag = {"repository": "maxai/shop", "tag": image["tag"]}
-    assert image == {"base": "maxai/spark:2", **tag}
+    assert image == {"base": "debian:12", **tag}
+    # A changed byte is another name.
+    assert folder.name == hash_tree(released)
 
 
-def test_the_name_of_a_release_is_the_hash_of_its_git_tree(
-    rule_runner: RuleRunner, tmp_path: Path
-) -> None:
-    built = build(rule_runner)
-    assert built.path == f"release/{hash_tree(contents(rule_runner, built))}"
+def test_the_hash_of_a_release_is_that_of_its_git_tree(tmp_path: Path) -> None:
     # Git sorts the folder `a` between the two files.
-    files = {"a.b": "é".encode(), "a/b/c": b"", "a0": b"1\r\n", "b/c": b""}
-    for path, content in files.items():
+    tree = {"a.b": "é".encode(), "a/b/c": b"", "a0": b"1\r\n", "b/c": b""}
+    for path, content in tree.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(content)
 
@@ -179,76 +80,33 @@ def test_the_name_of_a_release_is_the_hash_of_its_git_tree(
 
     git("init", "--quiet")
     git("add", "--all")
-    assert hash_tree(files) == git("write-tree")
+    assert hash_tree(tree) == git("write-tree")
 
 
-def test_the_same_content_is_the_same_release(rule_runner: RuleRunner) -> None:
-    before = build(rule_runner)
+def test_the_same_content_is_the_same_release(
+    repository: Repository, tmp_path: Path
+) -> None:
+    before = contents(package(repository))
+    # The other clone uses no cache of the first one.
+    clone = package(Repository(tmp_path / "elsewhere/clone"), "--no-local-cache")
+    assert contents(clone) == before
     # The mode of a file and the files outside the release are not its content.
-    for path in (f"{DAG}/dag.py", f"{CONFIGS}/kubepod_config.json"):
-        Path(rule_runner.build_root, path).chmod(0o755)
-    for path in (
-        f"{DAG}/dag_test.py",
-        f"{HANDLERS}/fit_test.py",
-        "maxaiusecases/shop/README.md",
-        "maxairesources/testing.py",
-        f"{CONFIGS}/weekly/notes.txt",
-    ):
-        rule_runner.write_files({path: "# Changed.\n"})
-    rule_runner.write_files({"BUILD": f"{FILES['BUILD']}  # Changed.\n"})
-    after = build(rule_runner)
-    assert (after.path, after.digest) == (before.path, before.digest)
-    entries = rule_runner.request(DigestEntries, [after.digest])
-    assert not any(isinstance(e, FileEntry) and e.is_executable for e in entries)
+    (repository.root / DAG / "dag.py").chmod(0o755)
+    for path in (f"{DAG}/dag_test.py", f"{HANDLERS}/rank_test.py", "BUILD"):
+        repository.append(path)
+    repository.append("maxairesources/none.py")
+    folder = package(repository)
+    assert contents(folder) == before
+    assert not os.access(folder / DAG / "dag.py", os.X_OK)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        f"{CONFIGS}/kubepod_config.json",
-        f"{CONFIGS}/kubepod_config.prod.json",
-        f"{CONFIGS}/weekly/py_config.dev.json",
-        f"{DAG}/dag.py",
-        f"{HANDLERS}/fit.py",
-        "maxairesources/store.py",
-        "maxairesources/table.json",
-        "maxaiusecases/shop/Dockerfile",
-    ],
-)
-def test_a_changed_byte_makes_another_release(
-    path: str, rule_runner: RuleRunner
-) -> None:
-    before = build(rule_runner)
-    rule_runner.write_files({path: FILES[path].replace("spark:2", "spark:3") + "\n"})
-    assert build(rule_runner).path != before.path
-
-
-def test_a_new_overlay_and_a_new_dag_are_in_the_release(
-    rule_runner: RuleRunner,
-) -> None:
-    new = "maxaidags/shop/churn/daily"
-    rule_runner.write_files(
-        {
-            f"{CONFIGS}/kubepod_config.staging_2.json": "{}",
-            f"{new}/BUILD": CODE,
-            f"{new}/dag.py": "",
-        }
-    )
-    files = contents(rule_runner, build(rule_runner))
-    assert {f"{CONFIGS}/kubepod_config.staging_2.json", f"{new}/dag.py"} < files.keys()
-
-
-def test_a_dependency_outside_the_release_is_reported(rule_runner: RuleRunner) -> None:
-    rule_runner.write_files(
-        {
-            "other/BUILD": "python_sources()",
-            "other/helper.py": "",
-            f"{DAG}/dag.py": "import other.helper\n",
-        }
-    )
+def test_a_dependency_outside_the_release_is_reported(repository: Repository) -> None:
+    repository.write("other/BUILD", "python_sources(resolve='airflow')")
+    repository.write("other/helper.py", "")
+    repository.write(f"{DAG}/dag.py", "import other.helper\n")
+    result = repository.pants("package", "//:release")
     message = "//:release: a DAG depends on other/helper.py, which a release cannot hold; move"
-    with pytest.raises(ExecutionError, match=message):
-        build(rule_runner)
+    assert result.returncode == 1 and message in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -266,3 +124,48 @@ def test_a_dependency_outside_the_release_is_reported(rule_runner: RuleRunner) -
 )
 def test_the_base_is_the_base_of_the_last_stage(dockerfile: str, base: str) -> None:
     assert base_of(dockerfile) == base
+
+
+# This stub of the deployment tool writes its input, and reports one missing image.
+TOOL = """\
+import json
+import os
+import sys
+from pathlib import Path
+
+if sys.argv[1] == "images":
+    print('["shop"]')
+    sys.exit()
+image = Path(sys.argv[-1], "maxaiusecases/shop/image.json").read_text()
+call = (*sys.argv[1:-1], os.environ["MAXAI_REGISTRY"], json.loads(image)["tag"])
+Path("call").write_text(" ".join(call))
+"""
+
+
+def test_deploy_builds_missing_images_and_passes_the_release_on(
+    repository: Repository, tmp_path: Path
+) -> None:
+    # The image needs no packages, so that Pants installs nothing.
+    code = "maxaiusecases/shop"
+    repository.write(f"{code}/requirements.txt", "")
+    repository.write(f"{code}/churn/handlers/fit.py", "import maxairesources.all\n")
+    tool = "build-support/tools/maxaitools/deployments"
+    repository.write(f"{tool}/BUILD", "python_sources()\n")
+    repository.write(f"{tool}/__main__.py", TOOL)
+    install_docker(tmp_path)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    env = {"MAXAI_REGISTRY": "127.0.0.1:2/b", "PATH": path}
+    with open(os.devnull, "r+b") as null:
+        with stdio_destination(*(null.fileno(),) * 3):
+            result = repository.pants("experimental-deploy", "//:prod", **env)
+    assert result.returncode == 0, result.stderr
+    *call, tag = (repository.root / "call").read_text().split()
+    assert call == ["deploy", "prod", "127.0.0.1:2/b"]
+    calls = (tmp_path / "calls").read_text().splitlines()
+    (built,) = (line for line in calls if line.startswith("build"))
+    assert f"--tag maxai/shop:{tag}" in built
+
+    for specs in (["::"], ["//:dev", "//:prod"]):
+        result = repository.pants("experimental-deploy", *specs, **env)
+        message = "it deploys one deployment at a time; name only that one"
+        assert result.returncode == 1 and message in result.stderr

@@ -16,10 +16,10 @@ from maxairesources.tree import CONFIGS, DAG_FILE, USECASES, dag_id, json_path
 Read = Callable[[str], Optional[str]]
 Names = tuple[str, ...]
 
-# A config or an overlay. The groups are the path of the config without its ending, and the
-# objective of a py_config.
-_CONFIG = re.compile(
-    rf"({CONFIGS}/[^/]+/[^/]+/(?:(?:spark|kubepod)_config|([^/]+)/py_config))(?:\.[a-z0-9_]+)?\.json"
+# A config or an overlay. The groups are the path of the config without its ending, the
+# objective of a py_config, and the deployment of an overlay.
+CONFIG = re.compile(
+    rf"({CONFIGS}/[^/]+/[^/]+/(?:(?:spark|kubepod)_config|([^/]+)/py_config))(?:\.([a-z0-9_]+))?\.json"
 )
 _LOCK = re.compile(f"{USECASES}/[^/]+/requirements[.]lock")
 # Stands for a missing key or file; null is a value.
@@ -106,7 +106,7 @@ def compare_configs(
     """
     configs = {
         f"{found[1]}.json": None
-        for found in filter(None, map(_CONFIG.fullmatch, files))
+        for found in filter(None, map(CONFIG.fullmatch, files))
         if not found[2] or dag_id(*found[1].split("/")[1:4]) not in ignored
     }
     for path in configs:
