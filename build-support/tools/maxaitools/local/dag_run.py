@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import itertools
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from airflow.sdk.listener import get_listener_manager
 from airflow.utils.db import initdb
 
 from maxairesources.errors import InputError
+from maxairesources.testing.config_checks import check_configs
 from maxairesources.tree import nearest
 
 # Errors whose message is complete, without a traceback.
@@ -89,8 +91,7 @@ def _size(path: Path) -> str:
     """Return the readable size of a file, or of a folder that Spark has written."""
     if not path.exists():
         return "missing"
-    files = [path] if path.is_file() else path.rglob("*")
-    size = sum(file.stat().st_size for file in files if file.is_file())
+    size = sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file())
     return f"{size / 1e6:.1f} MB" if size > 1e6 else f"{size / 1e3:.1f} kB"
 
 
@@ -98,9 +99,8 @@ def table(rows: Iterable[tuple[str, str, str, Sequence[str]]]) -> str:
     """Return the table of tasks: name, state, seconds, and a line for each output."""
     lines = [("task", "state", "seconds", "output")]
     for name, state, seconds, output in rows:
-        first, *others = output or [""]
-        lines += [(name, state, seconds, first)]
-        lines += [("", "", "", other) for other in others]
+        cells = ([name], [state], [seconds], output)
+        lines += itertools.zip_longest(*cells, fillvalue="")
     a, b, c = (max(len(line[column]) for line in lines) for column in range(3))
     lines.insert(1, ("-" * a, "-" * b, "-" * c, "------"))
     return "\n".join(
@@ -172,6 +172,7 @@ def run(options: argparse.Namespace, data: Path) -> int:
         options: the command line.
         data: the data root.
     """
+    check_configs(Path.cwd(), options.folder.parts[1:], options.deployment)
     initdb()
     dag = select(load(options.folder / "dag.py"), options.task, options.first)
     when = {"logical_date": check_date(dag, options.date)} if options.date else {}
