@@ -28,14 +28,12 @@ class TaskLaunch:
     """The launch of a task.
 
     Attributes:
-        id: its position in the order of the tasks.
         operator: the name of the operator that launches it.
         arguments: the operator's arguments.
         file: the launch config.
         path: where in that file the arguments are: keys and indexes.
     """
 
-    id: int
     operator: str
     arguments: dict[str, Any]
     file: str
@@ -142,4 +140,4 @@ def _read_launches(
             conf = {**deployed.spark_conf, **common, **task[key].get("conf", {})}
             arguments = {**task[key], "conf": conf}
         path = ("tasks", index, key)
-        yield task["name"], TaskLaunch(task["id"], operator, arguments, file, path)
+        yield task["name"], TaskLaunch(operator, arguments, file, path)
