@@ -136,8 +136,7 @@ def select(dag: Any, task: str | None, first: str | None) -> Any:
     Raises:
         InputError: it has no such task.
     """
-    name = task or first
-    if name is None:
+    if (name := task or first) is None:
         return dag
     if name not in dag.task_ids:
         option = "--task" if task else "--from"
