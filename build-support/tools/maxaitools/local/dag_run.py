@@ -4,7 +4,6 @@ import argparse
 import datetime
 import itertools
 import json
-import logging
 import os
 import re
 import signal
@@ -22,6 +21,7 @@ from airflow.utils.db import initdb
 
 from maxairesources.errors import InputError
 from maxairesources.testing.config_checks import check_configs
+from maxairesources.testing.dag_checks import mistakes_in
 from maxairesources.tree import nearest
 
 # Errors whose message is complete, without a traceback.
@@ -57,9 +57,8 @@ class Progress:
     on_task_instance_failed = on_task_instance_skipped = on_task_instance_success
 
     def _print(self, task_instance: Any, what: str) -> None:
-        print(
-            time.strftime("%H:%M:%S"), f"{name_of(task_instance)}: {what}", flush=True
-        )
+        now = time.strftime("%H:%M:%S")
+        print(f"{now} {name_of(task_instance)}: {what}", flush=True)
 
 
 def name_of(task_instance: Any) -> str:
@@ -115,10 +114,7 @@ def load(file: Path) -> Any:
     Raises:
         InputError: it cannot be loaded, or a task of it cannot run here.
     """
-    # Airflow would also log the errors, with their tracebacks.
-    logging.disable()
     bag = DagBag(file)
-    logging.disable(logging.NOTSET)
     for text in bag.import_errors.values():
         if found := _PLAIN.match(text.strip().splitlines()[-1]):
             where, problem, remedy = found.groups()
@@ -171,9 +167,13 @@ def run(options: argparse.Namespace, data: Path) -> int:
         options: the command line.
         data: the data root.
     """
-    check_configs(Path.cwd(), options.folder.parts[1:], options.deployment)
+    names, file = options.folder.parts[1:], options.folder / "dag.py"
+    configs = check_configs(Path.cwd(), names, options.deployment)
     initdb()
-    dag = select(load(options.folder / "dag.py"), options.task, options.first)
+    for mistake in mistakes_in(whole := load(file), configs, str(file)):
+        print(f"error: {mistake}", file=sys.stderr)
+        return 1
+    dag = select(whole, options.task, options.first)
     when = {"logical_date": check_date(dag, options.date)} if options.date else {}
     # Tasks use the newest version of Airflow's API; making all nine takes a second.
     bundle.versions = bundle.versions[:2]
