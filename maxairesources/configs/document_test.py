@@ -1,7 +1,6 @@
 """Tests of `parse` and `validate`, and of the models of all configs."""
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -30,10 +29,7 @@ def test_an_object_is_returned_as_it_is() -> None:
         ("\ufeff{}", "is not valid JSON (Unexpected UTF-8 BOM"),
         ("[]", "is not a JSON object; put the content in braces"),
         ('{"t": [{"id": 1, "id": 2}]}', "key 'id' is defined twice; remove one"),
-        (
-            '{"a": NaN}',
-            "is not valid JSON (expected value at line 1 column 7); fix the",
-        ),
+        ('{"a": NaN}', "is not valid JSON (expected value at line 1 column 7); fix"),
         ('{"a": "\\ud83d"}', "(unexpected end of hex escape at line 1 column 14)"),
         (f'{{"a": {"1" * 5000}}}', "is not valid JSON (Exceeds the limit (4300 digits"),
         ("[" * 100_000, "is not valid JSON (maximum recursion depth exceeded"),
