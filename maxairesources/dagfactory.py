@@ -93,7 +93,7 @@ class DAGFactory:
         }
         if schedule_interval is not None:
             own["schedule"] = schedule_interval
-        self.dag: DAG = self._call("the DAG", DAG, DAG, dag_kwargs, **own)
+        self.dag: DAG = self._call("the DAG", DAG, dag_kwargs, {}, **own)
 
     def add(
         self, task_id: str, operator: Any, parent: Sequence[str], **operator_kwargs: Any
@@ -128,18 +128,8 @@ class DAGFactory:
             raise self._wrong(f"{where}: {error.problem}", error.remedy) from None
         expand = dict(operator_kwargs.pop("expand", {}))
         arguments = self._with_launch(task_id, taker, operator_kwargs, expand)
-        is_pod = KUBEPOD in [base.__name__ for base in taker.__mro__]
-
-        def make(**given: Any) -> Any:
-            if is_pod and self._deployed.data_root:
-                add = self._deployed.with_data_root
-                if "env_vars" in expand:
-                    expand["env_vars"] = [add(each) for each in expand["env_vars"]]
-                else:
-                    given["env_vars"] = add(given.get("env_vars"))
-            return taker.partial(**given).expand(**expand) if expand else taker(**given)
-
-        task = self._call(where, taker, make, arguments, task_id=task_id, dag=self.dag)
+        own = {"task_id": task_id, "dag": self.dag}
+        task = self._call(where, taker, arguments, expand, **own)
         self._parents[task_id] = parent
         self._operators[task_id] = task
         return task
@@ -190,7 +180,7 @@ class DAGFactory:
     def _with_launch(
         self,
         task_id: str,
-        taker: type,
+        taker: Any,
         given: dict[str, Any],
         expand: Mapping[str, Any],
     ) -> dict[str, Any]:
@@ -199,9 +189,8 @@ class DAGFactory:
         A subclass of an operator that a launch config is for needs none.
         """
         launch = self._configs.launches.get(task_id)
-        names = [base.__name__ for base in taker.__mro__]
-        if not launch or launch.operator not in names:
-            if config := LAUNCHED_FROM.get(names[0]):
+        if not launch or launch.operator not in _names(taker):
+            if config := LAUNCHED_FROM.get(taker.__name__):
                 problem = f"task {task_id!r} is not in {self._usecase_configs}/{config}"
                 known = {*self._configs.launches} - {task_id}
                 raise self._wrong(problem, nearest(task_id, known, "add it there"))
@@ -218,14 +207,22 @@ class DAGFactory:
     def _call(
         self,
         where: str,
-        taker: type,
-        make: Callable[..., Any],
-        arguments: Mapping[str, Any],
+        taker: Any,
+        arguments: dict[str, Any],
+        expand: dict[str, Any],
         **own: Any,
     ) -> Any:
         """Return a new DAG or operator; the error of Airflow becomes an InputError."""
         try:
-            return make(**arguments, **own)
+            if KUBEPOD in _names(taker) and self._deployed.data_root:
+                add = self._deployed.with_data_root
+                if "env_vars" in expand:
+                    expand["env_vars"] = [*map(add, expand["env_vars"])]
+                else:
+                    arguments["env_vars"] = add(arguments.get("env_vars"))
+            if expand:
+                return taker.partial(**arguments, **own).expand(**expand)
+            return taker(**arguments, **own)
         except Exception as error:
             problem, remedy = f"Airflow rejects it ({error})", "correct its arguments"
             for name in arguments:
@@ -239,6 +236,11 @@ class DAGFactory:
 
     def _wrong(self, problem: str, remedy: str) -> InputError:
         return InputError(problem, remedy, self._file)
+
+
+def _names(taker: type) -> list[str]:
+    """Return the name of a class, and those of its bases."""
+    return [base.__name__ for base in taker.__mro__]
 
 
 def _find_dag_file(

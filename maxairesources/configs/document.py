@@ -1,12 +1,12 @@
 """Parses and validates JSON configs, with errors that name the file and the place."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from maxairesources.errors import InputError
 from maxairesources.tree import json_path, nearest
@@ -43,8 +43,7 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
         subject: the file's name, for errors; see `InputError`.
 
     Raises:
-        InputError: it is not a JSON object, defines a key twice, or has a string or a number
-            that is not valid.
+        InputError: it is not a JSON object, or defines a key twice.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -54,29 +53,17 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
                 raise InputError(f"key {key!r} is defined twice", "remove one", subject)
         return dict(pairs)
 
-    def number(text: str) -> float:
-        if not math.isfinite(value := float(text)):
-            raise ValueError(f"{text} is not a number")
-        return value
-
     try:
-        data = json.loads(
-            text, object_pairs_hook=unique, parse_constant=number, parse_float=number
-        )
+        data = json.loads(text, object_pairs_hook=unique)
+        # Python accepts NaN, and half of a Unicode character.
+        from_json(text, allow_inf_nan=False)
     except InputError:
         raise
     except (RecursionError, ValueError) as error:
-        place = r": line (\d+) column (\d+) .*"
-        message = re.sub(place, r", line \1, column \2", str(error))
-        problem = f"is not valid JSON ({message})"
+        problem = f"is not valid JSON ({error})"
         raise InputError(problem, "fix the syntax there", subject) from error
     if not isinstance(data, dict):
         raise InputError("is not a JSON object", "put the content in braces", subject)
-    # A character such as an emoji needs two escapes.
-    for path, value in walk(data) if "\\u" in text else ():
-        if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
-            problem = f"{json_path(path)} has half of a Unicode character"
-            raise InputError(problem, "write the character itself", subject)
     return data
 
 
@@ -142,7 +129,7 @@ def check_without_templates(
 def _place_of(error: Any, data: Any) -> tuple[tuple[Any, ...], Any]:
     """Return the keys and indexes that lead to the place of an error, and the value there.
 
-    The place of a missing key is the object that lacks it.
+    The value of a missing key is the object that lacks it.
     """
     path: tuple[Any, ...] = ()
     for key in error["loc"]:
@@ -150,7 +137,8 @@ def _place_of(error: Any, data: Any) -> tuple[tuple[Any, ...], Any]:
         try:
             data = data[key]
         except (KeyError, IndexError, TypeError):
-            continue
+            if key != error["loc"][-1] or error["type"] != "missing":
+                continue
         path += (key,)
     return path, data
 
@@ -181,10 +169,7 @@ def _explain(
     problem = f"{json_path(where)} is {shown(value)}"
     remedy = re.sub(r"^\w+ should", "it should", first["msg"])
     if kind == "missing":
-        problem, remedy = (
-            f"{json_path((*where, first['loc'][-1]))} is missing",
-            "add it",
-        )
+        problem, remedy = f"{json_path(where)} is missing", "add it"
     elif kind == "extra_forbidden":
         problem = f"{json_path(where[:-1])} has an unknown key {where[-1]!r}"
         remedy = nearest(where[-1], _known_keys(model, first["loc"][:-1]))
@@ -194,29 +179,16 @@ def _explain(
     elif kind == "literal_error" and isinstance(value, str):
         remedy = nearest(value, re.findall(r"'([^']*)'", context["expected"]))
     # A union of types has an error for each of them, all of the same place.
-    if more := {_key_of(error, data) for error in others} - {_key_of(first, data)}:
+    if more := {_place_of(error, data)[0] for error in others} - {found}:
         problem += f" (and {len(more)} more)"
     return InputError(problem, remedy, subject)
 
 
-def _key_of(error: Any, data: Any) -> tuple[Any, ...]:
-    missing = error["type"] == "missing"
-    return (*_place_of(error, data)[0], *(error["loc"][-1:] if missing else ()))
-
-
 def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:
     """Return the valid keys of the object at a place of a model's data."""
-    schema = model.model_json_schema()
-
-    def resolve(part: dict[str, Any]) -> dict[str, Any]:
-        name = part.get("$ref", "").rpartition("/")[2]
-        return schema["$defs"][name] if name else part
-
-    part = resolve(schema)
+    part = schema = model.model_json_schema()
     for key in loc:
-        if isinstance(key, int):
-            part = resolve(part["items"])
-        else:
-            known = part.get("properties", {})
-            part = resolve(known[key] if key in known else part["additionalProperties"])
+        inner = "items" if isinstance(key, int) else "additionalProperties"
+        part = part.get("properties", {}).get(key) or part[inner]
+        part = schema["$defs"].get(part.get("$ref", "").rpartition("/")[2], part)
     return set(part["properties"])

@@ -20,7 +20,7 @@ from maxairesources.tree import (
 
 SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
 # The key of a launch config that holds the arguments of a task.
-LAUNCH_KEYS = {SPARK: "spark_submit_conf", KUBEPOD: "conf"}
+_LAUNCH_KEYS = {SPARK: "spark_submit_conf", KUBEPOD: "conf"}
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,12 @@ class TaskLaunch:
     """The launch of a task.
 
     Attributes:
-        id: its position in the order of the tasks.
         operator: the name of the operator that launches it.
         arguments: the operator's arguments.
         file: the launch config.
         path: where in that file the arguments are: keys and indexes.
     """
 
-    id: int
     operator: str
     arguments: dict[str, Any]
     file: str
@@ -87,15 +85,27 @@ def read_objective(
     launches: dict[str, TaskLaunch] = {}
     for operator, config in LAUNCHED_FROM.items():
         path = path_of(CONFIGS, names[:2], config)
-        data, name = read_config(root, path, deployed.name)
+        data, launch_file = read_config(root, path, deployed.name)
         if image != own:
             text = json.dumps(data).replace(json.dumps(own), json.dumps(image))
             data = json.loads(text)
         try:
-            launches.update(_read_launches(data, operator, name, deployed))
+            common, key = data.get("conf", {}), _LAUNCH_KEYS[operator]
+            for index, task in enumerate(data["tasks"] if data else ()):
+                arguments = {**common, **task[key]}
+                if operator == SPARK:
+                    conf = {
+                        **deployed.spark_conf,
+                        **common,
+                        **task[key].get("conf", {}),
+                    }
+                    arguments = {**task[key], "conf": conf}
+                place = ("tasks", index, key)
+                found = TaskLaunch(operator, arguments, launch_file, place)
+                launches[task["name"]] = found
         except (AttributeError, KeyError, TypeError) as error:
             remedy = "run the DAG's test, which names the mistake"
-            raise InputError("is not a launch config", remedy, name) from error
+            raise InputError("is not a launch config", remedy, launch_file) from error
     return ObjectiveConfigs(py_config, file, launches)
 
 
@@ -129,17 +139,3 @@ def read_file(root: Path, path: str) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read ({error})", "use UTF-8", path) from error
-
-
-def _read_launches(
-    config: dict[str, Any], operator: str, file: str, deployed: Deployed
-) -> Iterator[tuple[str, TaskLaunch]]:
-    """Yield the name and the launch of each task of a launch config."""
-    common, key = config.get("conf", {}), LAUNCH_KEYS[operator]
-    for index, task in enumerate(config["tasks"] if config else ()):
-        arguments = {**common, **task[key]}
-        if operator == SPARK:
-            conf = {**deployed.spark_conf, **common, **task[key].get("conf", {})}
-            arguments = {**task[key], "conf": conf}
-        path = ("tasks", index, key)
-        yield task["name"], TaskLaunch(task["id"], operator, arguments, file, path)

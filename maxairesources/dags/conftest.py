@@ -59,34 +59,21 @@ class Objective:
         py_config = dict.fromkeys([*spark, *pods], task)
         self.write(f"{CONFIGS}/obj0/py_config.json", py_config)
         submit = {
-            name: {"application": f"local:///{name}.py", **own}
-            for name, own in spark.items()
+            n: {"application": f"local:///{n}.py", **own} for n, own in spark.items()
         }
         start = {
-            name: {
-                "image": "maxai/qsr",
-                "name": name,
-                "arguments": [f"qsr.{name}"],
-                **own,
-            }
-            for name, own in pods.items()
+            n: {"image": "maxai/qsr", "name": n, "arguments": [f"qsr.{n}"], **own}
+            for n, own in pods.items()
         }
-        for file, key, tasks, common in (
-            (
-                "spark_config.json",
-                "spark_submit_conf",
-                submit,
-                {IMAGE: "maxai/qsr", **conf},
-            ),
-            ("kubepod_config.json", "conf", start, {}),
-        ):
-            listed = [
-                {"id": number, "name": name, key: arguments}
-                for number, (name, arguments) in enumerate(tasks.items())
-            ]
-            path = self.write(f"{CONFIGS}/{file}", {"conf": common, "tasks": listed})
-            if not tasks:
-                path.unlink()
+        common = {IMAGE: "maxai/qsr", **conf}
+        self._launch("spark_config", "spark_submit_conf", submit, common)
+        self._launch("kubepod_config", "conf", start, {})
+
+    def _launch(self, file: str, key: str, tasks: Any, common: Any) -> None:
+        listed = [{"id": 1, "name": name, key: tasks[name]} for name in tasks]
+        path = self.write(f"{CONFIGS}/{file}.json", {"conf": common, "tasks": listed})
+        if not tasks:
+            path.unlink()
 
     def bag(self, lines: str, arguments: str = "", dag_file: str = DAG_FILE) -> DagBag:
         """Return what Airflow loads from a dag.py with these lines."""

@@ -30,7 +30,6 @@ POD = "f.add('score', 'KubernetesPodOperator', ['root'], {})\n"
     [
         ("f.add('a', 'DumyOperator', ['root'])", "unknown operator 'DumyOperator'; di"),
         ("f.add('a', None, ['root'])", "task 'a': unknown operator None; use the clas"),
-        ("f.add('a', f.dag, ['root'])", "task 'a': unknown operator <DAG"),
         ("f.add('a', 'DummyOperator', ['Root'])", "parent 'Root'; did you mean root?"),
         (SCORE + "f.add('a', 'DummyOperator', ['scroe'])", "did you mean score?"),
         ("f.add('a', 'DummyOperator', 'root')", "has the parent 'root'; use a list of"),
@@ -45,7 +44,6 @@ POD = "f.add('score', 'KubernetesPodOperator', ['root'], {})\n"
         (BASH.format("expand={'bash_comand': ['x']}"), "unexpected keyword argument '"),
         (POD.format("image='a'"), "image is given here and in maxaiconfigs/qsr/custom"),
         (POD.format("expand={'image': ['a']}"), "image is given here and in maxaiconf"),
-        (POD.format("arguments=['a']"), "arguments is given here and in maxaicon"),
         (POD.format("expand={'arguments': []}"), "; to map a task, use env_vars"),
         (
             "f.add('scores', 'KubernetesPodOperator', ['root'])",

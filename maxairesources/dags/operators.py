@@ -4,6 +4,7 @@ import functools
 import importlib
 import inspect
 import json
+import re
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -31,20 +32,10 @@ OPERATORS = {
     SPARK: f"airflow.providers.apache.spark.operators.spark_submit:{SPARK}",
 }
 
-# Arguments that KubernetesPodOperator accepts only as objects of the Kubernetes client, or
-# from which it silently removes unknown keys.
-_OBJECTS = {
-    "affinity": "V1Affinity",
-    "env_from": "list[V1EnvFromSource]",
-    "full_pod_spec": "V1Pod",
-    "host_aliases": "list[V1HostAlias]",
-    "init_containers": "list[V1Container]",
-    "image_pull_secrets": "list[V1LocalObjectReference]",
-    "ports": "list[V1ContainerPort]",
-    "tolerations": "list[V1Toleration]",
-    "volume_mounts": "list[V1VolumeMount]",
-    "volumes": "list[V1Volume]",
-}
+# The annotation of an argument that is only an object of the Kubernetes client, or a list.
+_OBJECT = re.compile(r"((?:list\[)?)k8s\.(V1\w+\]?) \| None")
+# Its quantities may be numbers; Airflow accepts an object of JSON, too.
+_JSON = ("container_resources",)
 # Arguments that are a timedelta in Python.
 _DURATIONS = ("execution_timeout", "max_retry_delay", "retry_delay")
 
@@ -92,14 +83,15 @@ def to_python(launch: TaskLaunch) -> dict[str, Any]:
         InputError: a value cannot be converted.
     """
     converted = dict(launch.arguments)
+    types = operator_class(launch.operator).__init__.__annotations__
     for name, value in launch.arguments.items():
         try:
             if name in _DURATIONS and value is not None:
                 remedy = "use a number of seconds, or ISO 8601 such as PT1H30M"
                 converted[name] = TypeAdapter(timedelta).validate_python(value)
-            elif launch.operator == KUBEPOD and name in _OBJECTS:
-                remedy = f"use the fields of Kubernetes' {_OBJECTS[name]}"
-                converted[name] = _kubernetes_object(value, _OBJECTS[name])
+            elif kind := name not in _JSON and _OBJECT.fullmatch(types.get(name, "")):
+                remedy = f"use the fields of Kubernetes' {kind[1]}{kind[2]}"
+                converted[name] = _kubernetes_object(value, kind[1] + kind[2])
         except (AttributeError, OverflowError, TypeError, ValueError) as error:
             problem = f"{json_path((*launch.path, name))} is {value!r}"
             if not isinstance(error, ValidationError):

@@ -1,6 +1,5 @@
 """Finds mistakes in a DAG that would appear only when its tasks run in a cluster."""
 
-import copy
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -145,11 +144,11 @@ def _mistakes_in_task(task: Any) -> Iterator[str]:
                 yield f"{both} is missing"
             continue
         try:
-            built = with_known_values(each).build_pod_request_obj(dry_run=True)
+            built = _without_cluster(each).build_pod_request_obj(dry_run=True)
         except Exception as error:
             yield f"Airflow cannot build its pod ({error})"
             continue
-        yield from mistakes_in_pod(ApiClient().sanitize_for_serialization(built))
+        yield from mistakes_in_pod(_Client().sanitize_for_serialization(built))
 
 
 def _kind(task: Any) -> Any:
@@ -172,16 +171,11 @@ def unmapped(task: Any) -> Iterator[Any]:
         yield task.unmap(dict(zip(value, items)))
 
 
-def with_known_values(task: Any) -> Any:
-    """Change a copy of a pod's operator, so that nothing depends on a run or a cluster.
-
-    A value that is known only at run time, such as the result of another task, becomes a
-    placeholder; an argument that is one altogether becomes None.
-    """
+def _without_cluster(task: Any) -> Any:
+    """Change a copy of a pod's operator, so that no argument depends on a run or a cluster."""
     for name in task.template_fields:
-        value = getattr(task, name, None)
-        known = None if isinstance(value, ResolveMixin) else _known(value)
-        setattr(task, name, known)
+        if isinstance(getattr(task, name, None), ResolveMixin):
+            setattr(task, name, None)
     # Airflow would look for the connection, the file or the context here.
     for name in ("cluster_context", "config_file", "in_cluster", "kubernetes_conn_id"):
         setattr(task, name, None)
@@ -189,15 +183,10 @@ def with_known_values(task: Any) -> Any:
     return task
 
 
-def _known(value: Any) -> Any:
-    if isinstance(value, ResolveMixin):
-        return "{{ known at run time }}"
-    if isinstance(value, dict):
-        return {key: _known(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_known(item) for item in value]
-    # An object of the Kubernetes client, which the DAG itself still uses.
-    value = copy.copy(value)
-    for name in getattr(value, "openapi_types", ()):
-        setattr(value, name, _known(getattr(value, name)))
-    return value
+class _Client(ApiClient):
+    """Replaces values that are known only at run time, such as the result of another task."""
+
+    def sanitize_for_serialization(self, obj: Any) -> Any:
+        if isinstance(obj, ResolveMixin):
+            return "{{ known at run time }}"
+        return super().sanitize_for_serialization(obj)

@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="airflow-", ignore_cleanup_errors=True)
 _HOME = _FOLDER.name
@@ -35,11 +36,8 @@ def load_dags(file: Path, deployment: str | None = None) -> DagBag:
         file: the dag.py.
         deployment: the deployment whose overlays apply.
     """
-    os.environ["MAXAI_DEPLOYMENT"] = deployment or ""
-    try:
+    with mock.patch.dict(os.environ, MAXAI_DEPLOYMENT=deployment or ""):
         return DagBag(file)
-    finally:
-        del os.environ["MAXAI_DEPLOYMENT"]
 
 
 def check_dag(test_file: str) -> None:
@@ -61,14 +59,12 @@ def check_dag(test_file: str) -> None:
             raise AssertionError(error) from None
         bag = load_dags(file, deployment)
         errors = "\n".join(bag.import_errors.values())
-        if provider := re.search(
-            r"No module named 'airflow\.providers\.([\w.]+)'", errors
-        ):
-            package = f"apache-airflow-providers-{provider[1].replace('.', '-')}"
+        if missing := re.search(r"module named 'airflow\.(providers\.[\w.]+)'", errors):
+            package = f"apache-airflow-{missing[1]}".replace(".", "-")
             errors += (
-                f"\nAirflow lacks a provider: add its package, such as {package}, to "
+                f"\nAirflow lacks a provider: add its package, such as {package}, "
             )
-            errors += "3rdparty/python/airflow.txt, and run ./pants lock airflow"
+            errors += "to 3rdparty/python/airflow.txt, and run ./pants lock airflow"
         assert not errors, errors
         # Airflow silently ignores a file without the words airflow and dag.
         assert list(bag.dags) == [".".join(names)], (
@@ -80,6 +76,5 @@ def check_dag(test_file: str) -> None:
         stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
         assert stored.task_ids == dag.task_ids
         assert {*names} <= dag.tags
-        mistakes = mistakes_in(dag, found, path_of(DAGS, names, "dag.py"))
-        lines = "\n".join(map(str, mistakes))
-        assert not lines, lines
+        mistakes = [*mistakes_in(dag, found, path_of(DAGS, names, "dag.py"))]
+        assert not mistakes, "\n".join(map(str, mistakes))

@@ -59,33 +59,37 @@ class SparkSubmit(BaseModel):
     conf: SparkConf = {}
 
 
-class SparkTask(ConfigModel):
-    """The launch of one task by SparkSubmitOperator.
+class LaunchedTask(ConfigModel):
+    """The launch of one task.
 
     Attributes:
         id: the task's place in the order of the tasks.
         name: the task's name, the same as in the DAG and in the py_config.
+    """
+
+    id: int
+    name: Text
+
+
+class SparkTask(LaunchedTask):
+    """The launch of one task by SparkSubmitOperator.
+
+    Attributes:
         spark_submit_conf: the operator's arguments; its `conf` overrides the common one
             key by key.
     """
 
-    id: int
-    name: Text
     spark_submit_conf: Annotated[SparkSubmit, WithJsonSchema({"type": "object"})]
 
 
-class KubepodTask(ConfigModel):
+class KubepodTask(LaunchedTask):
     """The launch of one task by KubernetesPodOperator.
 
     Attributes:
-        id: the task's place in the order of the tasks.
-        name: the task's name, the same as in the DAG and in the py_config.
         conf: the operator's arguments, which override the common ones; the first of its
             `arguments` is the handler's module.
     """
 
-    id: int
-    name: Text
     conf: dict[str, Any]
 
 

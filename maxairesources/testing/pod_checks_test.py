@@ -62,16 +62,8 @@ RULE = "use at most 63 letters"
         ("spec volumes", [{"name": "my_volume"}], "volume's name 'my_volume' is not"),
         ("metadata namespace", "ML_Team", "namespace's name 'ML_Team' is not valid"),
         (f"{BASE} imagePullPolicy", "Alway", "Policy is 'Alway'; did you mean Always?"),
-        (
-            "spec tolerations",
-            [{"effect": "NoSchdule"}],
-            "effect is 'NoSchdule'; did yo",
-        ),
-        (
-            "spec tolerations",
-            [{"operator": "exists"}],
-            "'exists'; did you mean Exists?",
-        ),
+        ("spec tolerations", [{"effect": "NoSchdule"}], "effect is 'NoSchdule'; did "),
+        ("spec tolerations", [{"operator": "exists"}], "did you mean Exists?"),
         ("spec nodeSelector", {"pool": "a b"}, f"nodeSelector.pool is 'a b'; {RULE}"),
         ("metadata labels", {"team": "-shop"}, f"labels.team is '-shop'; {RULE}"),
         ("metadata labels", {"a/b/c": "x"}, f"labels.a/b/c is 'x'; {RULE}"),
@@ -95,10 +87,7 @@ def test_a_mistake_in_a_pod(path: str, value: Any, expected: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (
-            "metadata labels",
-            {"app.kubernetes.io/name": "", "a": "B_c.d", "b": "{{ x }}"},
-        ),
+        ("metadata labels", {"k8s.io/name": "", "a": "B_c.d", "b": "{{ x }}"}),
         ("metadata annotations", {"example.com/any": "a b\n!"}),
         ("metadata namespace", "{{ var.value.namespace }}"),
         ("spec tolerations", [{"key": "a", "operator": "Exists", "effect": ""}]),

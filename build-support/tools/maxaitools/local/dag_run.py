@@ -2,8 +2,8 @@
 
 import argparse
 import datetime
+import itertools
 import json
-import logging
 import os
 import re
 import signal
@@ -20,6 +20,8 @@ from airflow.sdk.listener import get_listener_manager
 from airflow.utils.db import initdb
 
 from maxairesources.errors import InputError
+from maxairesources.testing.config_checks import check_configs
+from maxairesources.testing.dag_checks import mistakes_in
 from maxairesources.tree import nearest
 
 # Errors whose message is complete, without a traceback.
@@ -55,9 +57,8 @@ class Progress:
     on_task_instance_failed = on_task_instance_skipped = on_task_instance_success
 
     def _print(self, task_instance: Any, what: str) -> None:
-        print(
-            time.strftime("%H:%M:%S"), f"{name_of(task_instance)}: {what}", flush=True
-        )
+        now = time.strftime("%H:%M:%S")
+        print(f"{now} {name_of(task_instance)}: {what}", flush=True)
 
 
 def name_of(task_instance: Any) -> str:
@@ -89,8 +90,7 @@ def _size(path: Path) -> str:
     """Return the readable size of a file, or of a folder that Spark has written."""
     if not path.exists():
         return "missing"
-    files = [path] if path.is_file() else path.rglob("*")
-    size = sum(file.stat().st_size for file in files if file.is_file())
+    size = sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file())
     return f"{size / 1e6:.1f} MB" if size > 1e6 else f"{size / 1e3:.1f} kB"
 
 
@@ -98,9 +98,8 @@ def table(rows: Iterable[tuple[str, str, str, Sequence[str]]]) -> str:
     """Return the table of tasks: name, state, seconds, and a line for each output."""
     lines = [("task", "state", "seconds", "output")]
     for name, state, seconds, output in rows:
-        first, *others = output or [""]
-        lines += [(name, state, seconds, first)]
-        lines += [("", "", "", other) for other in others]
+        cells = ([name], [state], [seconds], output)
+        lines += itertools.zip_longest(*cells, fillvalue="")
     a, b, c = (max(len(line[column]) for line in lines) for column in range(3))
     lines.insert(1, ("-" * a, "-" * b, "-" * c, "------"))
     return "\n".join(
@@ -115,10 +114,7 @@ def load(file: Path) -> Any:
     Raises:
         InputError: it cannot be loaded, or a task of it cannot run here.
     """
-    # Airflow would also log the errors, with their tracebacks.
-    logging.disable()
     bag = DagBag(file)
-    logging.disable(logging.NOTSET)
     for text in bag.import_errors.values():
         if found := _PLAIN.match(text.strip().splitlines()[-1]):
             where, problem, remedy = found.groups()
@@ -136,8 +132,7 @@ def select(dag: Any, task: str | None, first: str | None) -> Any:
     Raises:
         InputError: it has no such task.
     """
-    name = task or first
-    if name is None:
+    if (name := task or first) is None:
         return dag
     if name not in dag.task_ids:
         option = "--task" if task else "--from"
@@ -172,8 +167,13 @@ def run(options: argparse.Namespace, data: Path) -> int:
         options: the command line.
         data: the data root.
     """
+    names, file = options.folder.parts[1:], options.folder / "dag.py"
+    configs = check_configs(Path.cwd(), names, options.deployment)
     initdb()
-    dag = select(load(options.folder / "dag.py"), options.task, options.first)
+    for mistake in mistakes_in(whole := load(file), configs, str(file)):
+        print(f"error: {mistake}", file=sys.stderr)
+        return 1
+    dag = select(whole, options.task, options.first)
     when = {"logical_date": check_date(dag, options.date)} if options.date else {}
     # Tasks use the newest version of Airflow's API; making all nine takes a second.
     bundle.versions = bundle.versions[:2]

@@ -48,7 +48,7 @@ _LOGGING = {
     "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow.task=INFO "
     "airflow.task.operators.airflow.providers.cncf.kubernetes=WARNING "
     "airflow.task.hooks.airflow.providers.apache.spark=WARNING "
-    "airflow.dag_processing.dagbag=CRITICAL",
+    "airflow.dag_processing=CRITICAL",
 }
 
 
