@@ -1,7 +1,8 @@
-"""Tests of base-image, and of the images that it builds."""
+"""Tests of base-image, and of the images that it builds today and on a later day."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,11 @@ def call(images: Path, *arguments: str) -> tuple[int, str]:
     command = [str(images / "base-image"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def tag(name: str) -> str:
+    """Return the name of a base image of this machine."""
+    return call(HERE, "tag", name)[1]
 
 
 @pytest.fixture
@@ -73,9 +79,30 @@ def shell(base: str, script: str, user: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("name", ["python", "spark"])
-def test_the_image_is_what_handlers_expect(name: str) -> None:
-    base = call(HERE, "tag", name)[1]
+# Prints the files of this machine's base image, in which dpkg lists a newer package.
+MMDEBSTRAP = r"""#!/bin/sh
+edit='/^Package: tzdata$/,/^$/s/^Version: .*/Version: 9999a-1/'
+made=$(docker run --detach --user=0 --entrypoint=sed {} -i "$edit" /var/lib/dpkg/status)
+docker wait "$made" >&2 && docker export "$made" && docker rm "$made" >&2
+"""
+
+
+@pytest.fixture
+def later(images: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return maxai/python as built when Debian has a newer package; mmdebstrap is a stub."""
+    (stub := images / "mmdebstrap").write_text(MMDEBSTRAP.format(tag("python")))
+    stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{images}:{os.environ['PATH']}")
+    (images / "refreshed").write_text("later\n")
+    assert call(images, "build", "python")[0] == 0
+    return call(images, "tag", "python")[1]
+
+
+@pytest.mark.parametrize("name", ["python", "spark", "later"])
+def test_the_image_is_what_handlers_expect(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    base = request.getfixturevalue(name) if name == "later" else tag(name)
     script = "id -un; id -u; pwd; touch probe && echo writes; command -v python; env"
     lines = shell(base, script, user="")
     assert lines[:5] == ["maxai", "10001", "/data", "writes", "/usr/local/bin/python"]
@@ -88,10 +115,12 @@ def test_the_image_is_what_handlers_expect(name: str) -> None:
     folders = "/var/lib/apt/lists /var/cache/apt /usr/share/man /usr/share/locale"
     script = f"for c in {unwanted}; do command -v $c; done; find {folders} -type f"
     assert shell(base, f"{script} ! -name lock", user="0") == []
+    newer = "grep -c 9999a-1 /var/lib/dpkg/status || true"
+    assert shell(base, newer, user="0") == [str(int(name == "later"))]
 
 
 def test_spark_gives_any_uid_a_name() -> None:
-    spark = call(HERE, "tag", "spark")[1]
+    spark = tag("spark")
     code = "import os, pwd; assert pwd.getpwuid(os.getuid()).pw_dir == '/home/maxai'"
     command = ["docker", "run", "--rm", "--user=1234:1234", spark, "timeit", "-n1"]
     assert subprocess.run([*command, code], capture_output=True).returncode == 0
