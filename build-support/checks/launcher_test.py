@@ -15,7 +15,8 @@ import pytest
 
 LAUNCHER_FILES = ("pants", "3rdparty/python/pants.lock", "3rdparty/python/pex.lock")
 LOCK = Path(LAUNCHER_FILES[1]).read_text()
-PEX = tomllib.loads(Path("pants.toml").read_text())["DEFAULT"]["pex_sha256"]
+SETTINGS = tomllib.loads(Path("pants.toml").read_text())
+PEX = SETTINGS["DEFAULT"]["pex_sha256"]
 VERSION = re.findall("^pantsbuild-pants==([0-9.]+)", LOCK, re.MULTILINE)[0]
 
 
@@ -90,6 +91,12 @@ def test_two_first_uses_leave_one_installation_that_needs_no_network(
     for result in results:
         assert (result.returncode, result.stdout) == (0, f"{VERSION}\n"), result.stderr
     assert "installing" not in results[-1].stderr
+
+
+def test_the_official_launcher_hands_over_to_this_one() -> None:
+    # It does so only if both hold, says its source. It cannot be installed from a package index.
+    assert SETTINGS["DEFAULT"]["delegate_bootstrap"] is True
+    assert "pants_version" not in SETTINGS["GLOBAL"]
 
 
 def test_it_runs_by_its_name_and_hands_arguments_on(launcher: Launcher) -> None:
