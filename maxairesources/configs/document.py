@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
+
+# A part of pydantic, which Pants does not know.
+from pydantic_core import from_json  # pants: no-infer-dep
 
 from maxairesources.errors import InputError
 from maxairesources.tree import json_path, nearest
