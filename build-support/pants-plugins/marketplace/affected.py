@@ -97,16 +97,23 @@ async def affected(
         elif found := DAG_FILE.fullmatch(name):
             dags[target.address] = dag_id(*found.groups())
     reached = selection.reached(sorted(selection.by_file))
-    paths = [
+    image_paths, dag_paths, test_paths = (
         {names[each]: shortest_path(each, reached) for each in sorted(names)}
         for names in (images, dags, tests)
-    ]
+    )
     compared = _compare(changes, deployments.names)
     affected = _find_deployments(
         selection, deployments.names, {**images, **dags}, bool(compared["deleted"])
     )
     report = Report(
-        changes.since, changes.base, changes.everything, affected, *paths, **compared
+        changes.since,
+        changes.base,
+        changes.everything,
+        affected,
+        image_paths,
+        dag_paths,
+        test_paths,
+        **compared,
     )
     console.print_stdout(_PRINTERS[options.format](report))
     return Affected(exit_code=0)

@@ -162,9 +162,9 @@ def oracle(
 
 # A change of files: `append(path)` calls the method `append` of a repository.
 Edit = Callable[[Repository], object]
-append, delete, move, replace, write = (
+append, commit, delete, git, move, replace, write = (
     partial(methodcaller, name)
-    for name in ("append", "delete", "move", "replace", "write")
+    for name in ("append", "commit", "delete", "git", "move", "replace", "write")
 )
 
 
@@ -181,30 +181,10 @@ def copy_usecase(repository: Repository) -> None:
         repository.copy(f"{tree}/bank/fraud", f"{tree}/bank/added", "fraud", "added")
 
 
-def change_and_revert(repository: Repository) -> None:
-    repository.append(f"{HANDLERS}/rank.py")
-    repository.commit()
-    repository.git("revert", "--no-edit", "HEAD")
-
-
-def commit_beside(repository: Repository, path: str) -> None:
+def beside(*edits: Edit) -> Edit:
     """Commit a change on the branch `side`, and return to the base."""
-    repository.git("checkout", "--quiet", "-B", "side")
-    repository.append(path)
-    repository.commit()
-    repository.git("checkout", "--quiet", "-B", "case", "base")
-
-
-def merge(repository: Repository) -> None:
-    commit_beside(repository, f"{HANDLERS}/rank.py")
-    repository.append(f"{DAG}/dag.py")
-    repository.commit()
-    repository.git("merge", "--quiet", "--no-edit", "side")
-
-
-def move_base_on(repository: Repository) -> None:
-    commit_beside(repository, "maxairesources/all.py")
-    repository.append(f"{HANDLERS}/rank.py")
+    back = git("checkout", "--quiet", "-B", "case", "base")
+    return both(git("checkout", "--quiet", "-B", "side"), *edits, commit(), back)
 
 
 ODD, MOVED = "two words [1].py", "maxaiusecases/shop/churn/handlers/moved [2].py"
@@ -274,8 +254,8 @@ CASES: dict[str, Edit] = {
     "usecase renamed": both(
         copy_usecase, delete(*(f"{tree}/bank/fraud" for tree in TREES))
     ),
-    "domain added": lambda repository: add_domain(repository, "zoo"),
-    "domain deleted": lambda repository: delete_domain(repository, "bank"),
+    "domain added": partial(add_domain, name="zoo"),
+    "domain deleted": partial(delete_domain, name="bank"),
     "lock": write("maxaiusecases/bank/requirements.lock", NEW_LOCK),
     "requirements": write("maxaiusecases/bank/requirements.txt", "iniconfig>=2\n"),
     "Dockerfile": append("maxaiusecases/bank/Dockerfile"),
@@ -287,9 +267,16 @@ CASES: dict[str, Edit] = {
     "library of DAGs": append("maxairesources/dagfactory.py"),
     "library that nothing imports": append("maxairesources/none.py"),
     "workflow": append(".github/workflows/main.yml"),
-    "change and revert": change_and_revert,
-    "merge": merge,
-    "base moved on": move_base_on,
+    "change and revert": both(
+        append(RANK[0]), commit(), git("revert", "--no-edit", "HEAD")
+    ),
+    "merge": both(
+        beside(append(RANK[0])),
+        append(f"{DAG}/dag.py"),
+        commit(),
+        git("merge", "--quiet", "--no-edit", "side"),
+    ),
+    "base moved on": both(beside(append("maxairesources/all.py")), append(RANK[0])),
     "uncommitted and untracked": both(append(RANK[0]), write(f"{HANDLERS}/new.py", "")),
     # Changes of BUILD files, and of what everything depends on, may select more.
     "pants.toml": append("pants.toml"),

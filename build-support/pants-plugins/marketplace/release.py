@@ -113,13 +113,10 @@ async def build_release(field_set: ReleaseFieldSet) -> Release:
         if is_released(file.path, field_set.address.spec):
             files[file.path] = file.content
     for image in images:
-        files[f"{USECASES}/{image.domain}/image.json"] = as_json(
-            {
-                "base": image.base,
-                "repository": image.tagged.repository,
-                "tag": image.tagged.tag,
-            }
-        )
+        tag = {"repository": image.tagged.repository, "tag": image.tagged.tag}
+        # Equal values give equal bytes.
+        text = json.dumps({"base": image.base, **tag}, indent=2)
+        files[f"{USECASES}/{image.domain}/image.json"] = f"{text}\n".encode()
     folder = field_set.output_path.value_or_default(file_ending=None)
     path = f"{folder}/{hash_tree(files)}"
     # All files get the same mode, so a file's mode in the repository does not matter.
@@ -198,11 +195,6 @@ def hash_tree(files: Mapping[str, bytes]) -> str:
 
 def _hash_object(kind: str, content: bytes) -> str:
     return hashlib.sha1(f"{kind} {len(content)}\0".encode() + content).hexdigest()
-
-
-def as_json(value: Any) -> bytes:
-    """Return a value as JSON bytes; equal values give equal bytes."""
-    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 def rules() -> Iterable[Any]:

@@ -47,20 +47,12 @@ DAG = "maxaidags/bank/risk/weekly"
 # Beside handlers, in a folder below them, beside a DAG, and beside all DAGs of a usecase.
 DATA_FILES = [f"{HANDLERS}/query.sql", f"{HANDLERS}/sql/deep [1].sql"]
 DATA_FILES += [f"{DAG}/load.sql", "maxaidags/bank/risk/shared.sql"]
-SPARK = """{
-  "conf": {"spark.kubernetes.container.image": "maxai/shop:1"},
-  "tasks": [
-    1,
-    {"spark_submit_conf": {"application":
-      "local:///opt/maxai/maxaiusecases/shop/churn/handlers/fit.py"}},
-    {"spark_submit_conf": {"application":
-      "local:///opt/maxai/maxaiusecases/shop/churn/handlers/rank.py"}}
-  ]
-}"""
-ROOT = """\
-marketplace_release(name="release")
-marketplace_deployments()
-"""
+IN_IMAGE = "local:///opt/maxai/maxaiusecases/shop/churn/handlers"
+SUBMITS = [{"application": f"{IN_IMAGE}/{name}.py"} for name in ("fit", "rank")]
+SPARK = {
+    "conf": {"spark.kubernetes.container.image": "maxai/shop:1"},
+    "tasks": [1, *({"spark_submit_conf": submit} for submit in SUBMITS)],
+}
 
 
 def files() -> dict[str, str]:
@@ -87,7 +79,7 @@ def _shared_files() -> dict[str, str]:
         **{path: Path(path).read_text() for path in (*own, *locks)},
         "pants": "",
         ".gitignore": "/.pants.d/\n/.pids/\n/dist/\n",
-        "BUILD": ROOT,
+        "BUILD": 'marketplace_release(name="release")\nmarketplace_deployments()\n',
         "marketplace.toml": "",
         "3rdparty/python/airflow.lock": "",
         "3rdparty/python/build-support.lock": "",
@@ -126,7 +118,7 @@ def _domain_files(domain: str, usecase: str) -> dict[str, str]:
         result[f"{configs}/kubepod_config.json"] = _launches(code, "fit", "rank")
         result[f"{configs}/kubepod_config.prod.json"] = "{}"
     else:
-        result[f"{configs}/spark_config.json"] = SPARK
+        result[f"{configs}/spark_config.json"] = json.dumps(SPARK)
         result[f"{configs}/spark_config.prod.json"] = "not JSON"
     for objective in OBJECTIVES:
         result[f"{configs}/{objective}/py_config.json"] = "{}"
