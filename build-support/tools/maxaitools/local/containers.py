@@ -21,8 +21,8 @@ _GUARD = 'cat > /dev/null; exec docker rm --force "$0" > /dev/null 2>&1'
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """The settings of a run, which all of its processes get in the environment.
+class LocalRun:
+    """A run; all of its processes get it in the environment.
 
     Attributes:
         data: the data root.
@@ -55,9 +55,9 @@ class Container(NamedTuple):
     folders: list[Path]
 
 
-def settings() -> Settings:
-    """Return the settings of the run that this process is part of."""
-    return Settings(**json.loads(os.environ[_VARIABLE]))
+def settings() -> LocalRun:
+    """Return the run that this process is part of."""
+    return LocalRun(**json.loads(os.environ[_VARIABLE]))
 
 
 def check_engine() -> None:

@@ -91,7 +91,7 @@ def _size(path: Path) -> str:
     if not path.exists():
         return "missing"
     size = sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file())
-    return f"{size / 1e6:.1f} MB" if size > 1e6 else f"{size / 1e3:.1f} kB"
+    return f"{size:,} bytes"
 
 
 def table(rows: Iterable[tuple[str, str, str, Sequence[str]]]) -> str:

@@ -113,8 +113,8 @@ def test_outputs(tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> N
         large.truncate(2_500_000)
     words = ["module", "--config", json.dumps(config), "--task", "task"]
     assert list(dag_run.outputs(SimpleNamespace(**{key: words}), tmp_path)) == [
-        "a.csv (2.5 MB)",
-        "b.parquet (12.3 kB)",
+        "a.csv (2,500,000 bytes)",
+        "b.parquet (12,345 bytes)",
         "none.csv (missing)",
         "s3://bucket/c.csv",
     ]

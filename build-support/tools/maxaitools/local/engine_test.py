@@ -15,7 +15,7 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk.exceptions import AirflowException
 
 from maxaitools.local import pod_containers
-from maxaitools.local.containers import Settings
+from maxaitools.local.containers import LocalRun
 from maxaitools.local.testing import LAB, Api, Tree, lab_image, states, wait, write_lab
 
 
@@ -79,7 +79,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: str) -> Path:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "local/secrets/db/password").write_text("a\nb\n")
     data, local = str(tmp_path / "data"), str(tmp_path / "local")
-    to = Settings(data, local, {"maxai/lab": image})
+    to = LocalRun(data, local, {"maxai/lab": image})
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
     for name, value in to.export().items():
         monkeypatch.setenv(name, value)

@@ -24,7 +24,7 @@ from maxairesources.tree import nearest
 from maxaitools.local.containers import (
     Container,
     Pod,
-    Settings,
+    LocalRun,
     refusal,
     run_container,
     settings,
@@ -89,7 +89,7 @@ def pod_of(task: Any, context: Any = None) -> Pod:
     return pod
 
 
-def docker_containers(pod: Pod, to: Settings, folder: Path) -> list[Container]:
+def docker_containers(pod: Pod, to: LocalRun, folder: Path) -> list[Container]:
     """Return the containers of a pod in the order in which they run.
 
     Args:
@@ -115,7 +115,7 @@ def ignored_in(pod: Pod) -> list[str]:
     return [each for each in IGNORED if any(_is_in(path, [each]) for path in fields)]
 
 
-def check(task: Any, to: Settings) -> None:
+def check(task: Any, to: LocalRun) -> None:
     """Raise an InputError if Kubernetes rejects the pod of a task, or it cannot run here."""
     pod = pod_of(task)
     # A driver's pod is not complete.
@@ -153,7 +153,7 @@ def execute(self: Any, context: Any) -> Any:
 
 
 def _docker_container(
-    container: Pod, pod: Pod, to: Settings, folder: Path
+    container: Pod, pod: Pod, to: LocalRun, folder: Path
 ) -> Container:
     """Return one of the containers of a pod."""
     arguments = ["--user", f"{os.getuid()}:{os.getgid()}"]

@@ -9,14 +9,14 @@ from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOpe
 
 from maxairesources.errors import InputError
 from maxaitools.local import pod_containers
-from maxaitools.local.containers import Container, Settings
+from maxaitools.local.containers import Container, LocalRun
 from maxaitools.local.spark_jobs import driver_pod
 
 FIELD = {"fieldRef": {"fieldPath": "status.podIP"}}
 
 
 @pytest.fixture
-def to(tmp_path: Path) -> Settings:
+def to(tmp_path: Path) -> LocalRun:
     """Return settings with Secrets and a ConfigMap."""
     for file, content in {
         "secrets/db/user": "me\n",
@@ -27,7 +27,7 @@ def to(tmp_path: Path) -> Settings:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     images = {"maxai/shop": "maxai/shop:tag", "maxai/retail": "maxai/retail:tag"}
-    return Settings("/data-root", str(tmp_path / "local"), images)
+    return LocalRun("/data-root", str(tmp_path / "local"), images)
 
 
 def pod(container: Any = None, **spec: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def pod(container: Any = None, **spec: Any) -> dict[str, Any]:
     }
 
 
-def started(given: dict[str, Any], to: Settings) -> Container:
+def started(given: dict[str, Any], to: LocalRun) -> Container:
     """Return the only container of a pod."""
     (container,) = pod_containers.docker_containers(given, to, Path("/pod"))
     return container
@@ -77,7 +77,7 @@ def values_of(container: Container, option: str) -> list[str]:
     ],
 )
 def test_arguments_of_docker(
-    container: Any, arguments: list[str], to: Settings
+    container: Any, arguments: list[str], to: LocalRun
 ) -> None:
     made = started(pod(container), to).arguments
     assert made[0] == "--user" and made[2:4] == ["--volume", "/data-root:/data"]
@@ -85,7 +85,7 @@ def test_arguments_of_docker(
     assert made[4:] == image
 
 
-def test_what_has_no_effect_is_named(to: Settings) -> None:
+def test_what_has_no_effect_is_named(to: LocalRun) -> None:
     container = {"ports": [{"containerPort": 80}], "imagePullPolicy": "Always"}
     spec = {"tolerations": [{"operator": "Exists"}], "serviceAccountName": "someone"}
     given = pod(container, **spec)
@@ -121,7 +121,7 @@ def test_what_has_no_effect_is_named(to: Settings) -> None:
         ({"image": "alpine"}, {}, "use one of: maxai/retail, maxai/shop"),
     ],
 )
-def test_refused_pod(container: Any, spec: Any, message: str, to: Settings) -> None:
+def test_refused_pod(container: Any, spec: Any, message: str, to: LocalRun) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         pod_containers.docker_containers(pod(container, **spec), to, Path("/pod"))
 
@@ -130,7 +130,7 @@ def ref(kind: str, name: str, key: str, **more: Any) -> dict[str, Any]:
     return {"valueFrom": {f"{kind}KeyRef": {"name": name, "key": key, **more}}}
 
 
-def test_variables(to: Settings) -> None:
+def test_variables(to: LocalRun) -> None:
     container = {
         "envFrom": [
             {"prefix": "DB_", "secretRef": {"name": "db"}},
@@ -187,7 +187,7 @@ USER = {"secret": {"secretName": "db", "items": [{"key": "user", "path": "a/b"}]
         ({"configMap": {"name": "none", "optional": True}}, {"mountPath": "/c"}, []),
     ],
 )
-def test_volume(volume: Any, mount: Any, expected: list[str], to: Settings) -> None:
+def test_volume(volume: Any, mount: Any, expected: list[str], to: LocalRun) -> None:
     container = {"volumeMounts": [{"name": "v", **mount}]}
     made = started(pod(container, volumes=[{"name": "v", **volume}]), to)
     given = [value.replace(to.local, "LOCAL") for value in values_of(made, "--volume")]
@@ -212,13 +212,13 @@ def test_volume(volume: Any, mount: Any, expected: list[str], to: Settings) -> N
         ),
     ],
 )
-def test_missing_secret(source: Any, key: str, message: str, to: Settings) -> None:
+def test_missing_secret(source: Any, key: str, message: str, to: LocalRun) -> None:
     container = {"volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": key}]}
     with pytest.raises(InputError, match=re.escape(message)):
         started(pod(container, volumes=[{"name": "v", "secret": source}]), to)
 
 
-def submitted(conf: dict[str, str], to: Settings, **arguments: Any) -> Container:
+def submitted(conf: dict[str, str], to: LocalRun, **arguments: Any) -> Container:
     """Return the container of a Spark job."""
     conf = {"spark.kubernetes.container.image": "maxai/shop", **conf}
     job = SparkSubmitOperator(
@@ -227,7 +227,7 @@ def submitted(conf: dict[str, str], to: Settings, **arguments: Any) -> Container
     return started(driver_pod(job), to)
 
 
-def test_spark_gets_all_arguments_but_the_master(to: Settings) -> None:
+def test_spark_gets_all_arguments_but_the_master(to: LocalRun) -> None:
     conf = {"spark.executor.instances": "2", "spark.sql.shuffle.partitions": "8"}
     given = {"deploy_mode": "cluster", "packages": "a:b:1", "conn_id": "no_such"}
     made = submitted(conf, to, application_args=["--task", "x"], **given).arguments
@@ -242,7 +242,7 @@ def test_spark_gets_all_arguments_but_the_master(to: Settings) -> None:
     assert "cluster" not in made
 
 
-def test_driver_gets_its_variables_secrets_and_volumes(to: Settings) -> None:
+def test_driver_gets_its_variables_secrets_and_volumes(to: LocalRun) -> None:
     driver = "spark.kubernetes.driver"
     claim = f"{driver}.volumes.persistentVolumeClaim.w"
     conf = {
@@ -284,6 +284,6 @@ def test_driver_gets_its_variables_secrets_and_volumes(to: Settings) -> None:
         ("container.image", "image 'x' is not built here"),
     ],
 )
-def test_refused_key_of_the_driver(key: str, message: str, to: Settings) -> None:
+def test_refused_key_of_the_driver(key: str, message: str, to: LocalRun) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         submitted({f"spark.kubernetes.driver.{key}": "x"}, to)

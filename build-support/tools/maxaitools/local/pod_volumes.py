@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maxairesources.errors import InputError
-from maxaitools.local.containers import Pod, Settings
+from maxaitools.local.containers import Pod, LocalRun
 
 # The folders below local/, by the kind of object.
 _FOLDERS = {"secret": "secrets", "configMap": "config-maps"}
@@ -20,7 +20,7 @@ _FOLDERS = {"secret": "secrets", "configMap": "config-maps"}
 Mount = tuple[Path, str, bool]
 
 
-def mounts_of(container: Pod, spec: Pod, to: Settings, folder: Path) -> Iterator[Mount]:
+def mounts_of(container: Pod, spec: Pod, to: LocalRun, folder: Path) -> Iterator[Mount]:
     """Yield the mounts of a container's volumes.
 
     Args:
@@ -49,7 +49,7 @@ def mounts_of(container: Pod, spec: Pod, to: Settings, folder: Path) -> Iterator
 
 
 def _files(
-    kind: str, source: Pod, target: str, inside: str, to: Settings
+    kind: str, source: Pod, target: str, inside: str, to: LocalRun
 ) -> Iterator[Mount]:
     """Yield the mounts of a Secret or a ConfigMap: its folder, or the files of its keys."""
     paths = {item["path"]: item["key"] for item in source.get("items") or ()}
@@ -61,7 +61,7 @@ def _files(
             yield found, place, True
 
 
-def variables_of(container: Pod, to: Settings) -> tuple[dict[str, str], dict[str, str]]:
+def variables_of(container: Pod, to: LocalRun) -> tuple[dict[str, str], dict[str, str]]:
     """Return the variables of a container, and those of them that come from Secrets.
 
     Args:
@@ -91,7 +91,7 @@ def variables_of(container: Pod, to: Settings) -> tuple[dict[str, str], dict[str
     )
 
 
-def _find(kind: str, source: Pod, to: Settings, key: str = "") -> Path | None:
+def _find(kind: str, source: Pod, to: LocalRun, key: str = "") -> Path | None:
     """Return the folder of a Secret or a ConfigMap, or the file of one of its keys.
 
     None means that it is missing and optional.

@@ -25,7 +25,7 @@ from maxairesources.configs.objective import find_deployments
 from maxairesources.errors import InputError
 from maxairesources.tree import DAGS, nearest
 from maxaitools.local.airflow_server import free_port, make_home, standalone
-from maxaitools.local.containers import Settings, check_engine
+from maxaitools.local.containers import LocalRun, check_engine
 
 _USAGE = """\
 ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- [OPTION ...]
@@ -83,6 +83,7 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
     )
     options = parser.parse_args(argv)
     options.serves = options.folder == Path(DAGS)
+    options.images = {name.rpartition(":")[0]: name for name in options.image}
     if options.serves and (options.date or options.task or options.first):
         parser.error("maxaidags:airflow has no --date, --task and --from")
     known = {*find_deployments(root / "maxaiconfigs")}
@@ -112,8 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not data.is_dir():
                 remedy = "create it with the input files, see the domain's README"
                 raise InputError("no such folder", remedy, data)
-            images = {name.rpartition(":")[0]: name for name in options.image}
-            to = Settings(str(data), str(root / "local"), images)
+            to = LocalRun(str(data), str(root / "local"), options.images)
             check_engine()
             folder = Path(tempfile.mkdtemp(prefix="maxai-local-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
