@@ -81,14 +81,15 @@ def read_objective(
     path = path_of(CONFIGS, names, PY_CONFIG)
     data, file = read_config(root, path, deployed.name)
     py_config = {key: data[key] for key in data if not key.startswith("$")}
-    own, image = repository_of(names[0]), deployed.image(names[0])
+    own = json.dumps(repository_of(names[0]))
     launches: dict[str, TaskLaunch] = {}
     for operator, config in LAUNCHED_FROM.items():
         path = path_of(CONFIGS, names[:2], config)
         data, launch_file = read_config(root, path, deployed.name)
-        if image != own:
-            text = json.dumps(data).replace(json.dumps(own), json.dumps(image))
-            data = json.loads(text)
+        # A domain whose tasks run no handler has no image.
+        if data and deployed.registry:
+            image = json.dumps(deployed.image(names[0]))
+            data = json.loads(json.dumps(data).replace(own, image))
         try:
             common, key = data.get("conf", {}), _LAUNCH_KEYS[operator]
             for index, task in enumerate(data["tasks"] if data else ()):

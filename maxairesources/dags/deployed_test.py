@@ -48,6 +48,9 @@ def test_a_dag_has_the_overlays_images_and_data_root_of_its_deployment(
     tree.write("deployment.json", {**DEPLOYMENT, "images": {}})
     expected = "deployment.json: $.images: has no image of the domain 'qsr'"
     assert expected in tree.error(BOTH)
+    (tree.root / f"{CONFIGS}/spark_config.prod.json").unlink()
+    tree.configs({}, {})
+    tree.dag("f.add('a', 'EmptyOperator', ['root'])")
     (tree.root / "deployment.json").unlink()
     assert image("qsr") == "maxai/qsr"
 
