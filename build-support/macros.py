@@ -79,7 +79,7 @@ def marketplace_domain(dependencies=(), sample_data=None):
     python_sources(
         name="handlers",
         sources=[*below, "!**/conftest.py"],
-        dependencies=[*dependencies],
+        dependencies=[*dependencies, *_spark_connectors(domain)],
     )
     data_files()
     python_sources(
@@ -92,6 +92,13 @@ def marketplace_domain(dependencies=(), sample_data=None):
         _define_sample_data(sample_data)
     _define_image(domain)
     _define_wheel(domain)
+
+
+def _spark_connectors(domain):
+    # Ports load this module by its name, which Pants does not see.
+    own = "_" + domain if all_domains()[domain] != "3.11" else "@resolve=" + domain
+    module = "//maxairesources/utilities/spark_connectors.py:spark" + own
+    return [module] if domain in spark_domains() else []
 
 
 def _set_defaults(domain):
