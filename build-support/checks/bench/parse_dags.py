@@ -24,14 +24,10 @@ def seconds(file: Path) -> tuple[float, float]:
     return times[0], times[1]
 
 
-def main() -> None:
+if __name__ == "__main__":
     print("first   again   DAG")
-    for file in sorted(Path.cwd().glob("maxaidags/*/*/*/dag.py")):
+    for dag_file in sorted(Path.cwd().glob("maxaidags/*/*/*/dag.py")):
         # The forked process has Airflow imported, but no operators.
         with multiprocessing.get_context("fork").Pool(1) as pool:
-            first, again = pool.apply(seconds, (file,))
-        print(f"{first:5.3f}   {again:5.3f}   {'.'.join(file.parts[-4:-1])}")
-
-
-if __name__ == "__main__":
-    main()
+            first, again = pool.apply(seconds, (dag_file,))
+        print(f"{first:5.3f}   {again:5.3f}   {'.'.join(dag_file.parts[-4:-1])}")
