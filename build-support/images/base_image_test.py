@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -88,14 +89,15 @@ docker wait "$made" >&2 && docker export "$made" && docker rm "$made" >&2
 
 
 @pytest.fixture
-def later(images: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return maxai/python as built when Debian has a newer package; mmdebstrap is a stub."""
+def later(images: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Yield maxai/python as built when Debian has a newer package; mmdebstrap is a stub."""
     (stub := images / "mmdebstrap").write_text(MMDEBSTRAP.format(tag("python")))
     stub.chmod(0o755)
     monkeypatch.setenv("PATH", f"{images}:{os.environ['PATH']}")
     (images / "refreshed").write_text("later\n")
     assert call(images, "build", "python")[0] == 0
-    return call(images, "tag", "python")[1]
+    yield (name := call(images, "tag", "python")[1])
+    subprocess.run(["docker", "image", "rm", "--force", name], check=True)
 
 
 @pytest.mark.parametrize("name", ["python", "spark", "later"])
