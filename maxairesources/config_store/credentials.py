@@ -51,7 +51,7 @@ class Credentials(Mapping[str, Connection]):
     def __getitem__(self, connection_id: str) -> Connection:
         variable = f"{_PREFIX}{connection_id.upper()}"
         if (text := os.environ.get(variable)) is None:
-            problem = f"there is no connection {connection_id!r}"
+            problem = f"connection {connection_id!r} is missing"
             remedy = "set it in the environment of the task, as JSON or a URI"
             raise MissingConnection(problem, remedy, variable)
         with suppress(TypeError, ValueError):

@@ -58,7 +58,7 @@ def test_credentials_are_a_mapping_of_the_environment(connect: Any) -> None:
     credentials = Credentials()
     assert "sales_db" in credentials and "sales_db" in [*credentials]
     assert "b" not in credentials and credentials.get("b") is None
-    expected = "^AIRFLOW_CONN_B: there is no connection 'b'; set it in the environment"
+    expected = "^AIRFLOW_CONN_B: connection 'b' is missing; set it in the environment"
     with pytest.raises(InputError, match=expected):
         credentials["b"]
 

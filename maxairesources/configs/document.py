@@ -72,7 +72,7 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
 def walk(
     value: Any, path: tuple[Any, ...] = ()
 ) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Yield each key and each value in a JSON value that is no object or list, with its place."""
+    """Yield each key, and each value that is not an object or a list, with its place."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield (*path, key), key

@@ -46,7 +46,7 @@ def test_states_logs_and_exit_code(tree: Tree, image: str) -> None:
     }
     assert "\nall is lost\n" in output
     assert "the container 'base' ended with exit code 3" in output
-    # A skipped task alone is no failure.
+    # A skipped task alone does not fail the run.
     code, output = tree.run(LAB, f"--image={image}", "--task", "skips")
     assert (code, states(output)) == (0, {"skips": "skipped"})
 
