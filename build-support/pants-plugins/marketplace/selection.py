@@ -53,7 +53,7 @@ from maxairesources.tree import CONFIGS, DAGS, domain_of
 
 Edges = Mapping[Address, Iterable[Address]]
 # A change of these files affects all targets in their folder and below.
-_OF_FOLDERS = ("BUILD", ".python-version")
+_OF_FOLDERS = ("BUILD", ".python-version", "__init__.py", "__init__.pyi")
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def _find_users(path: str, known: KnownTargets) -> set[Address]:
     found: set[Address] = set()
     if folder.startswith(f"{CONFIGS}/") or name == "dag.py":
         found = known.below(folder.replace(CONFIGS, DAGS, 1)) | known.releases
-    elif re.match(r"(__init__|conftest)\.", name) or folder.startswith(f"{DAGS}/"):
+    elif name == "conftest.py" or folder.startswith(f"{DAGS}/"):
         found = set() if re.match(r".*_test\.py|test_", name) else known.below(folder)
     # A module reads the data files in its folder and in those below without a module.
     while not found and domain_of(path) and is_data(path) and folder.count("/") > 1:
@@ -288,7 +288,11 @@ async def _map_dependents(
             )
         else:
             requests.append(Get(Addresses, DependenciesRequest, asked))
-    dependencies = await MultiGet(requests)
+    dependencies: list[Any] = []
+    # Requests that are in progress at the same time need memory: all at once, 4 GB for 1,000
+    # usecases, with which the daemon ends.
+    for start in range(0, len(requests), 100):
+        dependencies += await MultiGet(requests[start : start + 100])
     dependents: dict[Address, list[Address]] = defaultdict(list)
     launchers: dict[Address, list[Address]] = defaultdict(list)
     for target, found in zip(targets, dependencies):
