@@ -17,14 +17,6 @@ def spark_domains():
     return listed.split()
 
 
-def marketplace_deployments():
-    """Define a target for each deployment of marketplace.toml, as the launcher lists them."""
-    file(name="settings", source="marketplace.toml")
-    listed = env("MAXAI_DEPLOYMENT_NAMES", "")
-    for name in listed.split():
-        marketplace_deployment(name=name, dependencies=[":settings"])
-
-
 def constraints_of(domain):
     """Return the interpreter constraints of a domain's code."""
     return [f"CPython=={all_domains().get(domain, '3.11')}.*"]

@@ -109,6 +109,25 @@ def test_it_runs_by_its_name_and_hands_arguments_on(launcher: Launcher) -> None:
     assert done.stdout == by_name == f"{home} {home}/server test :: -- a b\n"
 
 
+def test_deployments_need_python_311_and_no_pants(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    module = "build-support/tools/maxaitools/deployments.py"
+    write(
+        launcher.root / module, "import sys\nprint(*sys.version_info[:2], sys.argv)\n"
+    )
+    done = launcher.run("deployments", "diff", "a b")
+    assert re.fullmatch(
+        r"3 1[1-9] \['.*/deployments.py', 'diff', 'a b'\]\n", done.stdout
+    )
+    for name in ("python3", "python3.11"):
+        write(tmp_path / name, "#!/bin/sh\nexit 1\n")
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYENV_ROOT": str(tmp_path)}
+    error = launcher.run("deployments", "status", **path).stderr
+    assert error.startswith("pants: error: no Python 3.11 found on the PATH or under")
+    assert launcher.files("*") == []
+
+
 @pytest.mark.parametrize("name", [*LAUNCHER_FILES, "client", "pex", "venv/bin/pants"])
 def test_half_an_installation_or_another_lock_or_launcher_installs_again(
     launcher: Launcher, name: str

@@ -23,7 +23,7 @@ from pants.option.option_types import EnumOption
 from pants.vcs.changed import Changed
 
 from marketplace.changes import Changes, read_before, read_changes
-from marketplace.graph import Deployments
+from marketplace.graph import SETTINGS, Deployments
 from marketplace.report import (
     CONFIG,
     Report,
@@ -101,9 +101,13 @@ async def affected(
         {names[each]: shortest_path(each, reached) for each in sorted(names)}
         for names in (images, dags, tests)
     )
-    compared = _compare(changes, deployments.names)
+    compared = _compare(changes, deployments)
     affected = _find_deployments(
-        selection, deployments.names, {**images, **dags}, bool(compared["deleted"])
+        selection,
+        deployments,
+        {**images, **dags},
+        # The first two define all deployments.
+        bool({"BUILD", SETTINGS} & {*changes.files} or compared["deleted"]),
     )
     report = Report(
         changes.since,
@@ -154,7 +158,7 @@ def _find_deployments(
         )
         found = selection.reached(files).keys()
         carried = tuple(sorted(names[each] for each in found & names.keys()))
-        if carried or is_affected or Address("", target_name=deployment) in found:
+        if carried or is_affected:
             result[deployment] = carried
     return result
 

@@ -173,8 +173,7 @@ def test_specs_narrow_what_a_change_affects(
     ("path", "folder", "specs", "expected"),
     [
         (f"{DAG}/dag.py", "", "//:release", "//:release"),
-        ("BUILD", "", "::", "//:dev //:prod //:release //:settings"),
-        ("marketplace.toml", "", "::", "//:dev //:prod //:settings"),
+        ("BUILD", "", "::", "//:release"),
         # Specs are relative to the working folder, which narrows nothing without them.
         (RANK, "maxaidags", "", f"{RANK}:../../tests"),
         (RANK, "maxaiusecases/bank", "risk::", f"{RANK}:../../tests"),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import glob
 import json
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Iterable
@@ -28,7 +29,7 @@ from pants.core.target_types import (
     FileSourceField,
 )
 from pants.engine.addresses import Address
-from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
+from pants.engine.collection import Collection
 from pants.engine.fs import Digest, DigestContents, PathGlobs, Paths
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
@@ -58,6 +59,8 @@ from maxairesources.tree import (
 )
 
 PYTHON = (".py", ".pyi")
+# The file that defines the deployments.
+SETTINGS = "marketplace.toml"
 # The names of files that are not data files; the macro `data_files` reads them, too.
 NO_DATA = ("*.py", "*.pyi", "BUILD", "README*", ".*")
 
@@ -267,33 +270,17 @@ async def infer_release_dependencies(
     return InferredDependencies(map(source_address, paths.files))
 
 
-class DeploymentDependenciesField(Dependencies):
-    pass
-
-
-class MarketplaceDeployment(Target):
-    alias = "marketplace_deployment"
-    core_fields = (*COMMON_TARGET_FIELDS, DeploymentDependenciesField)
-    help = (
-        "A deployment, such as dev or prod: the branch deploy/<name> of the deployments "
-        "repository. Its overlays have the same name, as in spark_config.prod.json. "
-        "marketplace.toml has its settings."
-    )
-
-
-@dataclass(frozen=True)
-class Deployments:
+class Deployments(Collection[str]):
     """The names of the deployments that marketplace.toml defines, sorted."""
-
-    names: tuple[str, ...]
 
 
 @rule
 async def find_deployments() -> Deployments:
-    # The macro `marketplace_deployments` reads the same variable.
-    name = "MAXAI_DEPLOYMENT_NAMES"
-    variables = await Get(EnvironmentVars, EnvironmentVarsRequest([name]))
-    return Deployments(tuple(sorted(variables.get(name, "").split())))
+    contents = await Get(DigestContents, PathGlobs([SETTINGS]))
+    text = "".join(file.content.decode() for file in contents)
+    # The tool `deployments` checks the file; CPython 3.9 has no parser for it.
+    names = re.findall(r"^\[deployments\.([a-z][a-z0-9_]*)\]", text, re.M)
+    return Deployments(sorted(names))
 
 
 def rules() -> Iterable[Any]:

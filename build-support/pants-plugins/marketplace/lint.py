@@ -161,7 +161,7 @@ async def check_conventions(
         FallibleProcessResult,
         VenvPexProcess(
             venv,
-            argv=(f"--domain={domain}", "--deployments", *deployments.names),
+            argv=(f"--domain={domain}", "--deployments", *deployments),
             input_digest=files,
             description=f"Check the conventions of {domain or 'the other files'}",
             level=LogLevel.DEBUG,

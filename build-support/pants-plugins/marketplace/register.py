@@ -15,7 +15,6 @@ from pants.engine.target import Target
 from marketplace import (
     affected,
     changed_since,
-    deploy,
     graph,
     lint,
     local_runs,
@@ -33,7 +32,7 @@ sys.executable = os.path.realpath(sys.executable)
 
 
 def rules() -> Iterable[Any]:
-    modules = (affected, changed_since, deploy, graph, lint, local_runs)
+    modules = (affected, changed_since, graph, lint, local_runs)
     return [
         rule
         for module in (*modules, release, selection, tags)
@@ -49,7 +48,6 @@ def target_types() -> Iterable[type[Target]]:
     return [
         graph.ConfigsTarget,
         graph.ConfigTarget,
-        graph.MarketplaceDeployment,
         tags.ImageSources,
         graph.MarketplaceRelease,
     ]

@@ -1,4 +1,4 @@
-"""Tests of the release and of deploys, with whole commands in a small marketplace."""
+"""Tests of the release, with whole commands in a small marketplace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pants.init.logging import stdio_destination
 
 from marketplace.release import base_of, hash_tree
 from marketplace.small_marketplace import (
@@ -20,7 +19,6 @@ from marketplace.small_marketplace import (
     HANDLERS,
     Repository,
     files,
-    install_docker,
 )
 
 pytest_plugins = ("marketplace.small_marketplace",)
@@ -124,48 +122,3 @@ def test_a_dependency_outside_the_release_is_reported(repository: Repository) ->
 )
 def test_the_base_is_the_base_of_the_last_stage(dockerfile: str, base: str) -> None:
     assert base_of(dockerfile) == base
-
-
-# This stub of the deployment tool writes its input, and reports one missing image.
-TOOL = """\
-import json
-import os
-import sys
-from pathlib import Path
-
-if sys.argv[1] == "images":
-    print('["shop"]')
-    sys.exit()
-image = Path(sys.argv[-1], "maxaiusecases/shop/image.json").read_text()
-call = (*sys.argv[1:-1], os.environ["MAXAI_REGISTRY"], json.loads(image)["tag"])
-Path("call").write_text(" ".join(call))
-"""
-
-
-def test_deploy_builds_missing_images_and_passes_the_release_on(
-    repository: Repository, tmp_path: Path
-) -> None:
-    # The image needs no packages, so that Pants installs nothing.
-    code = "maxaiusecases/shop"
-    repository.write(f"{code}/requirements.txt", "")
-    repository.write(f"{code}/churn/handlers/fit.py", "import maxairesources.all\n")
-    tool = "build-support/tools/maxaitools/deployments"
-    repository.write(f"{tool}/BUILD", "python_sources()\n")
-    repository.write(f"{tool}/__main__.py", TOOL)
-    install_docker(tmp_path)
-    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
-    env = {"MAXAI_REGISTRY": "127.0.0.1:2/b", "PATH": path}
-    with open(os.devnull, "r+b") as null:
-        with stdio_destination(*(null.fileno(),) * 3):
-            result = repository.pants("experimental-deploy", "//:prod", **env)
-    assert result.returncode == 0, result.stderr
-    *call, tag = (repository.root / "call").read_text().split()
-    assert call == ["deploy", "prod", "127.0.0.1:2/b"]
-    calls = (tmp_path / "calls").read_text().splitlines()
-    (built,) = (line for line in calls if line.startswith("build"))
-    assert f"--tag maxai/shop:{tag}" in built
-
-    for specs in (["::"], ["//:dev", "//:prod"]):
-        result = repository.pants("experimental-deploy", *specs, **env)
-        message = "it deploys one deployment at a time; name only that one"
-        assert result.returncode == 1 and message in result.stderr

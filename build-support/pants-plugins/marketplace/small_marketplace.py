@@ -79,8 +79,8 @@ def _shared_files() -> dict[str, str]:
         **{path: Path(path).read_text() for path in (*own, *locks)},
         "pants": "",
         ".gitignore": "/.pants.d/\n/.pids/\n/dist/\n",
-        "BUILD": 'marketplace_release(name="release")\nmarketplace_deployments()\n',
-        "marketplace.toml": "",
+        "BUILD": 'marketplace_release(name="release")\n',
+        "marketplace.toml": "[deployments.prod]\n[deployments.dev]\n",
         "3rdparty/python/airflow.lock": "",
         "3rdparty/python/build-support.lock": "",
         "build-support/BUILD": 'python_sources(sources=["macros.py"])\n',
@@ -159,7 +159,6 @@ def domain_variables(root: Path) -> dict[str, str]:
         pythons[name] = version.read_text().strip() if version.exists() else "3.11"
         resolves[name] = f"maxaiusecases/{name}/requirements.lock"
     return {
-        "MAXAI_DEPLOYMENT_NAMES": "dev prod",
         "MAXAI_DOMAINS": " ".join(f"{name}={v}" for name, v in pythons.items()),
         "PANTS_PYTHON_RESOLVES": f"+{resolves}",
     }

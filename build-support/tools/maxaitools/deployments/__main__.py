@@ -9,7 +9,6 @@ the folder deployments/ of this clone.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -17,17 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from maxairesources.errors import InputError
-from maxaitools.deployments import registry, trees
+from maxaitools.deployments import registry
 from maxaitools.deployments.branches import Branches, pick
 from maxaitools.deployments.compare import show_difference
 from maxaitools.deployments.deploys import SIGNERS, deploy, promote, rollback
 from maxaitools.deployments.process import ProcessFailed, git
-from maxaitools.deployments.record import carry_over, make_record
-from maxaitools.deployments.settings import find_settings, must_sign, read_settings
+from maxaitools.deployments.settings import must_sign, read_settings
 
 _EPILOG = """\
 to release:
-  ./pants experimental-deploy //:dev              package, build images, deploy to dev
+  ./pants deployments deploy dev                  package, build images, deploy to dev
   ./pants deployments diff dev prod               what a promotion would change
   ./pants deployments promote dev prod --dry-run  try it, and change nothing
   ./pants deployments promote dev prod
@@ -36,9 +34,7 @@ if prod is broken:
   ./pants deployments history prod                           what was live before
   ./pants deployments rollback prod --reason "wrong scores"  back to the previous release
 
-Without Pants, a rollback needs only Git and Python 3.11:
-  PYTHONPATH=.:build-support/tools python3 -m maxaitools.deployments rollback ...
-
+A rollback needs only Git and Python 3.11.
 Registries need the credentials of `docker login HOST`.
 exit codes: 0 success; 1 refused or failed, or `verify` found a fault; 2 wrong usage.
 A change that is refused leaves the deployment unchanged. An interrupted one leaves it on
@@ -48,16 +44,17 @@ build-support/docs/deployments.md explains the branches, the policy and the set-
 _SIDE = "a deployment, or the hash of one of its commits"
 _YES: dict[str, Any] = {"action": "store_true"}
 _HASH = {"metavar": "HASH"}
+_FOLDER = {"type": Path, "nargs": "?"}
 _MANY = {"action": "append", "metavar": "NAME", "default": []}
 # The arguments: the commands that have it, its name, its help and more fields.
 _ARGUMENTS: list[tuple[str, str, str, dict[str, Any]]] = [
-    ("history images deploy rollback", "name", "the deployment, such as dev", {}),
+    ("history deploy rollback", "name", "the deployment, such as dev", {}),
     ("verify", "name", "the deployment (default: all)", {"nargs": "?"}),
     ("diff", "new", _SIDE, {}),
     ("diff", "old", _SIDE, {}),
     ("promote", "source", "the deployment that has the release", {}),
     ("promote", "name", "the deployment that gets it", {}),
-    ("images deploy", "folder", "the folder of a packaged release", {"type": Path}),
+    ("deploy", "folder", "a packaged release (default: package it)", _FOLDER),
     ("promote", "--commit", "a commit of `source` (default: the live one)", _HASH),
     ("rollback", "--to", "a commit or release (default: the previous release)", _HASH),
     ("promote rollback", "--domain", "change only this one; may be repeated", _MANY),
@@ -154,13 +151,6 @@ def verify(arguments: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-def images(arguments: argparse.Namespace) -> None:
-    """List the domains whose image must be built before a release can be deployed."""
-    to, tags = find_settings(arguments.name), trees.read_tags(arguments.folder)
-    known = carry_over(tags, Branches().live(to.name))
-    print(json.dumps(registry.find_unbuilt(make_record(to, "", known, {}))))
-
-
 def _find_side(branches: Branches, side: str) -> str | None:
     """Return the commit of a side of a diff; None for a deployment before its first deploy."""
     if side in branches.tips:
@@ -171,7 +161,7 @@ def _find_side(branches: Branches, side: str) -> str | None:
     return pick("diff", entries, side).commit
 
 
-_COMMANDS = (status, history, diff, verify, images, deploy, promote, rollback)
+_COMMANDS = (status, history, diff, verify, deploy, promote, rollback)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -129,7 +129,7 @@ class Branches:
         """
         if name not in self.tips:
             problem = f"branch deploy/{name} does not exist: nothing was deployed yet"
-            first = f"deploy first: ./pants experimental-deploy //:{name}"
+            first = f"deploy first: ./pants deployments deploy {name}"
             remedy = nearest(name, self.tips, first)
             raise InputError(problem, remedy, "deployments repository")
         tip = self.tips[name]

@@ -231,13 +231,14 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """A function that runs the tool, and returns its output.
 
     `code` is the expected exit code. If that is not 0 and the tool prints an error, the
-    error must be one line, and the function returns it. `deploy` and `images` get the
-    folder of the packaged release.
+    error must be one line, and the function returns it. `deploy` gets the folder of the
+    packaged release.
     """
 
     def call(*arguments: str, code: int = 0) -> str:
-        if arguments[0] in ("deploy", "images"):
-            arguments += tuple(map(str, Path().glob("dist/release/*")))
+        if arguments[0] == "deploy":
+            folders = map(str, Path().glob("dist/release/*"))
+            arguments = (*arguments[:2], *folders, *arguments[2:])
         capsys.readouterr()
         result = tool.main(arguments)
         out, err = capsys.readouterr()

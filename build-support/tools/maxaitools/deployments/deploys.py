@@ -11,7 +11,6 @@ import os
 import time
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from maxairesources.errors import InputError
@@ -20,9 +19,10 @@ from maxaitools.deployments import registry, trees
 from maxaitools.deployments.acceptance import find_breaches
 from maxaitools.deployments.branches import Branches, Entry, is_signed, pick
 from maxaitools.deployments.compare import show_difference
-from maxaitools.deployments.process import git, is_ancestor, read_source
-from maxaitools.deployments.record import Record, carry_over, make_record, mix
-from maxaitools.deployments.record import settings_of, sources_of
+from maxaitools.deployments.process import git, is_ancestor, package
+from maxaitools.deployments.process import package_release, read_source
+from maxaitools.deployments.record import Record, carry_over, make_record
+from maxaitools.deployments.record import settings_of, source_of, sources_of
 from maxaitools.deployments.settings import Definition, find_settings, must_sign
 
 # The keys that may sign the commits of a deployment with `signed = true`.
@@ -30,40 +30,28 @@ SIGNERS = Path("build-support/allowed_signers")
 _STARTED = time.monotonic()
 
 
-@dataclass(frozen=True)
-class Change:
-    """A change of a deployment.
-
-    Attributes:
-        action: deploy, promote or rollback.
-        record: the new record.
-        origin: the commit that the release comes from, after its deployment if that differs.
-        breaches: the breaches of the policy that --force overrides.
-    """
-
-    action: str
-    record: Record
-    origin: str | None = None
-    breaches: Sequence[str] = ()
-
-
 def deploy(options: Namespace) -> None:
-    """Deploy a packaged release.
+    """Deploy a release; without a folder, package it and the images that are missing.
 
     This clone must be as it was when the release was packaged.
     """
     branches, to = Branches(), find_settings(options.name)
-    release, live = trees.store(options.folder), branches.live(to.name)
-    trees.check_sources(options.folder)
-    known = carry_over(trees.read_tags(options.folder), live)
+    live, folder = branches.live(to.name), options.folder or package_release()
+    release = trees.store(folder)
+    trees.check_sources(folder)
+    known = carry_over(trees.read_tags(folder), live)
     new = make_record(to, release, known, read_source())
     breaches = _check_policy(branches, to, new, None, options.force)
     _say(f"{to.name}: release {release[:12]} of commit {new['source']['commit'][:12]}")
+    unbuilt = registry.find_unbuilt(new)
+    if targets := [f"maxaiusecases/{domain}:image" for domain in unbuilt]:
+        # The workflow Main reads this line.
+        _say(f"{to.name}: images to push to {to.registry}: {' '.join(targets)}")
     if not options.dry_run:
-        if unbuilt := registry.find_unbuilt(new):
-            _say(f"pushing the images of {', '.join(unbuilt)} to {to.registry}")
+        if targets and not options.folder:
+            package(*targets)
         new["images"] = registry.push(new, unbuilt)
-    _publish(branches, Change("deploy", new, None, breaches), live, options)
+    _publish(branches, options, live, new, breaches=breaches)
 
 
 def promote(options: Namespace) -> None:
@@ -83,8 +71,7 @@ def promote(options: Namespace) -> None:
     if not options.dry_run:
         for image in registry.copy_missing(new, origin):
             _say(f"copied {image} from {origin['registry']}")
-    change = Change("promote", new, f"{name} {entry.commit}", breaches)
-    _publish(branches, change, live, options)
+    _publish(branches, options, live, new, f"{name} {entry.commit}", breaches)
 
 
 def rollback(options: Namespace) -> None:
@@ -106,7 +93,7 @@ def rollback(options: Namespace) -> None:
         remedy = f"choose another commit with --to; `history {name}` lists them"
         raise InputError(problem, remedy, name)
     _say(f"{name}: release {new['release'][:12]}, back to commit {entry.commit}")
-    _publish(branches, Change("rollback", new, entry.commit), live, options)
+    _publish(branches, options, live, new, entry.commit)
 
 
 def find_previous(
@@ -142,13 +129,16 @@ def _content_of(entry: Entry, domains: Sequence[str]) -> str:
 
 
 def _mix(name: str, live: Record | None, other: Record, options: Namespace) -> Record:
-    """Return the live record with some domains of another one."""
+    """Return the live record with the images and the sources of some domains of another."""
     if live is None:
         remedy = "leave out --domain to deploy all domains first"
         raise InputError("nothing is live yet", remedy, name)
-    releases = (live["release"], other["release"])
-    release = trees.replace_domains(*releases, options.domain)
-    return mix(live, other, release, options.domain)
+    domains, releases = options.domain, (live["release"], other["release"])
+    images = {d: image for d, image in live["images"].items() if d not in domains}
+    images |= {d: image for d, image in other["images"].items() if d in domains}
+    sources = live.get("domains", {}) | {d: source_of(other, d) for d in domains}
+    release = trees.replace_domains(*releases, domains)
+    return {**live, "release": release, "images": images, "domains": sources}
 
 
 def _check_policy(
@@ -165,47 +155,56 @@ def _check_policy(
 
 
 def _publish(
-    branches: Branches, change: Change, live: Record | None, options: Namespace
+    branches: Branches,
+    options: Namespace,
+    live: Record | None,
+    new: Record,
+    origin: str = "",
+    breaches: Sequence[str] = (),
 ) -> None:
-    """Make a change live, unless it changes nothing or is only tried."""
-    new, name = change.record, change.record["name"]
-    tree = trees.add_record(new["release"], new)
+    """Make a new record live, unless it changes nothing or is only tried.
+
+    `origin` is the commit that the release comes from, after its deployment if that differs.
+    """
+    name, tree = new["name"], trees.add_record(new["release"], new)
     is_same = (
         live and {**live, "source": new["source"]} == new and live["source"]["clean"]
     )
     commits = [each["source"]["commit"] for each in (live or new, new)]
-    if is_same and not change.breaches and is_ancestor(*commits):
+    if is_same and not breaches and is_ancestor(*commits):
         tip = branches.tips[name][:12]
         _say(f"{name}: release {new['release'][:12]} is already live, in commit {tip}")
     elif options.dry_run:
         print(f"{name}: nothing was changed; this would change:")
         print("\n".join(show_difference(branches.tips.get(name), live, tree, new)))
     else:
-        message = make_message(change, options)
+        message = make_message(options, new, origin, breaches)
         commit = branches.commit(name, tree, message, must_sign(name))
-        if change.action != "rollback":
+        if options.run is not rollback:
             registry.tag_all(new, f"{name}-{commit[:12]}")
         branches.push(name, commit)
         _say(f"{name}: live: commit {commit[:12]}")
 
 
-def make_message(change: Change, options: Namespace) -> str:
+def make_message(
+    options: Namespace, record: Record, origin: str, breaches: Sequence[str]
+) -> str:
     """Return a commit message: a subject for people, then Git trailers for machines."""
-    name, release = change.record["name"], change.record["release"]
+    name, release, action = record["name"], record["release"], options.run.__name__
     part = f"{', '.join(options.domain)} of {name}" if options.domain else name
-    subject = f"{change.action.capitalize()} release {release[:12]} to {name}"
-    if change.action == "rollback":
+    subject = f"{action.capitalize()} release {release[:12]} to {name}"
+    if options.run is rollback:
         subject = f"Roll {part} back to release {release[:12]}"
     keys = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     server, project, run = (os.environ.get(key) for key in keys)
     trailers = [
-        ("Action", change.action),
+        ("Action", action),
         ("Release", release),
-        *(("Source-Commit", each["commit"]) for each in sources_of(change.record)),
-        ("From", change.origin),
+        *(("Source-Commit", each["commit"]) for each in sources_of(record)),
+        ("From", origin),
         *(("Domain", domain) for domain in options.domain),
         ("Reason", options.reason),
-        *(("Overridden", line) for line in change.breaches),
+        *(("Overridden", line) for line in breaches),
         ("Run", f"{server}/{project}/actions/runs/{run}" if run else None),
     ]
     lines = [f"{key}: {' '.join(value.split())}" for key, value in trailers if value]

@@ -15,6 +15,12 @@ from maxaitools.deployments.record import references_of
 
 TREES = ("maxaiconfigs", "maxaidags", "maxairesources", "maxaiusecases")
 WHY = ("--reason", "because")
+# A stub of Pants, which logs its calls.
+PANTS = """\
+#!/bin/sh
+echo "$*$PYTHONPATH" >> dist/calls
+cp -r dist/packaged dist/release
+"""
 
 
 def trees_of(place: Marketplace, name: str) -> str:
@@ -51,11 +57,10 @@ def check_first_deploy(place: Marketplace, release: str) -> None:
 def test_a_release_goes_to_prod_and_back(place: Marketplace, run: Run) -> None:
     assert run("status") == "nothing was deployed yet\n"
     first = place.package()
-    assert json.loads(run("images", "dev")) == ["lab"]
-    run("deploy", "dev", "--dry-run")
+    assert ": maxaiusecases/lab:image\n" in run("deploy", "dev", "--dry-run")
     assert not place.branches.tips
     run("deploy", "dev")
-    assert json.loads(run("images", "dev")) == []
+    assert "images to push" not in run("deploy", "dev", "--dry-run")
     check_first_deploy(place, first)
     (entry,), live = place.history(), place.live()
 
@@ -189,7 +194,30 @@ def test_an_image_is_used_only_by_a_live_digest(place: Marketplace, run: Run) ->
     call("docker", "push", "--quiet", name)
     place.tags["lab"] = tag
     place.package()
-    assert json.loads(run("images", "dev")) == ["lab"]
+    assert "maxaiusecases/lab:image" in run("deploy", "dev", "--dry-run")
+
+
+def test_a_deploy_packages_the_release_and_then_the_images_that_are_missing(
+    place: Marketplace, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "the launcher's")
+    place.write("pants", PANTS).chmod(0o755)
+    release = place.package()
+    (place.root / "dist/release").rename(place.root / "dist/packaged")
+    assert "deployment 'dve' is not defined" in run("deploy", "dve", code=1)
+    assert not (place.root / "dist/calls").exists()
+    for name, code in (("prod", 1), ("dev", 0), ("dev", 0)):
+        shutil.rmtree(place.root / "dist/release", ignore_errors=True)
+        run("deploy", name, code=code)
+    assert place.live()["release"] == release
+    # The policy of prod refuses it before an image is built, and the second time dev has it.
+    calls = (place.root / "dist/calls").read_text().splitlines()
+    packaged = ["package //:release", "package //:release"]
+    image = "package maxaiusecases/lab:image"
+    assert calls == [*packaged, image, "package //:release"]
+    place.write("pants", "#!/bin/sh\nexit 3\n")
+    shutil.rmtree(place.root / "dist/release")
+    assert run("deploy", "dev", code=1) == "error: ./pants package: ./pants failed"
 
 
 def test_a_refused_deploy_explains_the_reason(place: Marketplace, run: Run) -> None:

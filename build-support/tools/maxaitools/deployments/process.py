@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from maxairesources.errors import InputError
 
@@ -51,6 +53,24 @@ def run(command: Sequence[str], stdin: bytes = b"", **variables: str) -> str:
     if done.returncode:
         raise ProcessFailed(command, done.stderr.decode(errors="replace"))
     return done.stdout.decode(errors="surrogateescape").strip("\n")
+
+
+def package(*addresses: str) -> None:
+    """Package targets with Pants, which prints its progress."""
+    command = ["./pants", "package", *addresses]
+    # With this variable of the launcher, Pants would parse all BUILD files again.
+    if subprocess.run(["env", "-u", "PYTHONPATH", *command]).returncode:
+        raise ProcessFailed(command, "")
+
+
+def package_release() -> Path:
+    """Package the release with Pants, and return its folder."""
+    releases = Path("dist/release")
+    # Another release may be there, but only that of this commit can be deployed.
+    shutil.rmtree(releases, ignore_errors=True)
+    package("//:release")
+    (folder,) = releases.iterdir()
+    return folder
 
 
 def git(*arguments: str, stdin: bytes = b"", **variables: str) -> str:

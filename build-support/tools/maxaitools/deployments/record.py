@@ -5,7 +5,7 @@ The library reads it beside the release when Airflow loads the DAGs:
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from maxairesources.errors import InputError
@@ -32,15 +32,6 @@ def settings_of(to: Definition) -> Record:
     return {
         key: getattr(to, key) for key in ("name", "paused", "data_root", "registry")
     }
-
-
-def mix(live: Record, other: Record, release: str, domains: Collection[str]) -> Record:
-    """Return the live record with the images and the sources of some domains of another."""
-    images = {d: image for d, image in live["images"].items() if d not in domains}
-    images |= {d: image for d, image in other["images"].items() if d in domains}
-    sources = {domain: source_of(other, domain) for domain in domains}
-    sources = live.get("domains", {}) | sources
-    return {**live, "release": release, "images": images, "domains": sources}
 
 
 def source_of(record: Record, domain: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def copy_missing(record: Record, origin: Record) -> list[str]:
     for domain, reference in missing.items():
         source, (name, digest) = sources.get(domain, ""), reference.split("@")
         if source == reference or not source.endswith(digest):
-            remedy = f"push it again: ./pants experimental-deploy //:{origin['name']}"
+            remedy = f"push it again: ./pants deployments deploy {origin['name']}"
             raise InputError("is not in the registry", remedy, reference)
         copies[f"{name}:{record['images'][domain]['tag']}"] = source
     copy(copies)
