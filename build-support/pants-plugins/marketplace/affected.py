@@ -10,7 +10,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
-from pants.backend.docker.goals.package_image import DockerPackageFieldSet
 from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.python.target_types import PythonTestTarget
 from pants.base.build_environment import get_buildroot
@@ -84,7 +83,7 @@ async def affected(
         Get(Selection, Changes, changes), Get(Deployments)
     )
     tagged = await MultiGet(
-        Get(TaggedImage, DockerPackageFieldSet, DockerPackageFieldSet.create(target))
+        Get(TaggedImage, Address, target.address)
         for target in targets
         if isinstance(target, DockerImageTarget)
     )

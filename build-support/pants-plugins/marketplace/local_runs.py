@@ -16,7 +16,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Iterable
 
-from pants.backend.docker.goals.package_image import DockerPackageFieldSet
 from pants.backend.docker.util_rules.docker_binary import DockerBinary
 from pants.backend.python.goals.pytest_runner import (
     PytestPluginSetup,
@@ -24,11 +23,7 @@ from pants.backend.python.goals.pytest_runner import (
 )
 from pants.backend.python.goals.run_python_source import PythonSourceFieldSet
 from pants.backend.python.target_types import PythonSourceField, PythonTestTarget
-from pants.core.goals.package import (
-    BuiltPackage,
-    EnvironmentAwarePackageRequest,
-    OutputPathField,
-)
+from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageRequest
 from pants.core.goals.run import RunFieldSet, RunInSandboxBehavior, RunRequest
 from pants.engine.addresses import Address, Addresses, UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
@@ -36,8 +31,6 @@ from pants.engine.fs import CreateDigest, Digest, FileContent, PathGlobs, Paths
 from pants.engine.process import FallibleProcessResult, Process, ProcessCacheScope
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
-    FieldSetsPerTarget,
-    FieldSetsPerTargetRequest,
     SingleSourceField,
     SpecialCasedDependencies,
     Target,
@@ -67,30 +60,28 @@ LOOK_AND_PULL = """\
 
 @dataclass(frozen=True)
 class ProvidedImage:
-    """An image that the engine has; `name` is its repository and content tag."""
+    """An image that the engine has."""
 
-    name: str
+    tagged: TaggedImage
 
 
 @rule
-async def provide_image(
-    field_set: DockerPackageFieldSet, docker: DockerBinary
-) -> ProvidedImage:
-    tagged, env = await MultiGet(
-        Get(TaggedImage, DockerPackageFieldSet, field_set),
+async def provide_image(address: Address, docker: DockerBinary) -> ProvidedImage:
+    image, env = await MultiGet(
+        Get(TaggedImage, Address, address),
         Get(EnvironmentVars, EnvironmentVarsRequest(_ENVIRONMENT)),
     )
     look = Process(
-        ("/bin/sh", "-c", LOOK_AND_PULL, docker.path, tagged.name),
+        ("/bin/sh", "-c", LOOK_AND_PULL, docker.path, image.name),
         env=env,
-        description=f"Look for docker image {tagged.name}, or pull it",
+        description=f"Look for docker image {image.name}, or pull it",
         cache_scope=ProcessCacheScope.PER_SESSION,
     )
     found = await Get(FallibleProcessResult, Process, look)
     if found.exit_code != 0:
         # Also if no engine or registry answers: the build says what is wrong.
-        await Get(BuiltPackage, EnvironmentAwarePackageRequest(field_set))
-    return ProvidedImage(tagged.name)
+        await Get(BuiltPackage, EnvironmentAwarePackageRequest(image.field_set))
+    return ProvidedImage(image)
 
 
 class TestedImageField(SpecialCasedDependencies):
@@ -117,16 +108,14 @@ class TestedImageRequest(PytestPluginSetupRequest):
 
 @rule
 async def provide_tested_image(request: TestedImageRequest) -> PytestPluginSetup:
-    field = request.target.get(TestedImageField)
-    (image,) = await Get(
-        Targets, UnparsedAddressInputs, field.to_unparsed_address_inputs()
-    )
-    field_set = DockerPackageFieldSet.create(image)
-    provided = await Get(ProvidedImage, DockerPackageFieldSet, field_set)
+    asked = request.target.get(TestedImageField).to_unparsed_address_inputs()
+    (address,) = await Get(Addresses, UnparsedAddressInputs, asked)
+    image = (await Get(ProvidedImage, Address, address)).tagged
     # The part of the file that tests read. The rest differs between two builds of the same
     # content, and would run the tests again.
-    info = {"registries": [{"tags": [{"name": provided.name}]}]}
-    path = image[OutputPathField].value_or_default(file_ending="docker-info.json")
+    info = {"registries": [{"tags": [{"name": image.name}]}]}
+    output = image.field_set.output_path
+    path = output.value_or_default(file_ending="docker-info.json")
     file = FileContent(path, json.dumps(info).encode())
     return PytestPluginSetup(await Get(Digest, CreateDigest([file])))
 
@@ -157,21 +146,19 @@ class LocalRunFieldSet(RunFieldSet):
 async def run_locally(field_set: LocalRunFieldSet) -> RunRequest:
     path = field_set.source.file_path
     domain = "*" if path == ALL_DAGS else path.split("/")[1]
-    dockerfiles, tools = await MultiGet(
+    dockerfiles, (tool,) = await MultiGet(
         Get(Paths, PathGlobs([f"{USECASES}/{domain}/Dockerfile"])),
         Get(Targets, Addresses([RUNNER])),
     )
-    images, runners = await MultiGet(
-        Get(Targets, Addresses(map(source_address, dockerfiles.files))),
-        Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(RunFieldSet, tools)),
-    )
-    field_sets = map(DockerPackageFieldSet.create, images)
     # All images at the same time.
     runner, *provided = await MultiGet(
-        Get(RunRequest, RunFieldSet, runners.field_sets[0]),
-        *(Get(ProvidedImage, DockerPackageFieldSet, each) for each in field_sets),
+        Get(RunRequest, RunFieldSet, PythonSourceFieldSet.create(tool)),
+        *(
+            Get(ProvidedImage, Address, source_address(path))
+            for path in dockerfiles.files
+        ),
     )
-    names = (f"--image={each.name}" for each in provided)
+    names = (f"--image={each.tagged.name}" for each in provided)
     return replace(runner, args=(*runner.args, posixpath.dirname(path), *names))
 
 

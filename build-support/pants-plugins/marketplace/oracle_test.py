@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Callable, Iterable
 
 import pytest
-from pants.backend.docker.goals.package_image import DockerPackageFieldSet
 from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.docker.util_rules.docker_build_context import (
     DockerBuildContext,
@@ -29,6 +28,7 @@ from pants.backend.python.target_types import PythonTestTarget
 from pants.core.goals.package import BuiltPackage, PackageFieldSet
 from pants.core.goals.test import TestRequest
 from pants.core.util_rules.partitions import Partitions
+from pants.engine.addresses import Address
 from pants.engine.console import Console
 from pants.engine.goal import Goal, GoalSubsystem
 from pants.engine.rules import Get, MultiGet, collect_rules, goal_rule
@@ -45,13 +45,13 @@ from marketplace.small_marketplace import (
     HANDLERS,
     MACROS,
     NEW_LOCK,
-    TREES,
     Repository,
     add_domain,
     delete_domain,
     install_docker,
 )
 from marketplace.tags import TaggedImage
+from maxairesources.tree import TREES
 
 pytest_plugins = ("marketplace.small_marketplace",)
 
@@ -102,8 +102,7 @@ async def print_inputs(targets: Targets, console: Console) -> Inputs:
         Get(BuiltPackage, PackageFieldSet, each) for each in field_sets.field_sets
     )
     tagged = await MultiGet(
-        Get(TaggedImage, DockerPackageFieldSet, DockerPackageFieldSet.create(image))
-        for image in images
+        Get(TaggedImage, Address, image.address) for image in images
     )
     values = (*contexts, *(setup.process for setup in setups), *releases)
     found = zip((*images, *tests, *release), values)

@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence
 
-from marketplace.tags import parse_lock
+from marketplace.tags import parse_lock, without_comments
 from maxairesources.launches import merge, named_tasks
 from maxairesources.tree import CONFIGS, DAG_FILE, USECASES, dag_id, json_path
 
@@ -125,11 +125,7 @@ def compare_locks(
     """Yield the packages whose versions or hashes differ in the locks of domains."""
     for path in filter(_LOCK.fullmatch, files):
         old, new = (
-            {
-                name: [line for line in lines if "#" not in line]
-                for name, lines in parse_lock(read(path) or "").items()
-            }
-            for read in (before, after)
+            parse_lock(without_comments(read(path) or "")) for read in (before, after)
         )
         for name in sorted({*old, *new}):
             if old.get(name) != new.get(name):
@@ -138,8 +134,8 @@ def compare_locks(
                 yield Difference(path, name, was, same if was == now else now)
 
 
-def _version(lines: Sequence[str] | None) -> str | None:
-    return lines[0].partition("==")[2].split()[0] if lines else None
+def _version(entry: str | None) -> str | None:
+    return entry.partition("==")[2].split()[0] if entry else None
 
 
 def _read_config(read: Read, path: str, deployment: str) -> Any:

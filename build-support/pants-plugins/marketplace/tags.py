@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Iterable
 
 from pants.backend.docker.goals.package_image import DockerPackageFieldSet
-from pants.backend.docker.subsystems.docker_options import DockerOptions
 from pants.backend.docker.target_types import (
     DockerImageSourceField,
     DockerImageTags,
@@ -67,7 +66,6 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
-from pants.util.value_interpolation import InterpolationContext
 
 from marketplace.graph import MarketplaceError
 
@@ -147,48 +145,36 @@ async def generate_image_sources(
 def select(path: str, lock: str, requirements: Iterable[str]) -> str:
     """Return the entries of a lock for some requirements and for all packages that those need.
 
-    Args:
-        path: the path of the lock, for errors.
-        lock: its content.
-        requirements: the requirements, as in a requirements.txt.
-
-    Raises:
-        MarketplaceError: the lock lacks one of them.
+    Raise a MarketplaceError with the path of the lock if it lacks one of them.
     """
-    locked = parse_lock(lock)
-    users = {
-        name: {normalize(found) for found in re.findall(_VIA, "\n".join(lines))}
-        for name, lines in locked.items()
-    }
-    # The lock does not hold a requirement whose marker is false.
-    names = (re.match(r"[\w.-]+", each) for each in requirements if ";" not in each)
-    wanted = {normalize(found[0]) for found in names if found}
-    for name in sorted(wanted - locked.keys()):
-        raise MarketplaceError(
-            f"{path}: the package {name} is missing; run ./pants lock"
-        )
+    locked, wanted = parse_lock(lock), set()
+    for requirement in requirements:
+        # The normalized name, as PEP 503 defines it, and as it is in a lock.
+        name = re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement)[0]).lower()
+        if name in locked:
+            wanted.add(name)
+        # The lock does not hold a requirement whose marker is false.
+        elif ";" not in requirement:
+            raise MarketplaceError(
+                f"{path}: the package {name} is missing; run ./pants lock"
+            )
+    users = {name: {*re.findall(_VIA, entry)} for name, entry in locked.items()}
     size = 0
     while size != len(wanted):
         size = len(wanted)
         wanted |= {name for name in locked if not wanted.isdisjoint(users[name])}
-    lines = (line for name in sorted(wanted) for line in locked[name])
-    return "".join(f"{line}\n" for line in lines if line.strip() and "#" not in line)
+    return without_comments("".join(locked[name] for name in sorted(wanted)))
 
 
-def parse_lock(text: str) -> dict[str, list[str]]:
-    """Return the lines of each package in a lock that uv has written, by name."""
-    entries: dict[str, list[str]] = {}
-    lines: list[str] = []
-    for line in text.splitlines():
-        if found := re.match(r"([\w.-]+)==", line):
-            lines = entries[normalize(found[1])] = []
-        lines.append(line)
-    return entries
+def parse_lock(text: str) -> dict[str, str]:
+    """Return the entry of each package in a lock that uv has written, by name."""
+    entries = re.split(r"(?m)^(?=[\w.-]+==)", text)[1:]
+    return {entry.partition("==")[0]: entry for entry in entries}
 
 
-def normalize(name: str) -> str:
-    """Return the normalized name of a package, as PEP 503 defines it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+def without_comments(lock: str) -> str:
+    """Return a lock without its comments, which name what needs a package."""
+    return re.sub(r"(?m)^ *(#.*)?\n", "", lock)
 
 
 @dataclass(frozen=True)
@@ -196,12 +182,14 @@ class TaggedImage:
     """An image and its content tag, a hash of everything that the image is built from."""
 
     field_set: DockerPackageFieldSet
-    repository: str
     tag: str
 
     @property
     def name(self) -> str:
-        return f"{self.repository}:{self.tag}"
+        # By default, Pants takes the name of the target for the repository.
+        field_set = self.field_set
+        repository = field_set.repository.value or field_set.address.target_name
+        return f"{repository}:{self.tag}"
 
 
 class ContentTagRequest(DockerImageTagsRequest):
@@ -210,13 +198,9 @@ class ContentTagRequest(DockerImageTagsRequest):
 
 @rule(desc="Tag images by their content", level=LogLevel.DEBUG)
 async def tag_image(
-    field_set: DockerPackageFieldSet,
-    docker_options: DockerOptions,
-    pex_cli: PexCli,
-    platform: Platform,
-    python_setup: PythonSetup,
+    address: Address, pex_cli: PexCli, platform: Platform, python_setup: PythonSetup
 ) -> TaggedImage:
-    (image,) = await Get(Targets, Addresses([field_set.address]))
+    (image,) = await Get(Targets, Addresses([address]))
     # Inferring more from the Dockerfile would install a tool; see `add_content_tag`.
     explicit = await Get(
         ExplicitlyProvidedDependencies, DependenciesRequest(image[Dependencies])
@@ -224,7 +208,7 @@ async def tag_image(
     targets = await Get(Targets, Addresses(sorted(explicit.includes)))
     if sorted(each.alias for each in targets) != [ImageSources.alias, PexBinary.alias]:
         raise MarketplaceError(
-            f"{image.address}: an image depends on exactly one {ImageSources.alias} and one "
+            f"{address}: an image depends on exactly one {ImageSources.alias} and one "
             f"{PexBinary.alias}; change its `dependencies` to these"
         )
     dockerfile, args, environment, *contents = await MultiGet(
@@ -242,28 +226,23 @@ async def tag_image(
         # Pants makes the PEX of the packages with these.
         *(platform.value, pex_cli.version, python_setup.interpreter_constraints),
     ]
-    return TaggedImage(
-        field_set,
-        field_set.format_repository(
-            docker_options.default_repository, InterpolationContext()
-        ),
-        hashlib.sha256("\n".join(map(str, inputs)).encode()).hexdigest(),
-    )
+    tag = hashlib.sha256("\n".join(map(str, inputs)).encode()).hexdigest()
+    return TaggedImage(DockerPackageFieldSet.create(image), tag)
 
 
 @rule
 async def add_content_tag(request: ContentTagRequest) -> DockerImageTags:
-    asked = DependenciesRequest(request.target[Dependencies])
-    field_set = DockerPackageFieldSet.create(request.target)
+    image = request.target
+    asked = DependenciesRequest(image[Dependencies])
     explicit, complete, tagged = await MultiGet(
         Get(ExplicitlyProvidedDependencies, DependenciesRequest, asked),
         Get(Addresses, DependenciesRequest, asked),
-        Get(TaggedImage, DockerPackageFieldSet, field_set),
+        Get(TaggedImage, Address, image.address),
     )
     for address in sorted({*complete} - {*explicit.includes}):
         raise MarketplaceError(
-            f"{request.target.address}: its Dockerfile uses {address}, which the content tag does "
-            "not cover; use only the packages and sources in the image's `dependencies`"
+            f"{image.address}: its Dockerfile uses {address}, which the content tag does not "
+            "cover; use only the packages and sources in the image's `dependencies`"
         )
     return DockerImageTags([tagged.tag])
 

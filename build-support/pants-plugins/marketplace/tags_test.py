@@ -36,6 +36,7 @@ threadpoolctl==3.6{HASH}
         (["Scikit_Learn"], ["numpy", "scikit-learn", "threadpoolctl"]),
         # A lock has no package whose marker is false.
         (["colorama; sys_platform == 'win32'"], []),
+        (["numpy>=2; python_version >= '3.11'"], ["numpy"]),
     ],
 )
 def test_packages_include_their_dependencies(
