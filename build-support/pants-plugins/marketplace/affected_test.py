@@ -1,44 +1,42 @@
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from typing import Mapping
 
 import pytest
 
-from marketplace.report import (
+from marketplace.affected import (
     Difference,
-    Report,
     as_markdown,
     as_text,
     compare_configs,
-    compare_dags,
     compare_locks,
 )
 
 CONFIG = "maxaiconfigs/stores/churn/spark_config.json"
-FULL = Report(
-    since="origin/main",
-    base="0123456789abcdef",
-    deployments={
+EMPTY = {
+    "since": "origin/main",
+    "base": "0123456789abcdef",
+    "everything": (),
+    **{key: {} for key in ("deployments", "images", "dags", "tests")},
+    **{key: [] for key in ("configs", "packages")},
+}
+FULL = {
+    **EMPTY,
+    "deployments": {
         "dev": (f"maxai/stores:{'f' * 64}", "stores.churn.weekly"),
-        "prod": (),
+        "prod": ("marketplace.toml",),
     },
-    images={f"maxai/stores:{'f' * 64}": ("a|`b.py", "r:s", "r:i")},
-    tests={"a_test.py": ("a_test.py",)},
-    new=("stores.churn.daily",),
-    configs=(Difference(CONFIG, "$.conf.a", "1", None, ("dev", "prod")),),
-)
+    "images": {f"maxai/stores:{'f' * 64}": ("a|`b.py", "r:s", "r:i")},
+    "tests": {"a_test.py": ("a_test.py",)},
+    "configs": [Difference(CONFIG, "$.conf.a", "1", None, ("dev", "prod"))],
+}
 TEXT = """\
 The following is affected
   since origin/main (merge base 0123456789ab)
 
 deployments
   dev: maxai/stores:ffffffffffff, stores.churn.weekly
-  prod: no image or DAG
-
-new objectives
-  stores.churn.daily
+  prod: marketplace.toml
 
 images
   maxai/stores:ffffffffffff
@@ -55,7 +53,7 @@ tests
 
 def test_a_report_answers_what_is_deployed_where_and_why() -> None:
     assert as_text(FULL) == TEXT
-    nothing = as_text(Report("origin/main", "0123456789abcdef"))
+    nothing = as_text(EMPTY)
     assert nothing.startswith("Nothing that is built, tested or deployed is affected\n")
     assert nothing.count("\n") == 1
 
@@ -70,27 +68,27 @@ HOSTILE += ["\U0001f600" * 5000, "\n# t\n- [a](b)"]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_text_of_a_pull_request_stays_in_code_blocks_that_fit(text: str) -> None:
+def test_text_of_a_pull_request_stays_in_a_code_block_that_fits(text: str) -> None:
     many = tuple(f"{number}{text}" for number in range(90))
     values = tuple(Difference(each, each, each, each, many[:9]) for each in many)
     paths = dict.fromkeys(many, many[:5])
-    long = Report(
-        text, "b", many, paths, paths, paths, paths, many, many, values, values
-    )
-    comment = as_markdown(long)
+    names = dict.fromkeys(("deployments", "images", "dags", "tests"), paths)
+    differences = dict.fromkeys(("configs", "packages"), values)
+    many_lines = {"since": text, "base": "b", "everything": many}
+    comment = as_markdown({**many_lines, **names, **differences})
     assert len(comment) < 65_536
-    outside = re.sub(r"(?ms)^(```+)\n.*?^\1$", "", comment)
-    assert re.fullmatch(r"[#A-Za-z\s]*", outside)
-    assert "more lines: run ./pants affected" in comment
-    assert all(each.isprintable() for line in comment.split("\n") for each in line)
+    title, empty, *lines = comment.split("\n")
+    assert (title, empty) == ("### What this change deploys", "")
+    assert all(line.startswith("    ") and line.isprintable() for line in lines)
+    assert lines[-1].endswith("more lines: run ./pants affected")
 
 
 def test_a_long_value_is_shown_from_the_difference() -> None:
     before, after = (f'"{"x" * 500}{end}"' for end in ("old", "new"))
     value = Difference(CONFIG, "$.a", before, after, ("dev",))
-    text = as_markdown(replace(FULL, configs=(value,)))
+    text = as_markdown({**FULL, "configs": [value]})
     shown = "x" * 25
-    assert f'\n    $.a: ...{shown}old" -> ...{shown}new"\n' in text
+    assert f' $.a: ...{shown}old" -> ...{shown}new"\n' in text
 
 
 SPARK = "maxaiconfigs/bank/risk/spark_config.json"
@@ -130,15 +128,16 @@ WHOLE = f'{{"$schema": "x", {CONF}, "tasks": [{TASKS}]}}'
             {SPARK: WHOLE.replace("1,", "2,", 1), PROD: '{"conf": {"a.b": 9}}'},
             ["$.conf['a.b']: 1 -> 2 (dev)"],
         ),
-        # `$schema` has no effect. Tasks without unique names are compared as a list.
-        ({SPARK: WHOLE}, {SPARK: WHOLE.replace('"x"', '"y"')}, []),
+        # Tasks without unique names are compared as a list.
         (
             {SPARK: '{"tasks": []}'},
             {SPARK: '{"tasks": [{"name": "a"}, {"name": "a"}]}'},
             ['$.tasks: [] -> [{"name": "a"}, {"name": "a"}] (dev prod)'],
         ),
-        ({}, {SPARK: "{}"}, ["$: None -> {} (dev prod)"]),
-        ({SPARK: "{}"}, {SPARK: "{"}, ['$: {} -> "not valid JSON" (dev prod)']),
+        ({SPARK: WHOLE}, {}, ["$: a config -> None (dev prod)"]),
+        ({SPARK: "{}"}, {SPARK: "{"}, ["$: {} -> not valid JSON (dev prod)"]),
+        ({}, {PROD: "[1]"}, []),
+        ({SPARK: "{}"}, {SPARK: "{}", PROD: "[1]"}, ["$: {} -> [1] (prod)"]),
     ],
 )
 def test_a_config_is_compared_as_each_deployment_sees_it(
@@ -150,18 +149,6 @@ def test_a_config_is_compared_as_each_deployment_sees_it(
         f"{each.place}: {each.before} -> {each.after} ({' '.join(each.deployments)})"
         for each in found
     ]
-
-
-def test_the_config_of_a_new_or_deleted_objective_is_not_compared() -> None:
-    config = "maxaiconfigs/bank/risk/weekly/py_config.json"
-    files = {"maxaidags/bank/risk/weekly/dag.py": "", config: "{}"}
-    for before, after, name in (({}, files, 0), (files, {}, 1)):
-        found = compare_dags(before.get, after.get, files)
-        assert found[name] == ("bank.risk.weekly",) and not found[1 - name]
-        ignored = ("bank.risk.weekly",)
-        for each, number in ((ignored, 0), ((), 1)):
-            compared = compare_configs(before.get, after.get, files, ["dev"], each)
-            assert len([*compared]) == number
 
 
 def test_a_lock_is_compared_by_package() -> None:
