@@ -6,12 +6,11 @@ calls ruff as versions since 0.5 do not allow: `./pants fix` would fail.
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path, PurePath
-from typing import Any, Iterable
+from typing import Any, Iterable, NamedTuple
 
 from pants.backend.python.target_types import EntryPoint
 from pants.backend.python.util_rules.pex import (
@@ -34,22 +33,15 @@ from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
 from marketplace.graph import Deployments
-from maxairesources.tree import TREES
+from maxairesources.tree import TREES, domain_of
 
 CONVENTIONS = Address(
     "build-support/tools/maxaitools/conventions", relative_file_path="check.py"
 )
 
 
-@dataclass(frozen=True)
-class WheelLinter:
-    """A command of the resolve `lint`, and how to run it.
-
-    Attributes:
-        description: the name of the command, which Pants prints.
-        patterns: the files that it checks, as `PurePath.match` accepts them.
-        arguments: its arguments before the files.
-    """
+class WheelLinter(NamedTuple):
+    """A command of the resolve `lint`, the files that it checks, and the arguments before them."""
 
     description: str
     patterns: tuple[str, ...]
@@ -70,20 +62,18 @@ _WHY_NOT = (
     "dependencies in the BUILD file and `# noqa: TID251` to this line"
 )
 _WORKFLOWS = ".github/workflows/*.y*ml"
-_SCHEMAS = {
-    _WORKFLOWS: ("vendor.github-workflows",),
-    ".github/dependabot.yml": ("vendor.dependabot",),
-    "gitlab-ci.yml": ("vendor.gitlab-ci", "--data-transform", "gitlab-ci"),
-}
+_ACTIONS = ".github/actions/*/action.y*ml"
+_SCHEMA = "--builtin-schema=vendor"
+_GITLAB = (f"{_SCHEMA}.gitlab-ci", "--data-transform=gitlab-ci")
+_OFFLINE = ("--offline", "--persona=auditor", "--strict-collection")
 LINTERS = (
-    *(
-        WheelLinter("check-jsonschema", (pattern,), ("--builtin-schema", *schema))
-        for pattern, schema in _SCHEMAS.items()
-    ),
+    WheelLinter("check-jsonschema", (_WORKFLOWS,), (f"{_SCHEMA}.github-workflows",)),
+    WheelLinter("check-jsonschema", ("dependabot.yml",), (f"{_SCHEMA}.dependabot",)),
+    WheelLinter("check-jsonschema", ("gitlab-ci.yml",), _GITLAB),
     WheelLinter("hadolint", ("Dockerfile",)),
     WheelLinter(
         "ruff",
-        ("*.py", "build-support/checks/workflows", "build-support/images/base-image"),
+        ("*.py",),
         (
             *("check", "--isolated", "--no-cache", "--quiet"),
             "--output-format=concise",
@@ -101,12 +91,7 @@ LINTERS = (
     ),
     WheelLinter("shellcheck", ("*.sh",)),
     WheelLinter(
-        "zizmor",
-        (_WORKFLOWS, ".github/actions/*/action.y*ml"),
-        (
-            *("--offline", "--persona=auditor", "--no-progress", "--quiet"),
-            "--strict-collection",
-        ),
+        "zizmor", (_WORKFLOWS, _ACTIONS), (*_OFFLINE, "--no-progress", "--quiet")
     ),
 )
 
@@ -134,8 +119,8 @@ async def partition_by_domain(
     request: ConventionsRequest.PartitionRequest,
 ) -> Partitions[str, Any]:
     # The files outside of all domains are those of a domain without a name.
-    paths = [path.split("/") for path in request.files]
-    domains = {path[1] if path[2:] else "" for path in paths if path[0] in TREES}
+    paths = (path for path in request.files if path.split("/")[0] in TREES)
+    domains = {domain_of(path) or "" for path in paths}
     return Partitions(Partition((domain,), None) for domain in sorted(domains))
 
 
@@ -177,20 +162,20 @@ async def partition_by_linter(
 ) -> Partitions[str, Any]:
     # Scripts that people type have no suffix.
     bare = PathGlobs(path for path in request.files if not PurePath(path).suffix)
-    contents = await Get(DigestContents, PathGlobs, bare)
-    shell = re.compile(rb"#!.*\b(ba)?sh\b")
-    scripts = {each.path for each in contents if shell.match(each.content)}
+    suffixes = {
+        file.path: ".py" if found[1] else ".sh"
+        for file in await Get(DigestContents, PathGlobs, bare)
+        if (found := re.match(rb"#!.*\b(?:(python3)|(?:ba)?sh)\b", file.content))
+    }
 
     def is_checked(path: str, linter: WheelLinter) -> bool:
-        name = PurePath(f"{path}.sh" if path in scripts else path)
+        name = PurePath(path + suffixes.get(path, ""))
         return any(map(name.match, linter.patterns))
 
-    pairs = [
-        (p, each) for p in request.files for each in LINTERS if is_checked(p, each)
-    ]
     return Partitions(
-        Partition(tuple(path for path, found in pairs if found is each), each)
-        for each in dict.fromkeys(linter for _, linter in pairs)
+        Partition(files, linter)
+        for linter in LINTERS
+        if (files := tuple(p for p in request.files if is_checked(p, linter)))
     )
 
 
@@ -207,15 +192,14 @@ async def run_linter(
         requirements=PexRequirements(from_superset=lock),
     )
     environment = pex_environment.in_sandbox(working_directory=None)
-    names = (linter.description,)
     venv, sources = await MultiGet(
-        Get(VenvPex, VenvPexRequest(pex, environment, bin_names=names)),
+        Get(VenvPex, VenvPexRequest(pex, environment, bin_names=(linter.description,))),
         Get(Digest, PathGlobs(request.elements)),
     )
     result = await Get(
         FallibleProcessResult,
         VenvPexProcess(
-            dataclasses.replace(venv, pex=venv.bin[linter.description]),
+            replace(venv, pex=venv.bin[linter.description]),
             argv=(*linter.arguments, *request.elements),
             input_digest=sources,
             description=f"Run {linter.description} on {len(request.elements)} files.",
@@ -238,8 +222,4 @@ def create_mypy_cache() -> None:
 
 
 def rules() -> Iterable[Any]:
-    return [
-        *collect_rules(),
-        *ConventionsRequest.rules(),
-        *WheelLintersRequest.rules(),
-    ]
+    return [*collect_rules(), *ConventionsRequest.rules(), *WheelLintersRequest.rules()]
