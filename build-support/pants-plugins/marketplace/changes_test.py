@@ -37,7 +37,6 @@ MISSING = "--changed-since={}: this clone has no such commit, or none in common 
         ([*SUBMODULE, "maxaiusecases"], "other", UNSEEN.format("submodule")),
         # HEAD has no commit in common with `main`.
         ([*ORPHAN, "new"], "main", f"{MISSING}`git fetch origin main`, or correct"),
-        ([*ORPHAN, "new"], "x/y", f"{MISSING}`git fetch origin x/y`"),
         ([*ORPHAN, "new"], "origin/x/y", f"{MISSING}`git fetch origin x/y`"),
         (
             [*SHALLOW, "file://{}", "clone"],

@@ -23,11 +23,7 @@ from typing import Any, Iterable
 
 from pants.backend.python.target_types import PythonSourceField
 from pants.core.goals.package import OutputPathField, PackageFieldSet
-from pants.core.target_types import (
-    FileDependenciesField,
-    FilesGeneratingSourcesField,
-    FileSourceField,
-)
+from pants.core.target_types import FilesGeneratingSourcesField, FileSourceField
 from pants.engine.addresses import Address
 from pants.engine.collection import Collection
 from pants.engine.fs import Digest, DigestContents, PathGlobs, Paths
@@ -82,10 +78,9 @@ def source_address(path: str) -> Address:
     """
     tree, domain, below = path.split("/", 2)
     folder = f"{USECASES}/{domain}"
-    if path == f"{folder}/Dockerfile":
-        return Address(folder, target_name="image")
-    if path == f"{folder}/sample_data.py":
-        return Address(folder, target_name="sample_data")
+    outputs = {"Dockerfile": "image", "sample_data.py": "sample_data"}
+    if tree == USECASES and below in outputs:
+        return Address(folder, target_name=outputs[below])
     # Pants escapes the names of generated targets like globs.
     below = glob.escape(below)
     kind = "data" if is_data(path) else "handlers" if tree == USECASES else "dags"
@@ -102,12 +97,7 @@ class LaunchesField(SpecialCasedDependencies):
 
 class ConfigTarget(Target):
     alias = "marketplace_config"
-    core_fields = (
-        *COMMON_TARGET_FIELDS,
-        FileDependenciesField,
-        FileSourceField,
-        LaunchesField,
-    )
+    core_fields = (*COMMON_TARGET_FIELDS, Dependencies, FileSourceField, LaunchesField)
     help = "A py_config.json, spark_config.json or kubepod_config.json, or an overlay."
 
 
@@ -202,14 +192,11 @@ async def infer_dependencies(
     here, parent = glob.escape(folder), folder.rpartition("/")[0]
     is_objective = folder.startswith(f"{DAGS}/") and folder.count("/") == 3
     # As the macro `data_files`, which skips the notebooks of usecases.
-    globs = [f"{here}/**", f"!{USECASES}/*/*/notebooks/**"]
-    near, others = await MultiGet(
-        Get(
-            Paths,
-            PathGlobs(globs + [f"{glob.escape(parent)}/*"] * is_objective),
-        ),
-        Get(Paths, PathGlobs(_objective_globs(folder, name) if is_objective else ())),
-    )
+    globs, more = [f"{here}/**", f"!{USECASES}/*/*/notebooks/**"], []
+    if is_objective:
+        globs.append(f"{glob.escape(parent)}/*")
+        more = _objective_globs(folder, name)
+    near, others = await MultiGet(Get(Paths, PathGlobs(g)) for g in (globs, more))
     python = {path.rpartition("/")[0] for path in near.files if path.endswith(PYTHON)}
 
     def is_read(path: str) -> bool:
@@ -224,14 +211,13 @@ async def infer_dependencies(
 
 def _objective_globs(folder: str, name: str) -> list[str]:
     """Return the globs of what a file in the folder of a DAG depends on."""
-    _, domain, usecase, objective = map(glob.escape, folder.split("/"))
+    here = glob.escape(folder)
     if name == "dag.py":
-        configs = f"{CONFIGS}/{domain}/{usecase}"
-        return [f"{configs}/*.json", f"{configs}/{objective}/*.json"]
-    here = f"{DAGS}/{domain}/{usecase}/{objective}"
+        configs = here.replace(DAGS, CONFIGS, 1)
+        return [f"{configs}/*.json", f"{configs.rpartition('/')[0]}/*.json"]
     tests = (f"!{here}/{each}" for each in ("*_test.py", "test_*.py", "conftest.py"))
-    data = [f"{USECASES}/{domain}/sample_data.py"] if name == "run_test.py" else []
-    return [f"{here}/*.py", *tests, *data]
+    data = [f"{USECASES}/{here.split('/')[1]}/sample_data.py"]
+    return [f"{here}/*.py", *tests, *(data if name == "run_test.py" else ())]
 
 
 class ReleaseDependenciesField(Dependencies):
@@ -252,7 +238,6 @@ class MarketplaceRelease(Target):
 class ReleaseFieldSet(PackageFieldSet):
     required_fields = (ReleaseDependenciesField,)
 
-    dependencies: ReleaseDependenciesField
     output_path: OutputPathField
 
 

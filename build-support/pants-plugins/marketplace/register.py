@@ -12,16 +12,8 @@ from typing import Any, Iterable
 from pants.build_graph.build_file_aliases import BuildFileAliases
 from pants.engine.target import Target
 
-from marketplace import (
-    affected,
-    changed_since,
-    graph,
-    lint,
-    local_runs,
-    release,
-    selection,
-    tags,
-)
+from marketplace import affected, changed_since, graph, lint, local_runs, release
+from marketplace import selection, tags
 
 changed_since.install()
 lint.create_mypy_cache()
@@ -32,12 +24,8 @@ sys.executable = os.path.realpath(sys.executable)
 
 
 def rules() -> Iterable[Any]:
-    modules = (affected, changed_since, graph, lint, local_runs)
-    return [
-        rule
-        for module in (*modules, release, selection, tags)
-        for rule in module.rules()
-    ]
+    modules = (affected, changed_since, graph, lint, local_runs, release, selection)
+    return [rule for module in (*modules, tags) for rule in module.rules()]
 
 
 def build_file_aliases() -> BuildFileAliases:
@@ -45,9 +33,5 @@ def build_file_aliases() -> BuildFileAliases:
 
 
 def target_types() -> Iterable[type[Target]]:
-    return [
-        graph.ConfigsTarget,
-        graph.ConfigTarget,
-        tags.ImageSources,
-        graph.MarketplaceRelease,
-    ]
+    targets = (graph.ConfigTarget, graph.ConfigsTarget, graph.MarketplaceRelease)
+    return [*targets, tags.ImageSources]
