@@ -64,7 +64,16 @@ def read_changes(since: str) -> Changes:
                 f"{path}: Git does not report changes inside a {kind}; replace it with a copy"
             )
     changed = _git("diff", "--name-only", "--no-renames", "--relative", "-z", base)
-    untracked = _git("ls-files", "--other", "--exclude-standard", "-z")
+    # As Pants, which reads no other .gitignore and no .git/info/exclude.
+    untracked = _git("ls-files", "--others", "--exclude-from=.gitignore", "-z")
+    for path in untracked:
+        if path.endswith("/") and path.startswith(
+            ("3rdparty", "build-support", "maxai")
+        ):
+            raise MarketplaceError(
+                f"{path}: Git does not report changes inside another clone; move it, or add it to "
+                "the .gitignore of the root"
+            )
     files = tuple(sorted({*changed, *untracked}))
     return Changes(
         since,

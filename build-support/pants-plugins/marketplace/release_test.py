@@ -19,7 +19,9 @@ from marketplace.small_marketplace import (
 )
 
 pytest_plugins = ("marketplace.small_marketplace",)
-RELEASED = r"maxaiconfigs/.*\.json|maxaidags/.*(/dag\.py|\.sql)|maxairesources/(__init__|dagfactory)\.py"
+RELEASED = (
+    r"maxaiconfigs/.*\.json|maxaidags/.*(/dag\.py|\.sql)|maxairesources/dagfactory\.py"
+)
 
 
 def package(repository: Repository, *options: str) -> Path:

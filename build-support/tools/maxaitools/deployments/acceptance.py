@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from maxaitools.deployments.branches import Branches, Entry
-from maxaitools.deployments.process import is_ancestor, is_on_branch
+from maxaitools.deployments.process import is_ancestor, is_known, is_on_branch
 from maxaitools.deployments.record import Record, source_of, sources_of
 from maxaitools.deployments.settings import Definition
 
@@ -22,17 +22,21 @@ def find_breaches(
         if entry := find_rollback(history, release):
             why = f"{entry.made}: {entry.reason}"
             yield f"release {release[:12]} was rolled back in {name} ({why})"
-    for source in sources_of(new) if to.branch else ():
+    for source in sources_of(new):
         commit = source["commit"]
         if not source["clean"]:
-            yield f"commit {commit[:12]} was deployed with uncommitted changes"
-        if not is_on_branch(commit, str(to.branch)):
+            yield f"the release of commit {commit[:12]} has files that are in no commit"
+        if not is_known(commit):
+            yield f"this clone lacks commit {commit[:12]}; run `git fetch`"
+        elif to.branch and not is_on_branch(commit, to.branch):
             yield f"commit {commit[:12]} is not on {to.branch}"
     live = branches.live(to.name) or new
     domains = {*new.get("domains", {}), *live.get("domains", {}), ""}
     moves = {tuple(source_of(r, d)["commit"] for r in (new, live)) for d in domains}
     for commit, now in sorted(moves):
-        if commit != now and is_ancestor(commit, now):
+        if not is_known(now):
+            yield f"this clone lacks commit {now[:12]}, which is live; run `git fetch`"
+        elif commit != now and is_ancestor(commit, now):
             yield f"commit {commit[:12]} is older than {now[:12]}, which is live"
 
 

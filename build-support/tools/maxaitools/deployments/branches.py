@@ -21,6 +21,8 @@ from maxaitools.deployments.trees import release_of
 
 _BRANCHES = "refs/heads/deploy/"
 _TIPS = "refs/remotes/deployments/"
+# With these, Git cannot create the branches, or takes another commit for their tip.
+_BLOCKING = ("refs/heads/deploy", "refs/tags/deploy/*")
 _TRAILERS = ("Action", "Release", "From", "Domain", "Reason")
 
 
@@ -107,7 +109,9 @@ class Branches:
         self.url, rewritten = find_url(), []
         flags = ("--no-tags", "--no-prune", "--no-write-fetch-head")
         try:
-            listed = git("ls-remote", self.url, f"{_BRANCHES}*").split()[1::2]
+            listed = git("ls-remote", self.url, f"{_BRANCHES}*", *_BLOCKING).split()[
+                1::2
+            ]
             self._forget_other_repository()
             before = self._list_tips()
             # Git refuses all but a fast-forward, which shows a rewritten branch.
@@ -118,6 +122,13 @@ class Branches:
                 remedy = "check MAXAI_DEPLOYMENTS and your access to it"
                 where = "deployments repository"
                 raise InputError(failed.reason, remedy, where) from None
+        for ref in listed:
+            if not ref.startswith(_BRANCHES):
+                problem = (
+                    f"{ref} has the name of a deployment's branch, or of their folder"
+                )
+                remedy = "rename or delete it"
+                raise InputError(problem, remedy, "deployments repository")
         self.tips = self._list_tips()
         remote = {ref.removeprefix(_BRANCHES) for ref in listed}
         self._rewritten = {*rewritten, *(before.keys() - remote)}

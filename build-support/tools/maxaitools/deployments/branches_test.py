@@ -12,7 +12,9 @@ import pytest
 
 import maxairesources
 import maxaitools
-from maxaitools.deployments.conftest import Marketplace, Run, call, deploy
+from maxaitools.deployments.conftest import DAG_FILE, PY_CONFIG, Marketplace, Run
+from maxaitools.deployments.conftest import call, deploy
+from maxaitools.deployments.process import find_uncommitted
 from maxaitools.deployments.record import RECORD_FILE
 
 WHY = ("--reason", "because")
@@ -42,10 +44,11 @@ def test_prod_accepts_only_clean_commits_on_main_from_dev(
     # A commit that is not on main, and a file that is not committed.
     bare.git("checkout", "--quiet", "-b", "feature")
     commit = bare.commit("a feature")[:12]
-    bare.write("notes", "not committed")
-    run("deploy", "dev")
+    notes = bare.write("maxaiusecases/lab/notes", "not committed")
+    assert "files that are in no commit" in run("deploy", "dev", code=1)
+    run("deploy", "dev", "--force", *WHY)
     refused = run("promote", "dev", "prod", code=1)
-    assert f"commit {commit} was deployed with uncommitted changes" in refused
+    assert f"the release of commit {commit} has files that are in no commit" in refused
     assert f"commit {commit} is not on main" in refused
     # An override needs a reason, and the commit records both.
     with pytest.raises(SystemExit) as wrong:
@@ -56,7 +59,7 @@ def test_prod_accepts_only_clean_commits_on_main_from_dev(
     assert entry.reason == "because"
     assert f"Overridden: commit {commit} is not on main" in run("history", "prod")
     # The same content needs no override once it is merged and clean.
-    (bare.root / "notes").unlink()
+    notes.unlink()
     bare.git("checkout", "--quiet", "main")
     bare.git("merge", "--quiet", "--no-ff", "feature")
     run("deploy", "dev")
@@ -69,6 +72,54 @@ def test_prod_accepts_only_clean_commits_on_main_from_dev(
     bare.configure("prod", branch="release/1.2")
     refused = run("promote", "dev", "prod", code=1)
     assert "this clone has no branch 'release/1.2'; run `git fetch origin`" in refused
+
+
+def test_files_that_no_commit_has_are_found(bare: Marketplace) -> None:
+    tracked = bare.write("maxaiusecases/lab/tracked.py", "")
+    bare.write("maxaiusecases/lab/.gitignore", "*.bin")
+    bare.commit("files")
+    bare.write(".git/info/exclude", "*.parquet")
+    bare.write("notes.txt", "not a source")
+    assert find_uncommitted() == []
+    # Pants reads all of these, and `git status` shows the first two.
+    tracked.write_text("changed")
+    names = ["[1] é*.txt", "ignored.bin", "excluded.parquet"]
+    for name in names:
+        bare.write(f"maxaiusecases/lab/{name}", "")
+    call("git", "init", "--quiet", bare.root / "maxaiusecases/lab/clone")
+    bare.write("maxaiusecases/lab/clone/model.py", "")
+    found = [f"maxaiusecases/lab/{n}" for n in ("clone/", *names, "tracked.py")]
+    assert find_uncommitted() == sorted(found)
+    bare.git("update-index", "--assume-unchanged", "maxaiusecases/lab/tracked.py")
+    assert find_uncommitted() == sorted(found)
+    bare.git("stash", "--all", "--quiet")
+    bare.git("sparse-checkout", "set", "maxaiusecases")
+    missing = find_uncommitted()
+    assert DAG_FILE in missing and PY_CONFIG in missing
+
+
+def test_a_clone_that_lacks_a_commit_changes_nothing(
+    bare: Marketplace, run: Run
+) -> None:
+    deploy(bare, run, 3)
+    unknown = {**bare.live(), "source": {"commit": "1" * 40, "clean": True}}
+    commit_tip(bare, unknown, "A deploy of a colleague")
+    bare.set_n(4)
+    bare.package()
+    lacks = "this clone lacks commit 111111111111"
+    refused = run("deploy", "dev", code=1)
+    assert f"{lacks}, which is live; run `git fetch`" in refused
+    assert f"{lacks}; run `git fetch`" in run("promote", "dev", "prod", code=1)
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/deploy", "refs/tags/deploy/dev"])
+def test_another_ref_of_the_name_is_an_error(
+    bare: Marketplace, run: Run, ref: str
+) -> None:
+    assert run("status") == "nothing was deployed yet\n"
+    bare.git("push", "--quiet", bare.url, f"main:{ref}")
+    bare.package()
+    assert f"{ref} has the name of" in run("deploy", "dev", code=1)
 
 
 def test_a_rolled_back_release_is_refused(bare: Marketplace, run: Run) -> None:

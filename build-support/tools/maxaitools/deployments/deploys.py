@@ -19,8 +19,8 @@ from maxaitools.deployments import registry, trees
 from maxaitools.deployments.acceptance import find_breaches
 from maxaitools.deployments.branches import Branches, Entry, is_signed, pick
 from maxaitools.deployments.compare import show_difference
-from maxaitools.deployments.process import git, is_ancestor, package
-from maxaitools.deployments.process import package_release, read_source
+from maxaitools.deployments.process import find_uncommitted, git, is_ancestor
+from maxaitools.deployments.process import package, package_release
 from maxaitools.deployments.record import Record, carry_over, make_record
 from maxaitools.deployments.record import settings_of, source_of, sources_of
 from maxaitools.deployments.settings import Definition, find_settings, must_sign
@@ -40,7 +40,10 @@ def deploy(options: Namespace) -> None:
     release = trees.store(folder)
     trees.check_sources(folder)
     known = carry_over(trees.read_tags(folder), live)
-    new = make_record(to, release, known, read_source())
+    if uncommitted := find_uncommitted():
+        _say(f"{to.name}: in no commit: {', '.join(uncommitted[:9])}")
+    source = {"commit": git("rev-parse", "HEAD"), "clean": not uncommitted}
+    new = make_record(to, release, known, source)
     breaches = _check_policy(branches, to, new, None, options.force)
     _say(f"{to.name}: release {release[:12]} of commit {new['source']['commit'][:12]}")
     unbuilt = registry.find_unbuilt(new)

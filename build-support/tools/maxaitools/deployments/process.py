@@ -9,6 +9,9 @@ from pathlib import Path
 
 from maxairesources.errors import InputError
 
+# The folders that Pants reads.
+_SOURCES = ("3rdparty", "build-support", "maxai*")
+
 
 def hide_password(text: str) -> str:
     """Return a string without the user names and passwords of the URLs in it."""
@@ -90,6 +93,15 @@ def is_ancestor(commit: str, of: str) -> bool:
     return True
 
 
+def is_known(commit: str) -> bool:
+    """Return if this clone has a commit."""
+    try:
+        git("cat-file", "-e", f"{commit}^{{commit}}")
+    except ProcessFailed:
+        return False
+    return True
+
+
 def is_on_branch(commit: str, branch: str) -> bool:
     """Return if a commit is on a branch of origin; if that is missing, of this clone.
 
@@ -104,8 +116,23 @@ def is_on_branch(commit: str, branch: str) -> bool:
     return is_ancestor(commit, known[-1])
 
 
-def read_source() -> dict[str, object]:
-    """Return the checked-out commit as `commit`, and as `clean` if all is committed."""
-    commit = git("rev-parse", "--verify", "HEAD")
-    clean = not git("status", "--porcelain", "--untracked-files=normal")
-    return {"commit": commit, "clean": clean}
+def find_uncommitted() -> list[str]:
+    """Return the files of this clone that may differ from the checked-out commit.
+
+    Besides changes, they are files that Pants reads and `git status` leaves out: those that only
+    a .gitignore below the root or .git/info/exclude ignores, those in an untracked clone, those
+    outside a sparse checkout, and those that `git update-index --assume-unchanged` names.
+    """
+    changed = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
+    listed = ("ls-files", "-z", "-v", "--", *_SOURCES)
+    others = (
+        "ls-files",
+        "-z",
+        "--others",
+        "--exclude-from=.gitignore",
+        "--",
+        *_SOURCES,
+    )
+    unseen = [line[2:] for line in git(*listed).split("\0") if line[:1] not in "H"]
+    files = [line[3:] for line in changed.split("\0")] + git(*others).split("\0")
+    return sorted({*filter(None, (*files, *unseen))})
