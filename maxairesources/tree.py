@@ -37,6 +37,9 @@ HANDLER_FILE = re.compile(rf"{USECASES}/\w+/\w+/handlers/(\w+/)*\w+[.]py")
 # The folder of the code that the usecases of a domain share.
 COMMON = "common"
 
+# A file of Git LFS begins with this if only its pointer is checked out.
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
 # An image keeps the sources in this folder; `application` in a spark_config names it so.
 IN_IMAGE = "local:///opt/maxai/"
 SPARK_IMAGES = tuple(

@@ -98,6 +98,15 @@ def test_an_image_whose_content_is_not_known_is_an_error(
     assert expected in result.stderr and "Traceback" not in result.stderr
 
 
+def test_a_pointer_of_git_lfs_is_in_no_image(repository: Repository) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    repository.write(f"{HANDLERS}/model.onnx", pointer)
+    for arguments in ([SINCE, "affected"], ["package", "//:release"]):
+        result = repository.pants(*arguments)
+        expected = f"{HANDLERS}/model.onnx: this is a pointer of Git LFS, not the file"
+        assert result.returncode == 1 and expected in result.stderr
+
+
 BESIDE = f"{DAG}/load.sql maxaidags/bank/risk/shared.sql"
 RISK = f"{CONFIGS}/kubepod_config.json {CONFIGS}/kubepod_config.prod.json"
 DATA = f"{HANDLERS}/query.sql {HANDLERS}/sql/deep%20[[]1].sql"

@@ -43,8 +43,10 @@ from pants.engine.fs import (
     CreateDigest,
     Digest,
     DigestContents,
+    DigestEntries,
     Directory,
     FileContent,
+    FileEntry,
     MergeDigests,
     PathGlobs,
     Snapshot,
@@ -68,6 +70,7 @@ from pants.engine.unions import UnionRule
 from pants.util.logging import LogLevel
 
 from marketplace.graph import MarketplaceError
+from maxairesources.tree import LFS_POINTER
 
 # The folder of the files in the build context, and the name of the lock in it.
 FOLDER = "sources"
@@ -104,6 +107,22 @@ class Contents:
     lock: str
 
 
+async def _refuse_pointers(sources: Digest) -> None:
+    entries = await Get(DigestEntries, Digest, sources)
+    # A pointer has less than 1,024 bytes, says the specification of Git LFS.
+    small = [
+        each
+        for each in entries
+        if isinstance(each, FileEntry)
+        and each.file_digest.serialized_bytes_length < 1024
+    ]
+    for file in await Get(DigestContents, CreateDigest(small)):
+        if file.content.startswith(LFS_POINTER):
+            raise MarketplaceError(
+                f"{file.path}: this is a pointer of Git LFS, not the file; run `git lfs pull`"
+            )
+
+
 @rule
 async def find_contents(address: Address, python_setup: PythonSetup) -> Contents:
     closure = await Get(TransitiveTargets, TransitiveTargetsRequest([address]))
@@ -114,6 +133,7 @@ async def find_contents(address: Address, python_setup: PythonSetup) -> Contents
             for_sources_types=(PythonSourceField, FileSourceField, ResourceSourceField),
         ),
     )
+    await _refuse_pointers(sources.snapshot.digest)
     needed: dict[str, set[str]] = defaultdict(set)
     for target in closure.dependencies:
         if target.has_field(PythonRequirementsField):

@@ -26,7 +26,7 @@ from typing import Any
 from maxairesources.launches import handler_name, read_launches
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
-from maxairesources.tree import repository_of
+from maxairesources.tree import LFS_POINTER, repository_of
 from maxaitools.conventions.secret_values import find_secrets
 
 Names = tuple[str, ...]
@@ -235,6 +235,16 @@ def large_file(domain: Domain) -> Iterator[Finding]:
             yield path, problem, "move it below the data root, and read it there"
 
 
+def lfs(domain: Domain) -> Iterator[Finding]:
+    """A file that Git LFS keeps is checked out.
+    Why: images and releases would contain its pointer, a text of three lines.
+    Fix: run `git lfs pull`; in CI, set `lfs: true` at actions/checkout.
+    """
+    for path, size in domain.files.items():
+        if size < 1024 and Path(path).read_bytes().startswith(LFS_POINTER):
+            yield path, "this is a pointer of Git LFS", "run `git lfs pull`"
+
+
 def secret(domain: Domain) -> Iterator[Finding]:
     """A config holds no password, key or token.
     Why: everybody who can read the repository or an image of it could use the secret.
@@ -251,7 +261,7 @@ def secret(domain: Domain) -> Iterator[Finding]:
             yield path, f"{place} looks like a secret", fix
 
 
-_ALL = (name, unexpected_file, missing_file, orphan, launch, large_file, secret)
+_ALL = (name, unexpected_file, missing_file, orphan, launch, large_file, lfs, secret)
 # By their ids, such as missing-file.
 RULES: dict[str, Rule] = {rule.__name__.replace("_", "-"): rule for rule in _ALL}
 

@@ -14,6 +14,7 @@ K, S, P = (
     f"{C}/churn/{name}_config.json" for name in ("kubepod", "spark", "monthly/py")
 )
 OBJ, H = f"{D}/churn/monthly", f"{U}/churn/handlers"
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
 IMAGE = "spark.kubernetes.container.image"
 MODULE = "maxaiusecases.shop.churn.handlers.score"
 APPLICATION = f"local:///opt/maxai/{H}/features.py"
@@ -118,6 +119,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({K: kubepod(image="a:1")}, f"{K}: launch", "is the image a:1; use maxai/shop"),
     ({f"{S[:-5]}.dev.json": {"conf": {IMAGE: "a"}}}, f"{S[:-5]}.dev.json: launch", "a"),
     ({f"{H}/m.bin": "x" * 5_300_000}, f"{H}/m.bin: large-file", "5.3 MB, more than 5"),
+    ({f"{H}/m.bin": POINTER}, f"{H}/m.bin: lfs", "run `git lfs pull`"),
     ({K: kubepod(env={"PASSWORD": "x"})}, f"{K}: secret", "conf.env.PASSWORD looks l"),
 ]
 
