@@ -93,6 +93,10 @@ def find_url() -> str:
     url = os.environ.get("MAXAI_DEPLOYMENTS") or "deployments"
     if url == "deployments" and not Path(url, "HEAD").exists():
         git("init", "--quiet", "--bare", "--initial-branch=main", url)
+    if re.match(r"/|\.{1,2}/", url) and not Path(url).exists():
+        raise InputError(
+            "does not exist", f"run `git init --bare {url}`", f"MAXAI_DEPLOYMENTS={url}"
+        )
     return str(Path(url).absolute()) if Path(url).exists() else url
 
 
