@@ -26,7 +26,7 @@ from typing import Any
 from maxairesources.launches import handler_name, read_launches
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
-from maxairesources.tree import LFS_POINTER, repository_of
+from maxairesources.tree import LFS_POINTER, SPARK_CONFIG, repository_of
 from maxaitools.conventions.secret_values import find_secrets
 
 Names = tuple[str, ...]
@@ -123,6 +123,11 @@ def name(domain: Domain) -> Iterator[Finding]:
             yield path, problem, "rename it; the test of x.py is x_test.py"
         elif keyword.iskeyword(stem):
             yield path, f"{stem!r} is a Python keyword", "rename it"
+        elif stem in sys.stdlib_module_names and path in domain.handlers:
+            # Spark puts the folder of a handler first on sys.path.
+            if path_of(CONFIGS, path.split("/")[1:3], SPARK_CONFIG) in domain.files:
+                problem = f"Spark would import it as the standard module {stem!r}"
+                yield path, problem, f"rename it, such as to {stem}_table.py"
         elif not NAME.fullmatch(public):
             words = re.findall("[A-Z]?[a-z0-9]+|[A-Z]+", stem)
             better = "_".join(words).lower().lstrip("0123456789_") or "one like churn2"

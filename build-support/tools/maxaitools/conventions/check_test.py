@@ -82,6 +82,11 @@ def test_a_good_tree_has_no_finding() -> None:
     assert findings({}) == []
 
 
+def test_only_spark_finds_the_modules_beside_a_handler_by_a_bare_name() -> None:
+    without_spark = {S: None, f"{S[:-5]}.prod.json": None, f"{H}/queue.py": ""}
+    assert findings(without_spark) == []
+
+
 FIT = "maxaiusecases.shop.churn.handlers.deep.fit"
 # The changes that break a rule, the file and the rule of the finding, and essential words of it.
 CASES: list[tuple[dict[str, Any], str, str]] = [
@@ -89,6 +94,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({f"{H}/Deep/x.py": ""}, f"{H}/Deep: name", "rename it to deep"),
     ({f"{H}/test_x.py": ""}, f"{H}/test_x.py: name", "the test of x.py is x_test.py"),
     ({f"{H}/class.py": ""}, f"{H}/class.py: name", "Python keyword; rename it"),
+    ({f"{H}/queue.py": ""}, f"{H}/queue.py: name", "the standard module 'queue'"),
     *(
         (moved(f"{U}/churn", f"{U}/{bad}"), f"{U}/{bad}: name", "is not a valid name")
         for bad in ("churn_", "_churn", "chu__rn", "2churn", "Churn", "chu-rn")
