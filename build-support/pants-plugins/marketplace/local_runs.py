@@ -22,7 +22,7 @@ from pants.backend.python.goals.pytest_runner import (
     PytestPluginSetupRequest,
 )
 from pants.backend.python.goals.run_python_source import PythonSourceFieldSet
-from pants.backend.python.target_types import PythonSourceField, PythonTestTarget
+from pants.backend.python.target_types import PythonTestTarget
 from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageRequest
 from pants.core.goals.run import RunFieldSet, RunInSandboxBehavior, RunRequest
 from pants.engine.addresses import Address, Addresses, UnparsedAddressInputs
@@ -160,18 +160,6 @@ async def run_locally(field_set: LocalRunFieldSet) -> RunRequest:
     )
     names = (f"--image={each.tagged.name}" for each in provided)
     return replace(runner, args=(*runner.args, posixpath.dirname(path), *names))
-
-
-def _is_in_dags(cls: type[PythonSourceFieldSet], tgt: Target) -> bool:
-    return tgt[PythonSourceField].file_path.startswith(f"{DAGS}/")
-
-
-def install() -> None:
-    """Exclude the other Python files of maxaidags, so that a folder names its objective.
-
-    Pants offers no hook for this, so `opt_out` of its own field set is replaced.
-    """
-    PythonSourceFieldSet.opt_out = classmethod(_is_in_dags)  # type: ignore[assignment]
 
 
 def rules() -> Iterable[Any]:

@@ -12,12 +12,12 @@ from typing import Any, Iterable
 from pants.build_graph.build_file_aliases import BuildFileAliases
 from pants.engine.target import Target
 
-from marketplace import affected, changed_since, graph, lint, local_runs, release
-from marketplace import selection, tags
+from marketplace import affected, changed_since, graph, internals, lint, local_runs
+from marketplace import release, selection, tags
 
 changed_since.install()
 lint.create_mypy_cache()
-local_runs.install()
+internals.install()
 # Pants starts processes with its own interpreter, whose path is a part of their cache keys. In
 # the launcher's virtual environment, that path has the user's cache folder in it.
 sys.executable = os.path.realpath(sys.executable)
