@@ -1,7 +1,5 @@
 """The one exception for input that a person can fix, and the parts of its message."""
 
-from typing import Any
-
 
 class InputError(ValueError):
     """Input that cannot be used; the message is one line.
@@ -11,22 +9,13 @@ class InputError(ValueError):
         remedy: what to do about it.
         subject: the file that it is about; None means the config file, whose name
             only the command line knows.
-        path: for a validator of a model: where in its value, keys and indexes.
     """
 
-    def __init__(
-        self,
-        problem: str,
-        remedy: str,
-        subject: object = None,
-        *,
-        path: tuple[Any, ...] = (),
-    ) -> None:
+    def __init__(self, problem: str, remedy: str, subject: object = None) -> None:
         super().__init__(problem, remedy, subject)
         self.problem = problem
         self.remedy = remedy
         self.subject = subject
-        self.path = path
 
     def __str__(self) -> str:
         where = "config" if self.subject is None else self.subject

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from maxairesources.config_store.task import Arguments
-from maxairesources.configs.document import check_without_templates, parse, validate
+from maxairesources.configs.document import parse, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.errors import InputError
 from maxairesources.launches import handler_name, merge, read_launches
@@ -31,7 +31,7 @@ def arguments(usecase: Path, task: str) -> type[Arguments] | None:
     """
     configs = [read(path) for path in usecase.glob("*_config.json")]
     launches = [launch for config in configs for launch in read_launches(config)]
-    (file,) = (each.file for each in launches if each.task == task and each.file)
+    (file,) = {str(each.handler_file) for each in launches if each.task == task}
     if not re.search(r"^class Arguments\b", Path(file).read_text(), re.MULTILINE):
         return None
     model: type[Arguments] = import_module(handler_name(file, False)).Arguments
@@ -48,6 +48,6 @@ def test_handlers_accept_the_arguments(path: Path) -> None:
         if model := arguments(path.parent.parent, name):
             place, args = (name, "function", "args"), task.function.args
             try:
-                check_without_templates(model, args, place)
+                validate(model, args, path=place, templates=True)
             except InputError as error:
                 pytest.fail(f"{path}: {error.problem}; {error.remedy}", pytrace=False)

@@ -5,7 +5,7 @@ import pytest
 
 from maxairesources.config_store import task
 from maxairesources.config_store.task import Arguments, read_task
-from maxairesources.configs.document import check_without_templates
+from maxairesources.configs.document import validate
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port, py_config
@@ -102,7 +102,7 @@ def test_wrong_values(kind: Any, given: Any, expected: str) -> None:
     ],
 )
 def test_a_template_is_checked_when_its_value_is_known(kind: Any, given: Any) -> None:
-    check_without_templates(model(kind), {"a": given}, ())
+    validate(model(kind), {"a": given}, templates=True)
 
 
 @pytest.mark.parametrize(
@@ -115,4 +115,4 @@ def test_a_template_is_checked_when_its_value_is_known(kind: Any, given: Any) ->
 )
 def test_a_committed_argument_has_its_type(args: Any, expected: str) -> None:
     with pytest.raises(InputError, match=expected):
-        check_without_templates(Seeded, args, ())
+        validate(Seeded, args, templates=True)

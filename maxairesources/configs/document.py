@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -52,18 +52,16 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         for key in keys:
             if keys.count(key) > 1:
-                raise InputError(f"key {key!r} is defined twice", "remove one", subject)
+                raise ValueError(f"key {key!r} is defined twice")
         return dict(pairs)
 
     try:
         data = json.loads(text, object_pairs_hook=unique)
         # Python accepts NaN, and half of a Unicode character.
         from_json(text, allow_inf_nan=False)
-    except InputError:
-        raise
     except (RecursionError, ValueError) as error:
         problem = f"is not valid JSON ({error})"
-        raise InputError(problem, "fix the syntax there", subject) from error
+        raise InputError(problem, "fix it there", subject) from error
     if not isinstance(data, dict):
         raise InputError("is not a JSON object", "put the content in braces", subject)
     return data
@@ -72,10 +70,13 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
 def walk(
     value: Any, path: tuple[Any, ...] = ()
 ) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Yield each key, and each value that is not an object or a list, with its place."""
+    """Yield each value that is not an object or a list with its place, and each key.
+
+    The place of a key is the object that has it.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
-            yield (*path, key), key
+            yield path, key
             yield from walk(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
@@ -90,6 +91,7 @@ def validate(
     subject: object = None,
     path: tuple[Any, ...] = (),
     strict: bool = True,
+    templates: bool = False,
 ) -> Model:
     """Return an instance of a model from JSON data.
 
@@ -99,6 +101,7 @@ def validate(
         subject: the file's name, for errors; see `InputError`.
         path: where in the file that part stands: keys and indexes.
         strict: if a string that stands for a number or a boolean is an error.
+        templates: if a string with a template is accepted in place of any value.
 
     Raises:
         InputError: the data does not match the model. The message has the first place,
@@ -107,25 +110,35 @@ def validate(
     try:
         # As JSON, because strict validation then accepts a string for a date.
         return model.model_validate_json(json.dumps(data), strict=strict)
-    except ValidationError as errors:
-        raise _explain(errors.errors(), model, data, subject, path) from None
-
-
-def check_without_templates(
-    model: type[BaseModel], data: Any, path: tuple[Any, ...]
-) -> None:
-    """Validate JSON data as `validate` does, except for values that have a template."""
-    try:
-        model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as found:
+        errors = [(*_place_of(error, data), error) for error in found.errors()]
+    # A misspelt key first: it explains the missing key.
+    errors.sort(key=lambda each: each[2]["type"] != "extra_forbidden")
+    if templates:
         errors = [
-            error
-            for error in found.errors()
-            if error["type"] == "extra_forbidden"
-            or not has_template(_place_of(error, data)[1])
+            each
+            for each in errors
+            if each[2]["type"] == "extra_forbidden" or not has_template(each[1])
         ]
-        if errors:
-            raise _explain(errors, model, data, None, path) from None
+    if not errors:
+        return model.model_construct(**data)
+    found_at, value, error = errors[0]
+    where, kind, context = (*path, *found_at), error["type"], error.get("ctx", {})
+    problem = f"{json_path(where)} is {shown(value)}"
+    remedy = re.sub(r"^\w+ should", "it should", error["msg"])
+    if kind == "missing":
+        problem, remedy = f"{json_path(where)} is missing", "add it"
+    elif kind == "extra_forbidden":
+        problem = f"{json_path(where[:-1])} has an unknown key {where[-1]!r}"
+        remedy = nearest(where[-1], _known_keys(model, error["loc"][:-1]))
+    elif isinstance(wrong := context.get("error"), InputError):
+        problem, remedy = f"{json_path(where)}: {wrong.problem}", wrong.remedy
+    elif kind == "literal_error" and isinstance(value, str):
+        remedy = nearest(value, re.findall(r"'([^']*)'", context["expected"]))
+    # A union of types has an error for each of them, all of the same place.
+    if more := {place for place, *_ in errors} - {found_at}:
+        problem += f" (and {len(more)} more)"
+    raise InputError(problem, remedy, subject)
 
 
 def _place_of(error: Any, data: Any) -> tuple[tuple[Any, ...], Any]:
@@ -154,36 +167,6 @@ def shown(value: Any) -> str:
     """Return a JSON value as messages show it."""
     text = "null" if value is None else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _explain(
-    errors: Sequence[Any],
-    model: type[BaseModel],
-    data: Any,
-    subject: object,
-    path: tuple[Any, ...],
-) -> InputError:
-    """Return the error for the first of pydantic's errors; see `validate`."""
-    # A misspelt key first: it explains the missing key.
-    first, *others = sorted(errors, key=lambda e: e["type"] != "extra_forbidden")
-    found, value = _place_of(first, data)
-    where, kind, context = (*path, *found), first["type"], first.get("ctx", {})
-    problem = f"{json_path(where)} is {shown(value)}"
-    remedy = re.sub(r"^\w+ should", "it should", first["msg"])
-    if kind == "missing":
-        problem, remedy = f"{json_path(where)} is missing", "add it"
-    elif kind == "extra_forbidden":
-        problem = f"{json_path(where[:-1])} has an unknown key {where[-1]!r}"
-        remedy = nearest(where[-1], _known_keys(model, first["loc"][:-1]))
-    elif isinstance(wrong := context.get("error"), InputError):
-        problem = f"{json_path((*where, *wrong.path))}: {wrong.problem}"
-        remedy = wrong.remedy
-    elif kind == "literal_error" and isinstance(value, str):
-        remedy = nearest(value, re.findall(r"'([^']*)'", context["expected"]))
-    # A union of types has an error for each of them, all of the same place.
-    if more := {_place_of(error, data)[0] for error in others} - {found}:
-        problem += f" (and {len(more)} more)"
-    return InputError(problem, remedy, subject)
 
 
 def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:

@@ -24,11 +24,11 @@ def test_an_object_is_returned_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "is not valid JSON (Expecting value: line 1 column 1 (char 0)); fix the"),
+        ("", "is not valid JSON (Expecting value: line 1 column 1 (char 0)); fix it"),
         ("{\n  'a': 1}", "double quotes: line 2 column 3"),
         ("\ufeff{}", "is not valid JSON (Unexpected UTF-8 BOM"),
         ("[]", "is not a JSON object; put the content in braces"),
-        ('{"t": [{"id": 1, "id": 2}]}', "key 'id' is defined twice; remove one"),
+        ('{"t": [{"id": 1, "id": 2}]}', "key 'id' is defined twice); fix it there"),
         ('{"a": NaN}', "is not valid JSON (expected value at line 1 column 7); fix"),
         ('{"a": "\\ud83d"}', "(unexpected end of hex escape at line 1 column 14)"),
         (f'{{"a": {"1" * 5000}}}', "is not valid JSON (Exceeds the limit (4300 digits"),

@@ -1,8 +1,9 @@
 """The model of py_config.json, with the ports and arguments of an objective's tasks."""
 
-from typing import Any, Literal
+import os
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from maxairesources.configs.document import Config, ConfigModel
 from maxairesources.errors import InputError
@@ -30,22 +31,6 @@ class SourceDetails(ConfigModel):
     fileFormat: str = Field(min_length=1)
     filePath: str = Field(min_length=1)
 
-    @field_validator("fileFormat")
-    @classmethod
-    def _check_format(cls, value: str) -> str:
-        if value not in _FORMATS and (advice := nearest(value, _FORMATS, "")):
-            raise InputError(f"{value!r} is not a format", advice)
-        return value
-
-    @field_validator("filePath")
-    @classmethod
-    def _check_path(cls, value: str) -> str:
-        if "://" in value:
-            raise InputError(
-                f"{value!r} is a URI", "use the path, and its scheme as source"
-            )
-        return value
-
 
 class Port(ConfigModel):
     """A table that a task reads or writes.
@@ -63,26 +48,47 @@ class Port(ConfigModel):
     options: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _check_type(self) -> "Port":
-        file_format = self.sourceDetails.fileFormat
-        if self.type == "pandas" and file_format in _OF_SPARK:
-            problem = f"pandas cannot read or write {file_format}"
-            path = ("sourceDetails", "fileFormat")
-            raise InputError(problem, "use the type spark", path=path)
+    def _check(self) -> "Port":
+        path = self.sourceDetails.filePath
+        if self.format not in _FORMATS and (near := nearest(self.format, _FORMATS, "")):
+            raise InputError(f"fileFormat {self.format!r} is not a format", near)
+        if "://" in path:
+            remedy = "use the path, and its scheme as source"
+            raise InputError(f"filePath {path!r} is a URI", remedy)
+        if self.type == "pandas" and self.format in _OF_SPARK:
+            problem = f"pandas cannot read or write {self.format}"
+            raise InputError(problem, "use the type spark")
         # Spark would ignore it.
         if self.type == "spark" and "na_values" in self.options:
-            problem = "Spark has no such option"
-            path = ("options", "na_values")
-            raise InputError(problem, "did you mean nullValue?", path=path)
+            raise InputError(
+                "Spark has no option 'na_values'", "did you mean nullValue?"
+            )
         return self
 
+    @property
+    def format(self) -> str:
+        """The format of the table."""
+        return self.sourceDetails.fileFormat
 
-def _unique(ports: list[Port]) -> list[Port]:
+    @property
+    def address(self) -> str:
+        """The path of the file, or of the folder that Spark reads or writes; or the URI."""
+        details = self.sourceDetails
+        if details.source != "file":
+            return f"{details.source}://{details.filePath}"
+        root = os.environ.get("MAXAI_DATA_ROOT", "").removeprefix("file://")
+        return os.path.join(root, details.filePath)
+
+
+def _check_numbers(ports: list[Port]) -> list[Port]:
     numbers = [port.port for port in ports]
     for number in numbers:
         if numbers.count(number) > 1:
             raise InputError(f"port {number} is defined twice", "remove one")
     return ports
+
+
+Ports = Annotated[list[Port], AfterValidator(_check_numbers)]
 
 
 class Function(ConfigModel):
@@ -100,12 +106,9 @@ class Task(ConfigModel):
         function: its arguments.
     """
 
-    input: list[Port]
-    output: list[Port]
+    input: Ports
+    output: Ports
     function: Function
-
-    _input = field_validator("input")(_unique)
-    _output = field_validator("output")(_unique)
 
 
 class PyConfig(Config, extra="allow"):

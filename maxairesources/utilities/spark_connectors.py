@@ -14,9 +14,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
-from maxairesources.utilities.ports import Place
 
 # The settings of every session: what other programs write and read too.
 _SETTINGS: dict[str, Any] = {
@@ -81,7 +81,7 @@ def session() -> SparkSession:
     return spark
 
 
-def read(place: Place) -> DataFrame:
+def read(port: Port) -> DataFrame:
     """Read the file or folder of a port, with Spark's own options of the format.
 
     Spark guesses the types of csv columns, including dates. JSON is one object on each
@@ -90,13 +90,13 @@ def read(place: Place) -> DataFrame:
     Raises:
         InputError: it is missing, or cannot be read in the port's format.
     """
-    if "://" not in place.address:
-        storage.check_exists(place.address)
-    options = {**_READ.get(place.format, {}), **place.options}
+    if "://" not in port.address:
+        storage.find(port.address)
+    options = {**_READ.get(port.format, {}), **port.options}
     reader = session().read.options(**options)
-    with reading(place):
-        table = reader.load(_uri(place), format=place.format)
-        if place.format not in ("csv", "json"):
+    with reading(port):
+        table = reader.load(_uri(port), format=port.format)
+        if port.format not in ("csv", "json"):
             return table
         # Spark replaces bytes that are not valid in the encoding by this character.
         wrong = "raise_error('a string has another encoding')"
@@ -109,7 +109,7 @@ def read(place: Place) -> DataFrame:
 
 
 @contextmanager
-def reading(place: Place, verb: str = "read") -> Iterator[None]:
+def reading(port: Port, verb: str = "read") -> Iterator[None]:
     """Convert Spark's errors in this context to the error of a port that cannot be `read`.
 
     Raises:
@@ -123,14 +123,13 @@ def reading(place: Place, verb: str = "read") -> Iterator[None]:
     except (PySparkException, Py4JJavaError) as error:
         # The text of Java's own error names the file; that of this one does not.
         found = getattr(error, "java_exception", None)
-        text = found.toString() if found else str(error)
-        problem = RuntimeError(text)
-        raise storage.unusable(verb, place.address, problem, place.format) from error
+        with storage.converting(verb, port.address, port.format):
+            raise RuntimeError(found.toString() if found else str(error)) from error
     finally:
         context.setLogLevel("ERROR")
 
 
-def write(df: DataFrame, place: Place) -> None:
+def write(df: DataFrame, port: Port) -> None:
     """Write a table as the folder of a port, with Spark's own options of the format.
 
     On a file system, the folder is staged beside it, then renamed. A table of Delta or Iceberg
@@ -139,15 +138,15 @@ def write(df: DataFrame, place: Place) -> None:
     Raises:
         InputError: the place cannot be written to, or the executors do not share it.
     """
-    options = {**_WRITE.get(place.format, {}), **place.options}
+    options = {**_WRITE.get(port.format, {}), **port.options}
     save = partial(
-        df.write.options(**options).save, format=place.format, mode="overwrite"
+        df.write.options(**options).save, format=port.format, mode="overwrite"
     )
-    if "://" in place.address or place.format in ("delta", "iceberg"):
-        with reading(place, "written"):
-            save(_uri(place))
+    if "://" in port.address or port.format in ("delta", "iceberg"):
+        with reading(port, "written"):
+            save(_uri(port))
         return
-    path = Path(place.address)
+    path = Path(port.address)
     # Not the process id: in containers that share a volume it is the same in each.
     work = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     new, old = work / "new", work / "old"
@@ -159,23 +158,24 @@ def write(df: DataFrame, place: Place) -> None:
             raise InputError(
                 "the executors wrote nothing where the driver looks",
                 "mount the same volume there in all pods of the job",
-                place.address,
+                port.address,
             )
         # Renaming a folder cannot replace another one.
         if path.exists():
             path.rename(old)
         new.rename(path)
-    except OSError as error:
-        raise storage.unusable("written", place.address, error) from error
+    except OSError:
+        with storage.converting("written", port.address):
+            raise
     finally:
         if old.exists() and not path.exists():
             old.rename(path)
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _uri(place: Place) -> str:
+def _uri(port: Port) -> str:
     """Return the address of a port as a URI, which no default file system of Spark changes."""
-    scheme, separator, rest = place.address.partition("://")
+    scheme, separator, rest = port.address.partition("://")
     if not separator:
-        return Path(place.address).absolute().as_uri()
+        return Path(port.address).absolute().as_uri()
     return f"{_SCHEMES.get(scheme, scheme)}://{rest}"

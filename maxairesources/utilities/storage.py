@@ -10,6 +10,8 @@ address contains none of them.
 import os
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +24,16 @@ _PASSWORD = re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]*@")
 _QUERY = re.compile(r"(://[^\s?]*\?)[^\s'\")]+")
 
 
-def file_system(address: str) -> tuple[Any, str]:
-    """Return fsspec's file system of an address, and the path in it."""
-    if "://" not in address:
-        # For fsspec, ~ at the start of a path has a meaning.
-        return fsspec.url_to_fs(str(Path(address).absolute()))
-    # An error for an unknown protocol, which the next call takes for a path.
-    fsspec.get_filesystem_class(address.partition("://")[0])
-    return fsspec.url_to_fs(address)
+def find(address: str) -> tuple[Any, str]:
+    """Return fsspec's file system of an address, and the path in it.
 
-
-def check_exists(address: str) -> None:
-    """Raise an InputError if nothing exists at an address, or it cannot be reached."""
-    try:
-        found, path = file_system(address)
+    Raises:
+        InputError: nothing exists there, or it cannot be reached.
+    """
+    with converting("read", address):
+        found, path = _file_system(address)
         found.info(path)
-    # The errors of the object stores' packages have no common base class.
-    except Exception as error:
-        raise unusable("read", address, error) from error
+        return found, path
 
 
 def read_text(address: str) -> str:
@@ -48,11 +42,9 @@ def read_text(address: str) -> str:
     Raises:
         InputError: it cannot be read, or is not UTF-8.
     """
-    try:
-        found, path = file_system(address)
+    with converting("read", address):
+        found, path = _file_system(address)
         return bytes(found.cat_file(path)).decode()
-    except Exception as error:
-        raise unusable("read", address, error) from error
 
 
 def write(address: str, content: bytes) -> None:
@@ -63,9 +55,9 @@ def write(address: str, content: bytes) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    try:
+    with converting("written", address):
         if "://" in address:
-            found, path = file_system(address)
+            found, path = _file_system(address)
             found.pipe_file(path, content)
             return
         target = Path(address)
@@ -80,35 +72,44 @@ def write(address: str, content: bytes) -> None:
             staged.replace(target)
         finally:
             staged.unlink(missing_ok=True)
-    except Exception as error:
-        raise unusable("written", address, error) from error
 
 
-def unusable(
-    verb: str, address: str, error: Exception, file_format: str = ""
-) -> InputError:
-    """Return the error for a file, perhaps of a format, that cannot be `read` or `written`.
+def _file_system(address: str) -> tuple[Any, str]:
+    if "://" not in address:
+        # For fsspec, ~ at the start of a path has a meaning.
+        return fsspec.url_to_fs(str(Path(address).absolute()))
+    # An error for an unknown protocol, which the next call takes for a path.
+    fsspec.get_filesystem_class(address.partition("://")[0])
+    return fsspec.url_to_fs(address)
+
+
+@contextmanager
+def converting(verb: str, address: str, file_format: str = "") -> Iterator[None]:
+    """Convert the errors of this context to one for a file that cannot be `read` or `written`.
 
     It has the first line of the error's message, without secrets in addresses.
+
+    Raises:
+        InputError: there was an error.
     """
-    if isinstance(error, ImportError):
-        remedy = (
-            "add it to the domain's requirements.txt, and as a dependency to the BUILD "
-            "file of the handlers"
-        )
-        return InputError(str(error), remedy, shown(address))
-    if verb == "read" and isinstance(error, FileNotFoundError):
-        remedy = (
-            "write it first, or correct its path (MAXAI_DATA_ROOT, filePath, --config)"
-        )
-        return InputError("no such file", remedy, shown(address))
-    text = str(getattr(error, "strerror", None) or error).strip()
-    reason = shown(text.splitlines()[0]) if text else type(error).__name__
-    remedy = "check the path, and the permissions or credentials of this process"
-    if file_format:
-        verb += f" as {file_format}"
-        remedy = "correct the table, or change fileFormat or options in the config"
-    return InputError(f"cannot be {verb} ({reason})", remedy, shown(address))
+    try:
+        yield
+    # The errors of readers and of the object stores' packages have no common base class.
+    except Exception as error:
+        text = str(getattr(error, "strerror", None) or error).strip()
+        reason = shown(text.splitlines()[0]) if text else type(error).__name__
+        problem = f"cannot be {verb} ({reason})"
+        remedy = "check the path, and the permissions or credentials of this process"
+        if isinstance(error, ImportError):
+            problem, remedy = str(error), "add it to the domain's requirements.txt, and"
+            remedy += " as a dependency to the BUILD file of the handlers"
+        elif verb == "read" and isinstance(error, FileNotFoundError):
+            problem, remedy = "no such file", "write it first, or correct its path "
+            remedy += "(MAXAI_DATA_ROOT, filePath, --config)"
+        elif file_format:
+            problem = f"cannot be {verb} as {file_format} ({reason})"
+            remedy = "correct the table, or change fileFormat or options in the config"
+        raise InputError(problem, remedy, shown(address)) from error
 
 
 def shown(text: str) -> str:

@@ -20,12 +20,12 @@ def test_what_is_written_is_read(address: str) -> None:
     for content in (b"one", b"2"):
         storage.write(address, content)
         assert storage.read_text(address) == content.decode()
-    storage.check_exists(address)
+    storage.find(address)
     if "://" not in address:
         assert os.listdir(Path(address).parent) == [Path(address).name]
 
 
-@pytest.mark.parametrize("call", [storage.check_exists, storage.read_text])
+@pytest.mark.parametrize("call", [storage.find, storage.read_text])
 @pytest.mark.parametrize(
     ("address", "expected"),
     [

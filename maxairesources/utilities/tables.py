@@ -57,17 +57,17 @@ def read_table(
             or a wanted column is missing, of another kind, or has missing or infinite
             values.
     """
-    place = find_port(ports, port_number)
-    if place.type != port_type:
+    port = find_port(ports, port_number)
+    if port.type != port_type:
         raise InputError(
-            f"port {port_number} has type {place.type!r}, but the task reads a "
+            f"port {port_number} has type {port.type!r}, but the task reads a "
             f"{port_type} table there",
             "change the port's type in the config",
         )
     frame = DataFrame().get(ports, port_number)
-    with reading(place):
+    with reading(port):
         for problem, remedy in _mistakes(frame, columns, may_be_missing):
-            raise InputError(problem, remedy, place.address)
+            raise InputError(problem, remedy, port.address)
         return frame[list(columns)]
 
 
