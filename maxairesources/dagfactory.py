@@ -11,19 +11,13 @@ from airflow.sdk import DAG
 from jinja2 import pass_context
 
 from maxairesources.configs.document import has_template
-from maxairesources.configs.objective import KUBEPOD, SPARK, read_objective
-from maxairesources.dags.operators import operator_class, parameters, to_python
+from maxairesources.configs.objective import read_objective
+from maxairesources.dags import operators
 from maxairesources.deployed import Deployed
 from maxairesources.errors import InputError
-from maxairesources.tree import (
-    CONFIGS,
-    DAG_FILE,
-    DAGS,
-    LAUNCHED_FROM,
-    json_path,
-    nearest,
-    path_of,
-)
+from maxairesources.launches import KUBEPOD, SPARK
+from maxairesources.tree import CONFIGS, DAG_FILE, DAGS, LAUNCHED_FROM
+from maxairesources.tree import json_path, nearest, path_of
 
 ROOT = "root"
 
@@ -79,21 +73,19 @@ class DAGFactory:
         self._deployed = Deployed.read(root)
         self._configs = read_objective(root, names, self._deployed)
         self._usecase_configs = path_of(CONFIGS, names[:2])
-        self._parents: dict[str, Sequence[str]] = {}
-        self._operators: dict[str, Any] = {}
-        self._default_args = {"owner": names[0], **(default_args or {})}
+        self._added: list[tuple[Any, Sequence[str]]] = []
         tags = dag_kwargs.pop("tags", None) or ()
         macros = dag_kwargs.pop("user_defined_macros", None) or {}
         dag_kwargs.setdefault("is_paused_upon_creation", self._deployed.paused)
         own = {
             "dag_id": dag_id or ".".join(names),
-            "default_args": self._default_args,
+            "default_args": {"owner": names[0], **(default_args or {})},
             "tags": {*names, *([tags] if isinstance(tags, str) else tags)},
             "user_defined_macros": {**macros, "maxai_config": self._render_config()},
         }
         if schedule_interval is not None:
             own["schedule"] = schedule_interval
-        self.dag: DAG = self._call("the DAG", DAG, dag_kwargs, {}, **own)
+        self.dag: DAG = self._call(self._file, DAG, dag_kwargs, {}, **own)
 
     def add(
         self, task_id: str, operator: Any, parent: Sequence[str], **operator_kwargs: Any
@@ -115,23 +107,19 @@ class DAGFactory:
             InputError: the operator or an argument is unknown, the parents are not a list,
                 or no launch config has the task.
         """
-        where = f"task {task_id!r}"
+        where = f"{self._file}: task {task_id!r}"
         if task_id == ROOT:
-            problem = f"{where} is reserved: it marks a task without a parent"
-            raise self._wrong(problem, "rename the task")
+            problem = "is reserved: it marks a task without a parent"
+            raise InputError(problem, "rename the task", where)
         if isinstance(parent, str) or not isinstance(parent, Sequence) or not parent:
             remedy = 'use a list of task ids, or ["root"] for a first task'
-            raise self._wrong(f"{where} has the parent {parent!r}", remedy)
-        try:
-            taker = operator_class(operator)
-        except InputError as error:
-            raise self._wrong(f"{where}: {error.problem}", error.remedy) from None
+            raise InputError(f"has the parent {parent!r}", remedy, where)
+        kind = operators.operator_class(operator, where)
         expand = dict(operator_kwargs.pop("expand", {}))
-        arguments = self._with_launch(task_id, taker, operator_kwargs, expand)
+        arguments = self._with_launch(where, task_id, kind, operator_kwargs, expand)
         own = {"task_id": task_id, "dag": self.dag}
-        task = self._call(where, taker, arguments, expand, **own)
-        self._parents[task_id] = parent
-        self._operators[task_id] = task
+        task = self._call(where, kind, arguments, expand, **own)
+        self._added.append((task, parent))
         return task
 
     def create_dag(self) -> DAG:
@@ -140,14 +128,16 @@ class DAGFactory:
         Raises:
             InputError: a parent is unknown.
         """
-        # Those that were made without this factory, too.
-        tasks = {**self.dag.task_dict, **self._operators}
-        for task_id, parents in self._parents.items():
-            for parent in (each for each in parents if each != ROOT):
-                if parent not in tasks:
-                    problem = f"task {task_id!r} has an unknown parent {parent!r}"
-                    raise self._wrong(problem, nearest(str(parent), (*tasks, ROOT)))
-                self._operators[task_id].set_upstream(tasks[parent])
+        # Those that were made without this factory, too. In a group, an id has a prefix.
+        tasks = {**self.dag.task_dict, **{task.label: task for task, _ in self._added}}
+        for task, parents in self._added:
+            for parent in parents:
+                if parent in tasks:
+                    task.set_upstream(tasks[parent])
+                elif parent != ROOT:
+                    remedy = nearest(str(parent), (*tasks, ROOT))
+                    where = f"{self._file}: task {task.label!r}"
+                    raise InputError(f"unknown parent {parent!r}", remedy, where)
         return self.dag
 
     def _render_config(self) -> Callable[..., str]:
@@ -179,8 +169,9 @@ class DAGFactory:
 
     def _with_launch(
         self,
+        where: str,
         task_id: str,
-        taker: Any,
+        kind: Any,
         given: dict[str, Any],
         expand: Mapping[str, Any],
     ) -> dict[str, Any]:
@@ -189,58 +180,50 @@ class DAGFactory:
         A subclass of an operator that a launch config is for needs none.
         """
         launch = self._configs.launches.get(task_id)
-        if not launch or launch.operator not in _names(taker):
-            if config := LAUNCHED_FROM.get(taker.__name__):
-                problem = f"task {task_id!r} is not in {self._usecase_configs}/{config}"
+        if not launch or launch.operator != operators.launcher(kind):
+            if config := LAUNCHED_FROM.get(kind.__name__):
                 known = {*self._configs.launches} - {task_id}
-                raise self._wrong(problem, nearest(task_id, known, "add it there"))
+                remedy = nearest(task_id, known, "add it there")
+                problem = f"is not in {self._usecase_configs}/{config}"
+                raise InputError(problem, remedy, where)
             return given
-        key, arguments = _PASSES_CONFIG[launch.operator], to_python(launch)
+        key, arguments = _PASSES_CONFIG[launch.operator], operators.to_python(launch)
         own = arguments.get(key) or []
         arguments[key] = [*own, "--config", _CONFIG, "--task", task_id]
         for name in arguments.keys() & {*given, *expand}:
-            problem = f"task {task_id!r}: {name} is given here and in {launch.file}"
             remedy = "keep one of them; to map a task, use env_vars"
-            raise self._wrong(problem, remedy)
+            problem = f"{name} is given here and in {launch.file}"
+            raise InputError(problem, remedy, where)
         return {**arguments, **given}
 
     def _call(
         self,
         where: str,
-        taker: Any,
+        kind: Any,
         arguments: dict[str, Any],
         expand: dict[str, Any],
         **own: Any,
     ) -> Any:
         """Return a new DAG or operator; the error of Airflow becomes an InputError."""
         try:
-            if KUBEPOD in _names(taker) and self._deployed.data_root:
+            if self._deployed.data_root and operators.launcher(kind) == KUBEPOD:
                 add = self._deployed.with_data_root
                 if "env_vars" in expand:
                     expand["env_vars"] = [*map(add, expand["env_vars"])]
                 else:
                     arguments["env_vars"] = add(arguments.get("env_vars"))
             if expand:
-                return taker.partial(**arguments, **own).expand(**expand)
-            return taker(**arguments, **own)
+                return kind.partial(**arguments, **own).expand(**expand)
+            return kind(**arguments, **own)
         except Exception as error:
             problem, remedy = f"Airflow rejects it ({error})", "correct its arguments"
-            for name in arguments:
-                if name not in (known := parameters(taker)):
-                    problem = f"{taker.__name__} has no argument {name!r}"
-                    remedy = nearest(name, known, "remove it")
-            launch = self._configs.launches.get(str(own.get("task_id")))
-            if launch:
+            known = operators.parameters(kind)
+            for name in arguments.keys() - known.keys():
+                problem = f"{kind.__name__} has no argument {name!r}"
+                remedy = nearest(name, known, "remove it")
+            if launch := self._configs.launches.get(str(own.get("task_id"))):
                 problem += f"; see {launch.file}, {json_path(launch.path)}"
-            raise self._wrong(f"{where}: {problem}", remedy) from error
-
-    def _wrong(self, problem: str, remedy: str) -> InputError:
-        return InputError(problem, remedy, self._file)
-
-
-def _names(taker: type) -> list[str]:
-    """Return the name of a class, and those of its bases."""
-    return [base.__name__ for base in taker.__mro__]
+            raise InputError(problem, remedy, where) from error
 
 
 def _find_dag_file(
@@ -267,4 +250,4 @@ def _find_dag_file(
             raise InputError(problem, remedy, match[0])
         frame = frame.f_back  # type: ignore[assignment]
     remedy = f"call it in {DAGS}/<domain>/<usecase>/<objective>/dag.py"
-    raise InputError("calls DAGFactory, but is no dag.py there", remedy, file)
+    raise InputError("DAGFactory is called outside of a dag.py", remedy, file)

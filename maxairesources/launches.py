@@ -1,4 +1,4 @@
-"""Merges overlays into configs, and reads which images and handlers a launch config names.
+"""Merges overlays into configs, and reads the launches of tasks from launch configs.
 
 The plugin, the library and the tools use it, so it imports only the standard library and
 runs on CPython 3.9 and 3.11.
@@ -6,39 +6,58 @@ runs on CPython 3.9 and 3.11.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Iterator
 
 from maxairesources.tree import HANDLER_FILE, IN_IMAGE, SPARK_IMAGES
 
-Path = tuple[Any, ...]
+SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What a task of a launch config names, or the config itself for all of its tasks.
+    """The launch of a task.
 
     Attributes:
-        path: the keys and indexes that lead to the task; () for the config itself.
+        file: the launch config.
+        path: where in that file the arguments are: keys and indexes.
         task: the task's name, or an empty string.
-        images: the images, each by the path of its key.
-        handler: the handler as the config names it, or an empty string: a module for a pod,
-            a path in the image for Spark.
+        operator: the name of the operator that launches it.
+        arguments: the operator's arguments, with those that all tasks have.
     """
 
-    path: Path
-    task: str = ""
-    images: Mapping[Path, str] = field(default_factory=dict)
-    handler: str = ""
+    file: str
+    path: tuple[Any, ...]
+    task: str
+    operator: str
+    arguments: dict[str, Any]
 
     @property
-    def file(self) -> str | None:
+    def handler(self) -> str:
+        """The handler as the config names it: for a pod a module, for Spark a path in the image.
+
+        It is an empty string if the config names none.
+        """
+        arguments = self.arguments.get("arguments")
+        first = arguments[0] if isinstance(arguments, list) and arguments else ""
+        handler = self.arguments.get("application", first)
+        return handler if isinstance(handler, str) else ""
+
+    @property
+    def handler_file(self) -> str | None:
         """The path of the handler's file; None if `handler` cannot be one."""
         if self.handler.startswith(IN_IMAGE):
             path = self.handler[len(IN_IMAGE) :]
         else:
             path = f"{self.handler.replace('.', '/')}.py"
         return path if HANDLER_FILE.fullmatch(path) else None
+
+    @property
+    def images(self) -> set[str]:
+        """The images of the pod, or of Spark's driver and executors."""
+        conf = _object(self.arguments, "conf")
+        images = [self.arguments.get("image"), *map(conf.get, SPARK_IMAGES)]
+        return {each for each in images if isinstance(each, str)}
 
 
 def handler_name(path: str, is_spark: bool) -> str:
@@ -52,13 +71,11 @@ def merge(base: Any, patch: Any) -> Any:
     An overlay is a JSON Merge Patch (RFC 7386), with one deviation: it merges the tasks of a
     launch config by their names, where RFC 7386 would replace the whole list.
     """
-    tasks = named_tasks(base)
-    names = [name for name, _ in tasks if isinstance(name, str)]
-    changes = [each for each in named_tasks(patch) if each[0] in names]
-    if changes and len(changes) == len(patch["tasks"]):
+    tasks, changes = dict(named_tasks(base)), named_tasks(patch)
+    if changes and all(name in tasks for name, _ in changes):
         for name, change in changes:
-            tasks = [(n, _apply(t, change) if n == name else t) for n, t in tasks]
-        patch = {**patch, "tasks": [task for _, task in tasks]}
+            tasks[name] = _apply(tasks[name], change)
+        patch = {**patch, "tasks": [*tasks.values()]}
     return _apply(base, patch)
 
 
@@ -75,42 +92,34 @@ def _apply(base: Any, patch: Any) -> Any:
     return merged
 
 
-def named_tasks(config: Any) -> list[tuple[Any, Any]]:
+def named_tasks(config: Any) -> list[tuple[str | None, Any]]:
     """Return the tasks of a launch config, each after its name, or None if it has no name."""
     tasks = config.get("tasks") if isinstance(config, dict) else None
-    tasks = tasks if isinstance(tasks, list) else []
-    return [(t.get("name") if isinstance(t, dict) else None, t) for t in tasks]
+    named = []
+    for task in tasks if isinstance(tasks, list) else ():
+        name = task.get("name") if isinstance(task, dict) else None
+        named.append((name if isinstance(name, str) else None, task))
+    return named
 
 
-def read_launches(config: Any) -> Iterator[Launch]:
-    """Yield what a launch config or an overlay names: the config itself, then each task.
+def read_launches(config: Any, file: str = "") -> Iterator[Launch]:
+    """Yield the launch of each task of a launch config or an overlay.
 
     Args:
-        config: the JSON value. Anything that does not fit is ignored; `lint` reports it.
+        config: the JSON value. Anything that does not fit is ignored; the test of a DAG
+            reports it.
+        file: its name.
     """
-    yield _launch((), config)
-    for index, (_, task) in enumerate(named_tasks(config)):
-        yield _launch(("tasks", index), task)
-
-
-def _launch(path: Path, part: Any) -> Launch:
-    conf, submit = _object(part, "conf"), _object(part, "spark_submit_conf")
-    places = {
-        (*path, "conf"): conf,
-        (*path, "spark_submit_conf", "conf"): _object(submit, "conf"),
-    }
-    images = {
-        (*place, key): value
-        for place, values in places.items()
-        for key, value in values.items()
-        if key in ("image", *SPARK_IMAGES) and isinstance(value, str)
-    }
-    arguments, application = conf.get("arguments"), submit.get("application")
-    first = arguments[0] if isinstance(arguments, list) and arguments else None
-    handlers = [each for each in (application, first) if isinstance(each, str)]
-    name = part.get("name") if isinstance(part, dict) else None
-    task = name if isinstance(name, str) else ""
-    return Launch(path, task, images, handlers[0] if handlers else "")
+    common = _object(config, "conf")
+    for index, (name, task) in enumerate(named_tasks(config)):
+        if isinstance(task, dict) and "spark_submit_conf" in task:
+            operator, key = SPARK, "spark_submit_conf"
+            own = _object(task, key)
+            arguments = {**own, "conf": {**common, **_object(own, "conf")}}
+        else:
+            operator, key = KUBEPOD, "conf"
+            arguments = {**common, **_object(task, key)}
+        yield Launch(file, ("tasks", index, key), name or "", operator, arguments)
 
 
 def _object(value: Any, key: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maxairesources.launches import handler_name, merge, read_launches
+from maxairesources.launches import KUBEPOD, SPARK, handler_name, merge, read_launches
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -24,20 +24,27 @@ def test_spark_config() -> None:
         "conf": {IMAGE: "maxai/driver:1", "spark.a": "b"},
     }
     tasks = [{"name": "rank", "spark_submit_conf": submit}]
-    whole, task = read_launches({"conf": {IMAGE: "maxai/shop"}, "tasks": tasks})
-    assert whole.images == {("conf", IMAGE): "maxai/shop"}
-    assert (whole.task, whole.handler, whole.file) == ("", "", None)
-    place = ("tasks", 0, "spark_submit_conf", "conf", IMAGE)
-    assert task.images == {place: "maxai/driver:1"}
-    assert (task.path, task.task, task.file) == (("tasks", 0), "rank", HANDLER)
+    common = {"spark.kubernetes.container.image": "maxai/shop", "spark.a": "c"}
+    (launch,) = read_launches({"conf": common, "tasks": tasks}, "spark_config.json")
+    assert launch.arguments == {**submit, "conf": {**common, **submit["conf"]}}
+    assert launch.images == {"maxai/shop", "maxai/driver:1"}
+    assert (launch.operator, launch.file) == (SPARK, "spark_config.json")
+    assert launch.path == ("tasks", 0, "spark_submit_conf")
+    assert (launch.task, launch.handler_file) == ("rank", HANDLER)
 
 
 def test_kubepod_config() -> None:
-    conf = {"image": "maxai/shop", "arguments": [handler_name(HANDLER, False), "-v"]}
-    _, task = read_launches({"tasks": [{"name": "rank", "conf": conf}]})
-    assert task.images == {("tasks", 0, "conf", "image"): "maxai/shop"}
-    assert task.handler == "maxaiusecases.shop.churn.handlers.rank"
-    assert task.file == HANDLER
+    conf = {"labels": {"a": "b"}, "arguments": [handler_name(HANDLER, False), "-v"]}
+    config = {
+        "conf": {"image": "maxai/shop", "labels": {"c": "d"}},
+        "tasks": [{"name": "rank", "conf": conf}],
+    }
+    (launch,) = read_launches(config)
+    assert launch.arguments == {"image": "maxai/shop", **conf}
+    assert (launch.operator, launch.path) == (KUBEPOD, ("tasks", 0, "conf"))
+    assert launch.images == {"maxai/shop"}
+    assert launch.handler == "maxaiusecases.shop.churn.handlers.rank"
+    assert launch.handler_file == HANDLER
 
 
 @pytest.mark.parametrize(
@@ -45,8 +52,8 @@ def test_kubepod_config() -> None:
     ["/opt/run.sh", "maxaiconfigs.shop.churn.handlers.b", "local:///opt/maxai/../a"],
 )
 def test_another_command_has_no_handler_file(handler: str) -> None:
-    _, task = read_launches({"tasks": [{"conf": {"arguments": [handler]}}]})
-    assert (task.handler, task.file) == (handler, None)
+    (launch,) = read_launches({"tasks": [{"conf": {"arguments": [handler]}}]})
+    assert (launch.handler, launch.handler_file) == (handler, None)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +66,8 @@ def test_another_command_has_no_handler_file(handler: str) -> None:
 )
 def test_a_malformed_config_names_nothing(text: str) -> None:
     for launch in read_launches(json.loads(text)):
-        assert (launch.task, launch.handler, launch.file) == ("", "", None)
-        assert launch.images == {}
+        assert (launch.task, launch.handler, launch.handler_file) == ("", "", None)
+        assert launch.images == set()
 
 
 def test_tasks_are_merged_by_name() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from maxairesources.configs.document import parse
 from maxairesources.deployed import Deployed
 from maxairesources.errors import InputError
-from maxairesources.launches import merge
+from maxairesources.launches import SPARK, Launch, merge, read_launches
 from maxairesources.tree import (
     CONFIGS,
     LAUNCHED_FROM,
@@ -17,27 +17,6 @@ from maxairesources.tree import (
     path_of,
     repository_of,
 )
-
-SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
-# The key of a launch config that holds the arguments of a task.
-_LAUNCH_KEYS = {SPARK: "spark_submit_conf", KUBEPOD: "conf"}
-
-
-@dataclass(frozen=True)
-class TaskLaunch:
-    """The launch of a task.
-
-    Attributes:
-        operator: the name of the operator that launches it.
-        arguments: the operator's arguments.
-        file: the launch config.
-        path: where in that file the arguments are: keys and indexes.
-    """
-
-    operator: str
-    arguments: dict[str, Any]
-    file: str
-    path: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -52,7 +31,7 @@ class ObjectiveConfigs:
 
     py_config: dict[str, Any]
     py_config_file: str
-    launches: dict[str, TaskLaunch]
+    launches: dict[str, Launch]
 
 
 def find_deployments(folder: Path) -> Iterator[str]:
@@ -75,38 +54,26 @@ def read_objective(
         deployed: the deployment whose overlays and images apply.
 
     Raises:
-        InputError: a config is not valid JSON, or not a launch config.
+        InputError: a config is not valid JSON.
     """
     # An objective whose tasks run no handler needs none.
     path = path_of(CONFIGS, names, PY_CONFIG)
     data, file = read_config(root, path, deployed.name)
     py_config = {key: data[key] for key in data if not key.startswith("$")}
     own = json.dumps(repository_of(names[0]))
-    launches: dict[str, TaskLaunch] = {}
-    for operator, config in LAUNCHED_FROM.items():
+    launches: dict[str, Launch] = {}
+    for config in LAUNCHED_FROM.values():
         path = path_of(CONFIGS, names[:2], config)
         data, launch_file = read_config(root, path, deployed.name)
         # A domain whose tasks run no handler has no image.
         if data and deployed.registry:
             image = json.dumps(deployed.image(names[0]))
             data = json.loads(json.dumps(data).replace(own, image))
-        try:
-            common, key = data.get("conf", {}), _LAUNCH_KEYS[operator]
-            for index, task in enumerate(data["tasks"] if data else ()):
-                arguments = {**common, **task[key]}
-                if operator == SPARK:
-                    conf = {
-                        **deployed.spark_conf,
-                        **common,
-                        **task[key].get("conf", {}),
-                    }
-                    arguments = {**task[key], "conf": conf}
-                place = ("tasks", index, key)
-                found = TaskLaunch(operator, arguments, launch_file, place)
-                launches[task["name"]] = found
-        except (AttributeError, KeyError, TypeError) as error:
-            remedy = "run the DAG's test, which names the mistake"
-            raise InputError("is not a launch config", remedy, launch_file) from error
+        for launch in read_launches(data, launch_file):
+            launches[launch.task] = launch
+            if launch.operator == SPARK:
+                conf = {**deployed.spark_conf, **launch.arguments["conf"]}
+                launch.arguments["conf"] = conf
     return ObjectiveConfigs(py_config, file, launches)
 
 

@@ -306,5 +306,5 @@ def test_an_objective_without_a_handler_needs_no_config(tmp_path: Path) -> None:
     assert tree.mistakes(lines) == ""
     tree.write(f"{CONFIGS}/obj0/py_config.json", {})
     assert tree.mistakes(lines) == ""
-    expected = f"'score' is not in {CONFIGS}/kubepod_config.json; add it there"
+    expected = f"'score': is not in {CONFIGS}/kubepod_config.json; add it there"
     assert expected in tree.error(SCORE)

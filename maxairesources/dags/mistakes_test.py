@@ -1,5 +1,6 @@
 """Tests of the messages for mistakes in a dag.py and in what its configs give to Airflow."""
 
+import json
 import re
 from typing import Any
 
@@ -34,9 +35,9 @@ POD = "f.add('score', 'KubernetesPodOperator', ['root'], {})\n"
         (SCORE + "f.add('a', 'DummyOperator', ['scroe'])", "did you mean score?"),
         ("f.add('a', 'DummyOperator', 'root')", "has the parent 'root'; use a list of"),
         ("f.add('a', 'DummyOperator', [])", "has the parent []; use a list of task id"),
-        (f"{DUMMY.format('')}f.add('b', 'DummyOperator', [f])", "an unknown parent <"),
+        (f"{DUMMY.format('')}f.add('b', 'DummyOperator', [f])", "b': unknown parent <"),
         ("f.add('a', 'DummyOperator')", "missing 1 required positional argument"),
-        ("f.add('root', 'DummyOperator', ['root'])", "task 'root' is reserved: it"),
+        ("f.add('root', 'DummyOperator', ['root'])", "task 'root': is reserved: it"),
         (DUMMY.format("") * 2, "task 'a': Airflow rejects it (Task id 'a' has already"),
         ("f.add('a b', 'DummyOperator', ['root'])", "task 'a b': Airflow rejects it ("),
         (BASH.format("bash_comand='x'"), "no argument 'bash_comand'; did you mean bas"),
@@ -47,11 +48,11 @@ POD = "f.add('score', 'KubernetesPodOperator', ['root'], {})\n"
         (POD.format("expand={'arguments': []}"), "; to map a task, use env_vars"),
         (
             "f.add('scores', 'KubernetesPodOperator', ['root'])",
-            f"'scores' is not in {CONFIGS}/kubepod_config.json; did you mean score?",
+            f"'scores': is not in {CONFIGS}/kubepod_config.json; did you mean score?",
         ),
         (
             "f.add('score', 'SparkSubmitOperator', ['root'])",
-            f"task 'score' is not in {CONFIGS}/spark_config.json; add it there",
+            f"task 'score': is not in {CONFIGS}/spark_config.json; add it there",
         ),
     ],
 )
@@ -64,9 +65,12 @@ def test_a_mistake_in_a_task(lines: str, expected: str, tree: Objective) -> None
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ("catchupp=True", "the DAG: DAG has no argument 'catchupp'; did you mean catc"),
+        (
+            "catchupp=True",
+            f"{DAG_FILE}: DAG has no argument 'catchupp'; did you mean c",
+        ),
         ("schedule_interval='@daily', schedule='@weekly'", "multiple values for keywo"),
-        ("max_active_tasks='x'", "the DAG: Airflow rejects it ("),
+        ("max_active_tasks='x'", "dag.py: Airflow rejects it ("),
         ("schedule='0 6 * * MNO'", "[0 6 * * mno] is not acceptable"),
         ("obj='obj1'", "is the DAG of qsr/customer360/obj1, but it is in another fold"),
         ("usecase='uc'", "; move it to maxaidags/qsr/uc/obj0/, or correct the names"),
@@ -89,7 +93,7 @@ def test_a_factory_outside_of_a_dag_file(tree: Objective) -> None:
         (
             FEATURES,
             "",
-            f"{CONFIGS}/obj0/py_config.json: $.score: {DAG_FILE} has no task",
+            f"{CONFIGS}/obj0/py_config.json: $.score: {DAG_FILE} launches no ta",
         ),
         (
             FEATURES + "f.add('score', 'DummyOperator', ['root'])",
@@ -196,6 +200,13 @@ def test_one_wrong_letter_in_any_key_or_name_is_reported_with_its_file(
         assert f"{CONFIGS}/" in reported, (place, reported)
 
 
+def test_a_misspelt_task_of_a_py_config(tree: Objective) -> None:
+    path = tree.root / CONFIGS / "obj0/py_config.json"
+    path.write_text(path.read_text().replace("score", "scroe"))
+    expected = f"$.scroe: {DAG_FILE} launches no task 'scroe'; did you mean score?"
+    assert expected in tree.mistakes(BOTH)
+
+
 def test_a_dag_is_checked_with_the_overlays_of_all_deployments(tree: Objective) -> None:
     # An overlay of another usecase does not affect this DAG.
     tree.write("maxaiconfigs/qsr/other/spark_config.prod.json", "{")
@@ -205,6 +216,11 @@ def test_a_dag_is_checked_with_the_overlays_of_all_deployments(tree: Objective) 
         f"{CONFIGS}/spark_config.staging_2.json", {"conf": {IMAGE: None}}
     )
     assert f"task features: {IMAGE} is missing" in tree.mistakes(BOTH)
+    overlay.write_text(json.dumps({"conf": {IMAGE: "maxai/shop"}}))
+    expected = (
+        f"conf['{IMAGE}'] is 'maxai/shop'; use maxai/qsr, the image of the domain"
+    )
+    assert expected in tree.mistakes(BOTH)
     overlay.unlink()
     tree.write(f"{CONFIGS}/obj0/py_config.prod.json", "{")
     assert f"{CONFIGS}/obj0/py_config.prod.json: is not valid" in tree.mistakes(BOTH)
@@ -224,8 +240,8 @@ def test_each_pod_of_a_mapped_task_is_checked(tree: Objective) -> None:
     assert expected in tree.mistakes(FEATURES + lines)
 
 
-def test_a_launch_config_of_another_form_names_the_test(tree: Objective) -> None:
+def test_a_launch_config_of_another_form(tree: Objective) -> None:
     tree.write(f"{CONFIGS}/kubepod_config.json", {"tasks": [{"nmae": "score"}]})
-    expected = "kubepod_config.json: is not a launch config; run the DAG's test"
+    expected = f"task 'score': is not in {CONFIGS}/kubepod_config.json; add it there"
     assert expected in tree.error(BOTH)
     assert "$.tasks[0] has an unknown key 'nmae'" in tree.mistakes(BOTH)

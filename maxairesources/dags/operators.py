@@ -12,9 +12,9 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from pydantic import TypeAdapter, ValidationError
 
-from maxairesources.configs.objective import KUBEPOD, SPARK, TaskLaunch
 from maxairesources.errors import InputError
-from maxairesources.tree import json_path, nearest
+from maxairesources.launches import KUBEPOD, SPARK, Launch
+from maxairesources.tree import LAUNCHED_FROM, json_path, nearest
 
 # The class of each operator. The modules take seconds to import, so a DAG imports only those
 # that it uses. DummyOperator is the older name of EmptyOperator.
@@ -40,11 +40,12 @@ _JSON = ("container_resources",)
 _DURATIONS = ("execution_timeout", "max_retry_delay", "retry_delay")
 
 
-def operator_class(operator: Any) -> Any:
+def operator_class(operator: Any, subject: object = None) -> Any:
     """Return the class of an operator.
 
     Args:
         operator: a key of `OPERATORS`, or the class itself.
+        subject: the task that has it, for errors.
 
     Raises:
         InputError: it is neither.
@@ -53,9 +54,15 @@ def operator_class(operator: Any) -> Any:
         return operator
     if operator not in OPERATORS:
         remedy = nearest(str(operator), OPERATORS, "use the class of the operator")
-        raise InputError(f"unknown operator {operator!r}", remedy)
+        raise InputError(f"unknown operator {operator!r}", remedy, subject)
     module, _, class_name = OPERATORS[operator].partition(":")
     return getattr(importlib.import_module(module), class_name)
+
+
+def launcher(operator: Any) -> str | None:
+    """Return which operator of `LAUNCHED_FROM` a class is, or derives from; None for others."""
+    names = (base.__name__ for base in operator.__mro__)
+    return next((name for name in names if name in LAUNCHED_FROM), None)
 
 
 @functools.cache
@@ -74,7 +81,7 @@ def parameters(taker: type) -> dict[str, str]:
     }
 
 
-def to_python(launch: TaskLaunch) -> dict[str, Any]:
+def to_python(launch: Launch) -> dict[str, Any]:
     """Return the arguments of a launch as its operator needs them.
 
     Durations become timedeltas, and parts of a pod objects of the Kubernetes client.

@@ -13,16 +13,12 @@ from kubernetes.client import ApiClient
 from pydantic import TypeAdapter, ValidationError
 
 from maxairesources.configs.document import has_template, shown, walk
-from maxairesources.configs.objective import (
-    KUBEPOD,
-    SPARK,
-    ObjectiveConfigs,
-    TaskLaunch,
-)
-from maxairesources.dags.operators import parameters
+from maxairesources.configs.objective import ObjectiveConfigs
+from maxairesources.dags.operators import launcher, parameters
 from maxairesources.errors import InputError
+from maxairesources.launches import SPARK, Launch
 from maxairesources.testing.pod_checks import mistakes_in_pod
-from maxairesources.tree import SPARK_IMAGES, json_path, nearest
+from maxairesources.tree import SPARK_IMAGES, json_path, nearest, repository_of
 
 # Variables of Airflow 2, and those of Airflow 3:
 # https://airflow.apache.org/docs/apache-airflow/stable/installation/upgrading_to_airflow3.html
@@ -50,13 +46,14 @@ def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[obje
     Args:
         dag: the DAG.
         configs: the configs of its objective.
-        file: the name of its dag.py.
+        file: the path of its dag.py below the marketplace's folder.
     """
     tasks: dict[str, Any] = {str(task.label): task for task in dag.tasks}
     py_config, py_config_file = configs.py_config, configs.py_config_file
-    for name in py_config.keys() - tasks.keys():
-        problem = f"$.{name}: {file} has no task {name!r}"
-        yield InputError(problem, nearest(name, tasks), py_config_file)
+    launched = tasks.keys() & configs.launches.keys()
+    for name in py_config.keys() - launched:
+        problem = f"$.{name}: {file} launches no task {name!r}"
+        yield InputError(problem, nearest(name, launched), py_config_file)
     yield from _mistakes_in_templates(dag, py_config, (), py_config_file)
     known = {name for task in dag.tasks for name in parameters(_kind(task))}
     # Airflow ignores a default argument that no operator has.
@@ -72,11 +69,11 @@ def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[obje
 
 
 def _mistakes_in_launch(
-    dag: DAG, task: Any, launch: TaskLaunch, configs: ObjectiveConfigs, file: str
+    dag: DAG, task: Any, launch: Launch, configs: ObjectiveConfigs, file: str
 ) -> Iterator[InputError]:
     """Yield the mistakes of a task that a launch config has."""
-    kind, name = _kind(task), task.label
-    if launch.operator not in [base.__name__ for base in kind.__mro__]:
+    name, own = launch.task, repository_of(file.split("/")[1])
+    if launch.operator != launcher(_kind(task)):
         problem = f"task {name!r} is not a {launch.operator}, but {launch.file} "
         remedy = "use that operator, or remove it there"
         yield InputError(f"{problem}launches it with one", remedy, file)
@@ -87,40 +84,48 @@ def _mistakes_in_launch(
         yield InputError(problem, remedy, file)
     for key, value in launch.arguments.items():
         path = (*launch.path, key)
-        if mistake := _mistake_in_value(parameters(kind).get(key, ""), value):
-            yield InputError(f"{json_path(path)} {mistake[0]}", mistake[1], launch.file)
-        rendered = key in task.template_fields
-        yield from _mistakes_in_templates(dag, value, path, launch.file, rendered)
+        for problem, remedy in _mistakes_in_argument(task, key, value):
+            yield InputError(f"{json_path(path)} {problem}", remedy, launch.file)
+        if key in task.template_fields:
+            yield from _mistakes_in_templates(dag, value, path, launch.file)
+    for path, value in walk(launch.arguments, launch.path):
+        # People choose the keys of these.
+        if {"annotations", "env_vars", "labels"} & {*path}:
+            continue
+        if re.fullmatch("pod_template_file|spark.*[.]podTemplateFile", str(path[-1])):
+            problem = f"{json_path(path)}: a pod template could name any image"
+            yield InputError(problem, "put its content into the config", launch.file)
+        if path[-1] in ("image", *SPARK_IMAGES) and value != own:
+            problem = f"{json_path(path)} is {shown(value)}"
+            remedy = f"use {own}, the image of the domain"
+            yield InputError(problem, remedy, launch.file)
 
 
-def _mistake_in_value(annotation: str, value: Any) -> tuple[str, str] | None:
-    """Return the problem with the type of an operator's argument and its fix, if it is wrong."""
+def _mistakes_in_argument(task: Any, key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the problem and the remedy of each mistake in an operator's argument."""
+    annotation = parameters(_kind(task)).get(key, "")
     if value is not None and re.search("Callable|Callback", annotation):
-        return "is a function in Python", "remove it, and pass it to add() in dag.py"
-    if {*annotation.split(" | ")} <= {"bool", "float", "int", "str", "None"}:
+        yield "is a function in Python", "remove it, and pass it to add() in dag.py"
+    elif {*annotation.split(" | ")} <= {"bool", "float", "int", "str", "None"}:
         try:
             TypeAdapter(eval(annotation)).validate_python(value, strict=True)
         except ValidationError:
-            return f"is {shown(value)}", f"use a value of the type {annotation}"
-    return None
+            yield f"is {shown(value)}", f"use a value of the type {annotation}"
+    if key not in task.template_fields and any(has_template(v) for _, v in walk(value)):
+        problem = f"is {shown(value)}, but Airflow renders no template in this argument"
+        yield problem, "use the value itself"
 
 
 def _mistakes_in_templates(
-    dag: DAG, value: Any, path: tuple[Any, ...], file: str, rendered: bool = True
+    dag: DAG, config: Any, path: tuple[Any, ...], file: str
 ) -> Iterator[InputError]:
     """Yield the strings in a part of a config that Airflow cannot render."""
     environment = dag.get_template_env()
     known = {*Context.__annotations__, *environment.globals} - _OF_AIRFLOW_2.keys()
-    for place, text in walk(value, path):
+    for place, text in walk(config, path):
         if not has_template(text):
             continue
         start, names = f"{json_path(place)}: {shown(text)}", set()
-        if not rendered:
-            problem = (
-                f"{start} is a template, but Airflow does not render this argument"
-            )
-            yield InputError(problem, "use the value itself", file)
-            continue
         try:
             environment.compile(text)
             names = meta.find_undeclared_variables(environment.parse(text)) - known
@@ -136,9 +141,9 @@ def _mistakes_in_templates(
 
 def _mistakes_in_task(task: Any) -> Iterator[str]:
     """Yield the mistakes of a task that would fail in a cluster."""
-    names = [base.__name__ for base in _kind(task).__mro__]
-    for each in unmapped(task) if {SPARK, KUBEPOD} & {*names} else ():
-        if SPARK in names:
+    operator = launcher(_kind(task))
+    for each in unmapped(task) if operator else ():
+        if operator == SPARK:
             (both, *others), keys = SPARK_IMAGES, {*(each.conf or {})}
             if both not in keys and not keys.issuperset(others):
                 yield f"{both} is missing"

@@ -123,8 +123,8 @@ def launched_files(content: bytes) -> set[str]:
         launches = [*read_launches(json.loads(content))]
     except (ValueError, RecursionError):
         return set()
-    files = {launch.file for launch in launches if launch.file}
-    for image in (image for launch in launches for image in launch.images.values()):
+    files = {launch.handler_file for launch in launches if launch.handler_file}
+    for image in set().union(*(launch.images for launch in launches)):
         repository = image.partition(":")[0]
         domain = repository.rpartition("/")[2]
         if repository == repository_of(domain):

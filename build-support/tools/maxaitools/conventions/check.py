@@ -26,7 +26,7 @@ from typing import Any
 from maxairesources.launches import handler_name, read_launches
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
-from maxairesources.tree import LFS_POINTER, SPARK_CONFIG, repository_of
+from maxairesources.tree import LFS_POINTER, SPARK_CONFIG
 from maxaitools.conventions.secret_values import find_secrets
 
 Names = tuple[str, ...]
@@ -202,11 +202,10 @@ def orphan(domain: Domain) -> Iterator[Finding]:
 
 
 def launch(domain: Domain) -> Iterator[Finding]:
-    """A launch config runs handlers of its own usecase, in the image of its own domain.
-    Why: only that image has the usecase's handlers, without them a task cannot start.
-    Fix: use the handler that the message names, or the image maxai/<domain> without a tag.
+    """A launch config runs handlers of its own usecase.
+    Why: the image may lack any other module, and then the task cannot start.
+    Fix: use the handler that the message names.
     """
-    own = repository_of(domain.name)
     for file, config in domain.configs.items():
         tree, *usecase, name = file.split("/")
         if tree != CONFIGS or len(usecase) != 2:
@@ -224,9 +223,6 @@ def launch(domain: Domain) -> Iterator[Finding]:
                 problem = f"{json_path(each.path)} runs {each.handler}, which is not a "
                 problem += f"handler of {'/'.join(usecase)}"
                 yield file, problem, nearest(each.handler, [known[k] for k in close])
-            for path, image in each.images.items():
-                if image != own:
-                    yield file, f"{json_path(path)} is the image {image}", f"use {own}"
 
 
 def large_file(domain: Domain) -> Iterator[Finding]:
