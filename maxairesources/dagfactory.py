@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,9 @@ class DAGFactory:
 
         Args:
             dag_id: the DAG's id; <domain>.<usecase>.<objective> by default.
-            domain_name: the domain's name; the folder of the dag.py has it too.
-            usecase: the usecase's name, likewise.
-            obj: the objective's name, likewise.
+            domain_name: the domain. Like the next two, it repeats a folder of the dag.py.
+            usecase: the usecase.
+            obj: the objective.
             schedule_interval: the `schedule` of Airflow's DAG: None, a cron expression,
                 a timedelta, a timetable or assets. `schedule` is the same.
             default_args: default arguments of all operators; the owner is the domain
@@ -81,11 +82,12 @@ class DAGFactory:
             "dag_id": dag_id or ".".join(names),
             "default_args": {"owner": names[0], **(default_args or {})},
             "tags": {*names, *([tags] if isinstance(tags, str) else tags)},
-            "user_defined_macros": {**macros, "maxai_config": self._render_config()},
+            "user_defined_macros": {**macros, "maxai_config": self._render_config},
         }
         if schedule_interval is not None:
             own["schedule"] = schedule_interval
-        self.dag: DAG = self._call(self._file, DAG, dag_kwargs, {}, **own)
+        with _explaining(self._file, DAG, dag_kwargs):
+            self.dag = DAG(**dag_kwargs, **own)
 
     def add(
         self, task_id: str, operator: Any, parent: Sequence[str], **operator_kwargs: Any
@@ -116,9 +118,32 @@ class DAGFactory:
             raise InputError(f"has the parent {parent!r}", remedy, where)
         kind = operators.operator_class(operator, where)
         expand = dict(operator_kwargs.pop("expand", {}))
-        arguments = self._with_launch(where, task_id, kind, operator_kwargs, expand)
-        own = {"task_id": task_id, "dag": self.dag}
-        task = self._call(where, kind, arguments, expand, **own)
+        arguments, launch = operator_kwargs, self._configs.launches.get(task_id)
+        launcher = operators.launcher(kind)
+        if launch and launch.operator == launcher:
+            key, own = _PASSES_CONFIG[launcher], operators.to_python(launch)
+            own[key] = [*(own.get(key) or ()), "--config", _CONFIG, "--task", task_id]
+            for name in own.keys() & {*arguments, *expand}:
+                remedy = "keep one of them; to map a task, use env_vars"
+                problem = f"{name} is given here and in {launch.file}"
+                raise InputError(problem, remedy, where)
+            arguments = own | arguments
+        # A subclass of an operator that a launch config is for needs no launch.
+        elif config := LAUNCHED_FROM.get(kind.__name__):
+            known = {*self._configs.launches} - {task_id}
+            problem = f"is not in {self._usecase_configs}/{config}"
+            raise InputError(problem, nearest(task_id, known, "add it there"), where)
+        hint = f"; see {launch.file}, {json_path(launch.path)}" if launch else ""
+        with _explaining(where, kind, arguments, hint):
+            if launcher == KUBEPOD and self._deployed.data_root:
+                add = self._deployed.with_data_root
+                if "env_vars" in expand:
+                    expand["env_vars"] = [*map(add, expand["env_vars"])]
+                else:
+                    arguments["env_vars"] = add(arguments.get("env_vars"))
+            make = kind.partial if expand else kind
+            task = make(**arguments, task_id=task_id, dag=self.dag)
+            task = task.expand(**expand) if expand else task
         self._added.append((task, parent))
         return task
 
@@ -140,90 +165,44 @@ class DAGFactory:
                     raise InputError(f"unknown parent {parent!r}", remedy, where)
         return self.dag
 
-    def _render_config(self) -> Callable[..., str]:
-        """Return the macro whose result is the argument --config of a handler.
+    @pass_context
+    def _render_config(self, context: Any) -> str:
+        """Return the argument --config of a handler, for the macro `maxai_config`.
 
         It renders each string of the py_config, so that no value can change the JSON around it.
         """
+        environment = self.dag.get_template_env(force_sandboxed=True)
+        templates = environment.overlay(keep_trailing_newline=True)
+        variables = context.get_all()
 
-        @pass_context
-        def render_config(context: Any) -> str:
-            environment = self.dag.get_template_env(force_sandboxed=True)
-            templates = environment.overlay(keep_trailing_newline=True)
-            variables = context.get_all()
+        def render(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {render(key): render(item) for key, item in value.items()}
+            if isinstance(value, list):
+                return [render(item) for item in value]
+            if has_template(value):
+                return templates.from_string(value).render(variables)
+            return value
 
-            def render(value: Any) -> Any:
-                if isinstance(value, dict):
-                    return {render(key): render(item) for key, item in value.items()}
-                if isinstance(value, list):
-                    return [render(item) for item in value]
-                if has_template(value):
-                    return templates.from_string(value).render(variables)
-                return value
+        text = json.dumps(render(self._configs.py_config), separators=(",", ":"))
+        # Kubernetes replaces $(NAME) in arguments with a variable, and $$ with $.
+        return text.replace("$", "\\u0024")
 
-            text = json.dumps(render(self._configs.py_config), separators=(",", ":"))
-            # Kubernetes replaces $(NAME) in arguments with a variable, and $$ with $.
-            return text.replace("$", "\\u0024")
 
-        return render_config
-
-    def _with_launch(
-        self,
-        where: str,
-        task_id: str,
-        kind: Any,
-        given: dict[str, Any],
-        expand: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        """Return the arguments of a task with those of its launch, if it has one.
-
-        A subclass of an operator that a launch config is for needs none.
-        """
-        launch = self._configs.launches.get(task_id)
-        if not launch or launch.operator != operators.launcher(kind):
-            if config := LAUNCHED_FROM.get(kind.__name__):
-                known = {*self._configs.launches} - {task_id}
-                remedy = nearest(task_id, known, "add it there")
-                problem = f"is not in {self._usecase_configs}/{config}"
-                raise InputError(problem, remedy, where)
-            return given
-        key, arguments = _PASSES_CONFIG[launch.operator], operators.to_python(launch)
-        own = arguments.get(key) or []
-        arguments[key] = [*own, "--config", _CONFIG, "--task", task_id]
-        for name in arguments.keys() & {*given, *expand}:
-            remedy = "keep one of them; to map a task, use env_vars"
-            problem = f"{name} is given here and in {launch.file}"
-            raise InputError(problem, remedy, where)
-        return {**arguments, **given}
-
-    def _call(
-        self,
-        where: str,
-        kind: Any,
-        arguments: dict[str, Any],
-        expand: dict[str, Any],
-        **own: Any,
-    ) -> Any:
-        """Return a new DAG or operator; the error of Airflow becomes an InputError."""
-        try:
-            if self._deployed.data_root and operators.launcher(kind) == KUBEPOD:
-                add = self._deployed.with_data_root
-                if "env_vars" in expand:
-                    expand["env_vars"] = [*map(add, expand["env_vars"])]
-                else:
-                    arguments["env_vars"] = add(arguments.get("env_vars"))
-            if expand:
-                return kind.partial(**arguments, **own).expand(**expand)
-            return kind(**arguments, **own)
-        except Exception as error:
-            problem, remedy = f"Airflow rejects it ({error})", "correct its arguments"
-            known = operators.parameters(kind)
-            for name in arguments.keys() - known.keys():
-                problem = f"{kind.__name__} has no argument {name!r}"
-                remedy = nearest(name, known, "remove it")
-            if launch := self._configs.launches.get(str(own.get("task_id"))):
-                problem += f"; see {launch.file}, {json_path(launch.path)}"
-            raise InputError(problem, remedy, where) from error
+@contextmanager
+def _explaining(
+    where: str, kind: Any, arguments: Mapping[str, Any], hint: str = ""
+) -> Iterator[None]:
+    """Convert Airflow's error about the arguments of a DAG or an operator."""
+    try:
+        yield
+    except Exception as error:
+        problem, remedy = f"Airflow rejects it ({error})", "correct its arguments"
+        known = operators.parameters(kind)
+        for name in arguments.keys() - known.keys():
+            problem = f"{kind.__name__} has no argument {name!r}"
+            remedy = nearest(name, known, "remove it")
+        raise InputError(problem + hint, remedy, where) from error
 
 
 def _find_dag_file(
