@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from maxairesources.configs.document import ConfigModel, parse, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.errors import InputError
-from maxairesources.testing.launch_config import KubepodConfig, SparkConfig
+from maxairesources.testing.config_checks import KubepodConfig, SparkConfig
 from maxairesources.tree import json_path
 
 settings.register_profile("untimed", deadline=None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from maxairesources.testing.launch_config import FREQUENT, KubepodConfig, SparkConfig
+from maxairesources.testing.config_checks import FREQUENT, KubepodConfig, SparkConfig
 from maxairesources.launches import KUBEPOD, SPARK
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.dags.operators import operator_class, parameters
