@@ -7,24 +7,32 @@ from typing import Any
 import kubernetes_validate
 from kubernetes.utils.quantity import parse_quantity
 
+from maxairesources.configs.document import walk
 from maxairesources.tree import nearest
 
 # RFC 1123: a label, as the names of containers are, and labels with dots between, as
 # those of pods are, of at most 253 characters.
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-NAME = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
+_NAME = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
+_RFC_1123 = "use at most 63 lowercase letters, digits and '-', as RFC 1123 says"
 # A label's value, which may be empty, and a label's key.
 _VALUE = r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?"
-_KEY = rf"({NAME}/)?(?=.){_VALUE}"
-_RULE = (
+_KEY = rf"({_NAME}/)?(?=.){_VALUE}"
+_LABELS = (
     "use at most 63 letters, digits, '-', '_' and '.'; a letter or digit at each end"
 )
-# Values that Kubernetes' schema does not list.
-_VALUES = {
-    "effect": ("NoExecute", "NoSchedule", "PreferNoSchedule"),
-    "imagePullPolicy": ("Always", "IfNotPresent", "Never"),
-    "operator": ("Equal", "Exists"),
-}
+# What Kubernetes' schema leaves open: a place in the pod, the pattern of its value or of its
+# keys, and the rule; without a rule, the pattern lists the values.
+_PLACES = (
+    (r"metadata\.name", _NAME, _RFC_1123),
+    (r"metadata\.namespace", _LABEL, _RFC_1123),
+    (r"spec\.(volumes|containers|initContainers)\.\d+\.name", _LABEL, _RFC_1123),
+    (r"metadata\.labels|spec\.nodeSelector", _KEY, _LABELS),
+    (r"(metadata\.labels|spec\.nodeSelector)\..+", _VALUE, _LABELS),
+    (r"spec\.\w+\.\d+\.imagePullPolicy", "(Always|IfNotPresent|Never)?", ""),
+    (r"spec\.tolerations\.\d+\.effect", "(NoExecute|NoSchedule|PreferNoSchedule)?", ""),
+    (r"spec\.tolerations\.\d+\.operator", "(Equal|Exists)?", ""),
+)
 # What a container may ask for without the name of a vendor, and how much makes sense: another
 # amount has a wrong suffix, such as 500M processors.
 _RESOURCES = {"cpu": (0.0009, 4096), "memory": (6 * 2**20, 2**50)}
@@ -43,28 +51,18 @@ def mistakes_in_pod(pod: dict[str, Any]) -> Iterator[str]:
         place = ".".join(str(key) for key in error.path)
         yield f"the pod's {place or 'top level'}: {error.message}"
         return
-    metadata, spec = pod["metadata"], pod["spec"]
+    for path, value in walk(pod):
+        place = ".".join(map(str, path))
+        for pattern, valid, rule in _PLACES:
+            # A value with a template is known only at run time.
+            if "{{" in str(value) or not re.fullmatch(pattern, place):
+                continue
+            if not re.fullmatch(valid, str(value)):
+                advice = rule or nearest(str(value), re.findall(r"\w+", valid))
+                yield f"the pod's {place}: {value!r} is not valid; {advice}"
+    spec = pod["spec"]
     containers = [*spec["containers"], *(spec.get("initContainers") or ())]
     volumes = spec.get("volumes") or []
-    for kind, pattern, name in (
-        ("pod", NAME, metadata["name"]),
-        ("namespace", _LABEL, metadata.get("namespace") or "default"),
-        *(("volume", _LABEL, volume["name"]) for volume in volumes),
-        *(("container", _LABEL, container["name"]) for container in containers),
-    ):
-        if not _fits(pattern, name):
-            yield f"the {kind}'s name {name!r} is not valid by RFC 1123"
-    for kind, labels in (
-        ("labels", metadata.get("labels")),
-        ("nodeSelector", spec.get("nodeSelector")),
-    ):
-        for key, value in (labels or {}).items():
-            if not (_fits(_KEY, key) and _fits(_VALUE, value)):
-                yield f"the pod's {kind}.{key} is {value!r}; {_RULE}"
-    for part in (*containers, *(spec.get("tolerations") or ())):
-        for key, values in _VALUES.items():
-            if part.get(key) and part[key] not in values:
-                yield f"the pod's {key} is {part[key]!r}; {nearest(part[key], values)}"
     for container in containers:
         for mount in container.get("volumeMounts") or ():
             # Airflow adds the volume of its sidecar itself.
@@ -73,11 +71,6 @@ def mistakes_in_pod(pod: dict[str, Any]) -> Iterator[str]:
                 remedy = nearest(mount["name"], known[:-1], "add it to volumes")
                 yield f"the pod mounts a volume {mount['name']!r} that it lacks; {remedy}"
         yield from _mistakes_in_resources(container.get("resources") or {})
-
-
-def _fits(pattern: str, text: object) -> bool:
-    """Return if a string matches a pattern, or if its value is known only at run time."""
-    return "{{" in str(text) or re.fullmatch(pattern, str(text)) is not None
 
 
 def _mistakes_in_resources(resources: dict[str, Any]) -> Iterator[str]:
