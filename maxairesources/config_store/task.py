@@ -44,14 +44,7 @@ A = TypeVar("A", bound=Arguments)
 
 @dataclass(frozen=True)
 class Settings(Generic[A]):
-    """The ports and arguments of a task.
-
-    Attributes:
-        name: the task's name, the key in the py_config.
-        input: the ports that the task reads.
-        output: the ports that the task writes.
-        args: the arguments of the task's function.
-    """
+    """The name of a task, the ports that it reads and writes, and its arguments."""
 
     name: str
     input: list[Port]

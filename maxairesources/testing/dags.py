@@ -30,12 +30,7 @@ from maxairesources.tree import CONFIGS, DAGS, path_of  # noqa: E402
 
 
 def load_dags(file: Path, deployment: str | None = None) -> DagBag:
-    """Return the DAGs and import errors that Airflow loads from a dag.py.
-
-    Args:
-        file: the dag.py.
-        deployment: the deployment whose overlays apply.
-    """
+    """Return what Airflow loads from a dag.py with the overlays of a deployment."""
     with mock.patch.dict(os.environ, MAXAI_DEPLOYMENT=deployment or ""):
         return DagBag(file)
 
@@ -61,10 +56,8 @@ def check_dag(test_file: str) -> None:
         errors = "\n".join(bag.import_errors.values())
         if missing := re.search(r"module named 'airflow\.(providers\.[\w.]+)'", errors):
             package = f"apache-airflow-{missing[1]}".replace(".", "-")
-            errors += (
-                f"\nAirflow lacks a provider: add its package, such as {package}, "
-            )
-            errors += "to 3rdparty/python/airflow.txt, and run ./pants lock airflow"
+            errors += f"\nAirflow lacks a provider: add its package, such as {package},"
+            errors += " to 3rdparty/python/airflow.txt, and run ./pants lock airflow"
         assert not errors, errors
         # Airflow silently ignores a file without the words airflow and dag.
         assert list(bag.dags) == [".".join(names)], (

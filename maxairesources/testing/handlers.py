@@ -19,11 +19,8 @@ def port(
     number: int, path: str | Path, kind: str = "pandas", source: str = "file"
 ) -> dict[str, Any]:
     """Return a port with the format of the path's suffix."""
-    details = {
-        "source": source,
-        "fileFormat": Path(path).suffix[1:],
-        "filePath": str(path),
-    }
+    details = {"fileFormat": Path(path).suffix[1:], "filePath": str(path)}
+    details["source"] = source
     return {"port": number, "type": kind, "sourceDetails": details}
 
 
@@ -69,11 +66,9 @@ def check_bad_input(
     """Assert that a handler reports bad input in one line, and writes nothing.
 
     Args:
-        execute: the handler's function.
         config: a py_config of one task.
-        folder: where relative paths in the config begin.
         expected: a part of the error.
-        args: arguments that replace those of the config.
+        execute, folder, args: see `call_handler`.
     """
     ((task, part),) = config.items()
     with contextlib.redirect_stderr(io.StringIO()) as stderr:

@@ -47,26 +47,14 @@ _CSV: dict[str, Any] = {
     "low_memory": False,
 }
 # The options of pandas that the names of a csv file's columns depend on.
-_HEADER = (
-    "comment",
-    "compression",
-    "delimiter",
-    "encoding",
-    "quotechar",
-    "sep",
-    "skiprows",
-)
+_HEADER = "comment compression delimiter encoding quotechar sep skiprows".split()
 
 
 class DataFrame:
     """Data frames behind ports: pandas or Spark, as the type of the port says."""
 
     def get(self, ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> Any:
-        """Read the table of a port.
-
-        Args:
-            ports: the task's `input`, see `find_port`.
-            port_number: the number of the port.
+        """Read the table of a port of a task's `input`; see `find_port`.
 
         Returns:
             A pandas DataFrame or a Spark one, as the port's type says.
@@ -85,30 +73,22 @@ class DataFrame:
     def write(
         self, df: Any, ports: Iterable[Port | dict[str, Any]], port_number: int = 1
     ) -> None:
-        """Write a table to a port, whole or not at all, and create missing folders.
+        """Write a table of pandas or Spark to a port of a task's `output`; see `find_port`.
 
-        Args:
-            df: a pandas DataFrame or a Spark one, as the port's type says.
-            ports: the task's `output`, see `find_port`.
-            port_number: the number of the port.
+        It replaces the old table, whole or not at all. Missing folders are created.
 
         Raises:
-            InputError: the port is wrong, its place cannot be written to, or the format
-                cannot hold the table.
+            InputError: the port is wrong or of another type, its place cannot be written
+                to, or the format cannot hold the table.
         """
-        port = find_port(ports, port_number)
-        if isinstance(df, pd.DataFrame) != (port.type == "pandas"):
-            raise InputError(
-                f"port {port_number} has type {port.type!r}, but the task writes a "
-                f"{type(df).__module__.split('.')[0]} table there",
-                "change the port's type in the config",
-            )
-        if port.type == "spark":
+        kind = "pandas" if isinstance(df, pd.DataFrame) else "spark"
+        port = find_port(ports, port_number, kind)
+        if kind == "spark":
             _spark().write(df, port)
             return
         _, write = _functions(port)
-        parquet = port.format == "parquet"
-        codec = None if parquet else get_compression(port.address, "infer")
+        is_text = port.format != "parquet"
+        codec = get_compression(port.address, "infer") if is_text else None
         buffer = io.BytesIO()
         packed = compr[codec](buffer, mode="wb") if codec else nullcontext(buffer)
         with storage.converting("written", port.address, port.format), packed as file:

@@ -10,19 +10,22 @@ from maxairesources.errors import InputError
 from maxairesources.utilities import storage
 
 
-def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> Port:
+def find_port(
+    ports: Iterable[Port | dict[str, Any]],
+    port_number: int = 1,
+    port_type: str | None = None,
+) -> Port:
     """Return the port that has a number; its `address` is the path or URI of its table.
 
     Args:
         ports: the ports of a task, or the list of them in a py_config, each of the form
             `{"port": 1, "type": "pandas", "sourceDetails": {"source": "file",
-            "fileFormat": "parquet", "filePath": "shop/transactions.parquet"}}`. A
-            relative path of the source `file` is below what MAXAI_DATA_ROOT names: a
-            folder (default: the current one), or a URI such as s3://bucket/folder.
+            "fileFormat": "parquet", "filePath": "shop/transactions.parquet"}}`.
         port_number: the number of the port.
+        port_type: the type that it must have, if any.
 
     Raises:
-        InputError: the port is missing, or has a missing or unknown value.
+        InputError: the port is missing, of another type, or has a wrong value.
     """
     checked = [
         port if isinstance(port, Port) else validate(Port, port, path=(index,))
@@ -31,6 +34,10 @@ def find_port(ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> P
     port = next((port for port in checked if port.port == port_number), None)
     if port is None:
         raise InputError(f"port {port_number} is missing", "add it, with its number")
+    if port_type not in (None, port.type):
+        problem = f"port {port_number} has type {port.type!r}, but the task needs "
+        remedy = "change the port's type in the config"
+        raise InputError(f"{problem}{port_type!r}", remedy)
     root = os.environ.get("MAXAI_DATA_ROOT", "")
     if storage.shown(root) != root:
         remedy = "use the variables of the object store"

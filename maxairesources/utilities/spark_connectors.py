@@ -1,11 +1,8 @@
 """The Spark session, and the data connectors of Spark."""
 
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +89,7 @@ def read(port: Port) -> DataFrame:
     """
     if "://" not in port.address:
         storage.find(port.address)
-    options = {**_READ.get(port.format, {}), **port.options}
-    reader = session().read.options(**options)
+    reader = session().read.options(**{**_READ.get(port.format, {}), **port.options})
     with reading(port):
         table = reader.load(_uri(port), format=port.format)
         if port.format not in ("csv", "json"):
@@ -138,39 +134,21 @@ def write(df: DataFrame, port: Port) -> None:
     Raises:
         InputError: the place cannot be written to, or the executors do not share it.
     """
-    options = {**_WRITE.get(port.format, {}), **port.options}
-    save = partial(
-        df.write.options(**options).save, format=port.format, mode="overwrite"
-    )
+    writer = df.write.options(**{**_WRITE.get(port.format, {}), **port.options})
     if "://" in port.address or port.format in ("delta", "iceberg"):
         with reading(port, "written"):
-            save(_uri(port))
+            writer.save(_uri(port), port.format, "overwrite")
         return
-    path = Path(port.address)
-    # Not the process id: in containers that share a volume it is the same in each.
-    work = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    new, old = work / "new", work / "old"
     try:
-        # Created here, because Python's error for a forbidden folder is clearer.
-        work.mkdir(parents=True)
-        save(new.absolute().as_uri())
-        if not any(new.glob("part-*")):
-            raise InputError(
-                "the executors wrote nothing where the driver looks",
-                "mount the same volume there in all pods of the job",
-                port.address,
-            )
-        # Renaming a folder cannot replace another one.
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
+        with storage.replacing(port.address) as new:
+            writer.save(new.absolute().as_uri(), port.format, "overwrite")
+            if not any(new.glob("part-*")):
+                problem = "the executors wrote nothing where the driver looks"
+                remedy = "mount the same volume there in all pods of the job"
+                raise InputError(problem, remedy, port.address)
     except OSError:
         with storage.converting("written", port.address):
             raise
-    finally:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _uri(port: Port) -> str:

@@ -78,7 +78,7 @@ def test_wrong_places(tmp_path: Path) -> None:
         DataFrame().write(table(), spark_port(tmp_path / "file/x.json"))
     with pytest.raises(InputError, match=r"none\.parquet: no such file"):
         DataFrame().get(spark_port(tmp_path / "none.parquet"))
-    with pytest.raises(InputError, match="has type 'pandas', but the task writes a py"):
+    with pytest.raises(InputError, match="has type 'pandas', but the task needs 'sp"):
         DataFrame().write(table(), [port(1, tmp_path / "x.parquet")])
     with pytest.raises(InputError, match="file: cannot be read as delta .*data source"):
         ports = spark_port(tmp_path / "file")

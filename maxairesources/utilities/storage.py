@@ -9,6 +9,7 @@ address contains none of them.
 
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,8 +51,6 @@ def read_text(address: str) -> str:
 def write(address: str, content: bytes) -> None:
     """Replace the file or object at an address, whole or not at all.
 
-    Missing folders are created.
-
     Raises:
         InputError: it cannot be written.
     """
@@ -60,18 +59,33 @@ def write(address: str, content: bytes) -> None:
             found, path = _file_system(address)
             found.pipe_file(path, content)
             return
-        target = Path(address)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Not the process id: in containers that share a volume it is the same in each.
-        staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with staged.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            staged.replace(target)
-        finally:
-            staged.unlink(missing_ok=True)
+        with replacing(address) as staged, staged.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(address: str) -> Iterator[Path]:
+    """Yield the path of a new file or folder, which then replaces the one at an address.
+
+    A folder replaces anything, but a file replaces no folder. Missing folders are created.
+    """
+    target = Path(address)
+    # Not the process id: in containers that share a volume it is the same in each.
+    work = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    new, old = work / "new", work / "old"
+    try:
+        work.mkdir(parents=True)
+        yield new
+        # Renaming a folder cannot replace another one.
+        if new.is_dir() and target.exists():
+            target.rename(old)
+        new.rename(target)
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _file_system(address: str) -> tuple[Any, str]:

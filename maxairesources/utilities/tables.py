@@ -14,22 +14,17 @@ from maxairesources.utilities.ports import find_port
 
 Kind = Literal["number", "text", "date"]
 
-# The names of Arrow's and Spark's types of each kind, and the advice for another type. Null
-# means that all values are missing. A time with a time zone is not a date in pandas; in
-# Spark all times are in UTC.
-_KINDS: dict[Kind, tuple[str, str]] = {
-    "number": (
-        r"u?int\d*|(tiny|small|big)int|halffloat|float|double|decimal.*",
-        "use a number",
-    ),
-    "text": (
-        "(large_)?string|dictionary<values=(large_)?string.*|null",
-        "use a string",
-    ),
-    "date": (
-        r"date(32.*)?|timestamp(_ntz|\[.?s\])?",
-        "use a date, or UTC times without a time zone",
-    ),
+# The names of Arrow's and Spark's types of each kind. Null means that all values are missing.
+# A time with a time zone is not a date in pandas; in Spark all times are in UTC.
+_TYPES: dict[Kind, str] = {
+    "number": r"u?int\d*|(tiny|small|big)int|halffloat|float|double|decimal.*",
+    "text": "(large_)?string|dictionary<values=(large_)?string.*|null",
+    "date": r"date(32.*)?|timestamp(_ntz|\[.?s\])?",
+}
+_ADVICE: dict[Kind, str] = {
+    "number": "use a number",
+    "text": "use a string",
+    "date": "use a date, or UTC times without a time zone",
 }
 
 
@@ -47,23 +42,14 @@ def read_table(
         columns: the kind of each wanted column, by name.
         port_number: the number of the port.
         may_be_missing: the columns that may have missing values.
-        port_type: the required type of the port.
-
-    Returns:
-        A pandas DataFrame or a Spark one, as `port_type` says, with these columns.
+        port_type: the required type of the port, and of the table that is returned.
 
     Raises:
         InputError: the port has another type, the table is missing, unreadable or empty,
             or a wanted column is missing, of another kind, or has missing or infinite
             values.
     """
-    port = find_port(ports, port_number)
-    if port.type != port_type:
-        raise InputError(
-            f"port {port_number} has type {port.type!r}, but the task reads a "
-            f"{port_type} table there",
-            "change the port's type in the config",
-        )
+    port = find_port(ports, port_number, port_type)
     frame = DataFrame().get(ports, port_number)
     with reading(port):
         for problem, remedy in _mistakes(frame, columns, may_be_missing):
@@ -75,11 +61,8 @@ def check_values(frame: Any, column: str, valid: Collection[Any], subject: Any) 
     """Raise an InputError if a pandas column has other values than the valid ones."""
     for value in frame[column].unique().tolist():
         if value not in valid:
-            raise InputError(
-                f"column {column!r} contains {value!r}",
-                f"valid: {', '.join(map(str, valid))}",
-                subject,
-            )
+            problem = f"column {column!r} contains {value!r}"
+            raise InputError(problem, f"valid: {', '.join(map(str, valid))}", subject)
 
 
 def _mistakes(
@@ -99,9 +82,8 @@ def _mistakes(
     if frame.isEmpty() if is_spark else frame.empty:
         yield "the table is empty", "add at least one row"
     for name, kind in columns.items():
-        pattern, remedy = _KINDS[kind]
-        if not re.fullmatch(pattern, found[name]):
-            yield f"column {name!r} is of type {found[name]}", remedy
+        if not re.fullmatch(_TYPES[kind], found[name]):
+            yield f"column {name!r} is of type {found[name]}", _ADVICE[kind]
     full = {name: columns[name] for name in columns if name not in may_be_missing}
     if is_spark:
         gaps = _spark_gaps(frame, full)

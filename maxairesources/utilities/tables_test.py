@@ -96,7 +96,7 @@ def test_types_of_a_kind(n: Any, t: Any, d: Any, engine: str, tmp_path: Path) ->
 def test_wrong_port_type_is_reported_before_anything_is_read(
     given: str, wanted: Any
 ) -> None:
-    expected = f"port 1 has type '{given}', but the task reads a {wanted} table there"
+    expected = f"port 1 has type '{given}', but the task needs '{wanted}'"
     with pytest.raises(InputError, match=expected):
         read_table([port(1, "none.parquet", given)], COLUMNS, port_type=wanted)
 
