@@ -71,10 +71,7 @@ def repository_of(domain: str) -> str:
 def nearest(name: str, valid: Iterable[str], otherwise: str | None = None) -> str:
     """Return advice that names the valid names nearest to `name`.
 
-    Args:
-        name: the name that is not valid.
-        valid: the names that are.
-        otherwise: the advice if none of them is near; by default, a list of them.
+    If none is near, the advice is `otherwise`; by default, a list of the valid names.
     """
     names = sorted({*valid})
     if close := difflib.get_close_matches(name, names):

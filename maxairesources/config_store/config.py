@@ -19,10 +19,9 @@ from maxairesources.utilities import storage
 _XCOM = Path("/airflow/xcom")
 
 _EPILOG = """\
-Relative file paths in the config are below the data root. The environment variable
-MAXAI_DATA_ROOT sets it to a folder (default: the current one) or to a URI of an object
-store. Object stores and connections are configured in the environment. A connection is in
-AIRFLOW_CONN_<ID>, in the JSON or URI form of Airflow.
+Relative file paths in the config are below MAXAI_DATA_ROOT, a folder (default: the current
+one) or a URI of an object store. A connection is in AIRFLOW_CONN_<ID>, in the JSON or URI
+form of Airflow; an object store has environment variables of its own.
 
 Exit code: 0 success, 1 wrong input (the error is one line on the standard error stream),
 2 wrong usage. An unexpected error ends with a traceback.
@@ -54,7 +53,7 @@ def main(execute: Callable[..., Any] | None = None) -> Callable[..., Any]:
         if not kwargs:
             sys.exit(run_command(execute))
         try:
-            return _call(execute, _parser(execute).parse_args(), **kwargs)
+            return _call(execute, None, **kwargs)
         except Exception as error:
             # The documented handler exits in `finally`, which hides the error.
             if not isinstance(error, InputError):
@@ -71,25 +70,21 @@ pyconfig = main
 def run_command(execute: Callable[..., Any], argv: Sequence[str] | None = None) -> int:
     """Run a handler as a command and return its exit code: 0 or 1.
 
-    Args:
-        execute: the handler's function.
-        argv: the arguments; None means those of the process.
-
     Raises:
         SystemExit: the arguments are wrong (2), or include --help (0).
     """
-    options = _parser(execute).parse_args(argv)
     try:
-        _call(execute, options)
+        _call(execute, argv)
     except InputError:
         return 1
     return 0
 
 
 def _call(
-    execute: Callable[..., Any], options: argparse.Namespace, **kwargs: Any
+    execute: Callable[..., Any], argv: Sequence[str] | None, **kwargs: Any
 ) -> Any:
-    """Call `execute` with the config that the options name, and print an InputError."""
+    """Call `execute` with the config that the command line names; print an InputError."""
+    options = _parser(execute).parse_args(argv)
     # DAGFactory puts a space in front of the JSON.
     inline = options.config.lstrip().startswith("{")
     try:
@@ -137,9 +132,7 @@ def _hand_over(value: Any) -> None:
         text = json.dumps(value, allow_nan=False, default=lambda each: each.tolist())
     except (AttributeError, TypeError, ValueError) as error:
         problem = f"the value that execute returned is not JSON ({error})"
-        remedy = (
-            "return numbers, strings, lists and dicts, and None for a missing value"
-        )
+        remedy = "return numbers, strings, lists and dicts; None for a missing value"
         raise InputError(problem, remedy, "execute") from error
     if _XCOM.is_dir():
         storage.write(str(_XCOM / "return.json"), text.encode())

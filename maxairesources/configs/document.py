@@ -38,11 +38,7 @@ class Config(ConfigModel):
 
 
 def parse(text: str, subject: object = None) -> dict[str, Any]:
-    """Return the JSON object in the text of a config.
-
-    Args:
-        text: the JSON text.
-        subject: the file's name, for errors; see `InputError`.
+    """Return the JSON object in the text of a config; `subject` is its name, for errors.
 
     Raises:
         InputError: it is not a JSON object, or defines a key twice.

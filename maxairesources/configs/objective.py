@@ -10,23 +10,15 @@ from maxairesources.configs.document import parse
 from maxairesources.deployed import Deployed
 from maxairesources.errors import InputError
 from maxairesources.launches import SPARK, Launch, merge, read_launches
-from maxairesources.tree import (
-    CONFIGS,
-    LAUNCHED_FROM,
-    PY_CONFIG,
-    path_of,
-    repository_of,
-)
+from maxairesources.tree import CONFIGS, LAUNCHED_FROM, PY_CONFIG
+from maxairesources.tree import path_of, repository_of
 
 
 @dataclass(frozen=True)
 class ObjectiveConfigs:
-    """The configs of an objective.
+    """The py_config of an objective, as handlers get it, and the launches of its usecase.
 
-    Attributes:
-        py_config: the complete py_config, as the handlers get it.
-        py_config_file: the name of its file.
-        launches: the launches of the usecase's tasks, by task name.
+    `py_config_file` is the name of the py_config, and a launch has the name of its task.
     """
 
     py_config: dict[str, Any]
@@ -43,15 +35,10 @@ def find_deployments(folder: Path) -> Iterator[str]:
 def read_objective(
     root: Path, names: Sequence[str], deployed: Deployed
 ) -> ObjectiveConfigs:
-    """Read the configs of one objective.
+    """Read the configs of one objective, in the folder that holds maxaiconfigs.
 
     `testing.config_checks` checks them; this trusts them, because Airflow's scheduler calls
-    it twice a minute.
-
-    Args:
-        root: the marketplace's folder, which holds maxaiconfigs.
-        names: the domain, the usecase and the objective.
-        deployed: the deployment whose overlays and images apply.
+    it twice a minute. `names` are the domain, the usecase and the objective.
 
     Raises:
         InputError: a config is not valid JSON.

@@ -98,13 +98,7 @@ class Function(ConfigModel):
 
 
 class Task(ConfigModel):
-    """The ports and arguments of a task.
-
-    Attributes:
-        input: the ports that the task reads.
-        output: the ports that the task writes.
-        function: its arguments.
-    """
+    """The ports that a task reads and writes, and its arguments."""
 
     input: Ports
     output: Ports

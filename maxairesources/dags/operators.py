@@ -41,14 +41,10 @@ _DURATIONS = ("execution_timeout", "max_retry_delay", "retry_delay")
 
 
 def operator_class(operator: Any, subject: object = None) -> Any:
-    """Return the class of an operator.
-
-    Args:
-        operator: a key of `OPERATORS`, or the class itself.
-        subject: the task that has it, for errors.
+    """Return the class of an operator: it is a key of `OPERATORS`, or the class itself.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is neither; the error is about `subject`.
     """
     if isinstance(operator, type) and issubclass(operator, BaseOperator):
         return operator

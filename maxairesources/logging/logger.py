@@ -11,9 +11,6 @@ def get_logger(name: str) -> logging.Logger:
 
     A module that runs as a command is called `__main__`; its logger is named after
     the module's real name. Where logging is set up already, that set-up is left alone.
-
-    Args:
-        name: the name of the module, as a rule `__name__`.
     """
     if name == "__main__":
         spec = getattr(sys.modules["__main__"], "__spec__", None)

@@ -82,9 +82,7 @@ class SparkSubmit(BaseModel):
 class LaunchedTask(ConfigModel):
     """The launch of one task.
 
-    Attributes:
-        id: the task's place in the order of the tasks.
-        name: the task's name, the same as in the DAG and in the py_config.
+    `name` is the same as in the DAG and in the py_config; `id` is for people.
     """
 
     id: int
@@ -141,12 +139,7 @@ _MODELS: dict[str, type[ConfigModel]] = {
 def check_configs(
     root: Path, names: Sequence[str], deployment: str | None = None
 ) -> ObjectiveConfigs:
-    """Return the configs of an objective, if they are valid.
-
-    Args:
-        root: the marketplace's folder, which holds maxaiconfigs.
-        names: the domain, the usecase and the objective.
-        deployment: the deployment whose overlays apply; None means no overlays.
+    """Return the configs of an objective, if they are valid with the overlays of a deployment.
 
     Raises:
         InputError: a config is missing or wrong, with its file and place.

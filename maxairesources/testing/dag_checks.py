@@ -41,12 +41,9 @@ _OF_AIRFLOW_2 = {
 
 
 def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[object]:
-    """Yield a message for each mistake in a DAG and in the configs of its tasks.
+    """Yield a message for each mistake in a DAG and in the configs of its objective.
 
-    Args:
-        dag: the DAG.
-        configs: the configs of its objective.
-        file: the path of its dag.py below the marketplace's folder.
+    `file` is the path of its dag.py, from maxaidags on.
     """
     tasks: dict[str, Any] = {str(task.label): task for task in dag.tasks}
     py_config, py_config_file = configs.py_config, configs.py_config_file

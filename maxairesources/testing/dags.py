@@ -39,10 +39,7 @@ def check_dag(test_file: str) -> None:
     """Assert that the dag.py beside a test is valid, with the overlays of each deployment.
 
     The configs are valid, it loads, has the id `<domain>.<usecase>.<objective>`, Airflow can
-    serialize it, and Kubernetes would accept each of its pods.
-
-    Args:
-        test_file: the test's own `__file__`.
+    serialize it, and Kubernetes would accept each of its pods. `test_file` is `__file__`.
     """
     file = Path(test_file).resolve().with_name("dag.py")
     root, names = file.parents[4], file.parts[-4:-1]

@@ -39,11 +39,7 @@ _RESOURCES = {"cpu": (0.0009, 4096), "memory": (6 * 2**20, 2**50)}
 
 
 def mistakes_in_pod(pod: dict[str, Any]) -> Iterator[str]:
-    """Yield a line for each mistake in a pod.
-
-    Args:
-        pod: the pod as the JSON that Kubernetes gets.
-    """
+    """Yield a line for each mistake in a pod, given as the JSON that Kubernetes gets."""
     version = kubernetes_validate.latest_version()
     try:
         kubernetes_validate.validate(pod, version, strict=True)
