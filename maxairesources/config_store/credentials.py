@@ -20,6 +20,7 @@ from pydantic.dataclasses import dataclass
 from maxairesources.errors import InputError
 
 _PREFIX = "AIRFLOW_CONN_"
+_Extra = dict[str, Any] | Json[dict[str, Any]]
 
 
 class MissingConnection(InputError, KeyError):
@@ -40,9 +41,7 @@ class Connection:
     password: SecretStr | None = None
     schema: str | None = None
     port: int | None = None
-    extra: dict[str, Any] | Json[dict[str, Any]] = field(
-        default_factory=dict, repr=False
-    )
+    extra: _Extra = field(default_factory=dict, repr=False)
 
 
 class Credentials(Mapping[str, Connection]):
@@ -62,8 +61,8 @@ class Credentials(Mapping[str, Connection]):
         raise InputError("is not a connection", remedy, variable)
 
     def __iter__(self) -> Iterator[str]:
-        names = [name for name in os.environ if name.startswith(_PREFIX)]
-        return iter([name.removeprefix(_PREFIX).lower() for name in names])
+        names = (name for name in os.environ if name.startswith(_PREFIX))
+        return (name.removeprefix(_PREFIX).lower() for name in names)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -76,14 +75,11 @@ def _from_uri(uri: str) -> dict[str, Any]:
         raise ValueError
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     texts = {
+        "conn_type": parts.scheme.replace("-", "_"),
         "login": parts.username,
         "password": parts.password,
         "host": parts.hostname,
         "schema": parts.path[1:],
     }
-    return {
-        **{name: unquote(text) for name, text in texts.items() if text},
-        "conn_type": parts.scheme.replace("-", "_"),
-        "port": parts.port,
-        "extra": query.get("__extra__", query),
-    }
+    fields: dict[str, Any] = {n: unquote(text) for n, text in texts.items() if text}
+    return {**fields, "port": parts.port, "extra": query.get("__extra__", query)}

@@ -145,8 +145,20 @@ def _mistakes_in_task(task: Any) -> Iterator[str]:
             if both not in keys and not keys.issuperset(others):
                 yield f"{both} is missing"
             continue
+        for name in each.template_fields:
+            if isinstance(getattr(each, name, None), ResolveMixin):
+                setattr(each, name, None)
+        # Airflow would look for the connection, the file or the context of a cluster.
+        for name in (
+            "cluster_context",
+            "config_file",
+            "in_cluster",
+            "kubernetes_conn_id",
+        ):
+            setattr(each, name, None)
+        each.namespace = each.namespace or "default"
         try:
-            built = _without_cluster(each).build_pod_request_obj(dry_run=True)
+            built = each.build_pod_request_obj(dry_run=True)
         except Exception as error:
             yield f"Airflow cannot build its pod ({error})"
             continue
@@ -171,18 +183,6 @@ def unmapped(task: Any) -> Iterator[Any]:
         return
     for items in itertools.product(*lists):
         yield task.unmap(dict(zip(value, items)))
-
-
-def _without_cluster(task: Any) -> Any:
-    """Change a copy of a pod's operator, so that no argument depends on a run or a cluster."""
-    for name in task.template_fields:
-        if isinstance(getattr(task, name, None), ResolveMixin):
-            setattr(task, name, None)
-    # Airflow would look for the connection, the file or the context here.
-    for name in ("cluster_context", "config_file", "in_cluster", "kubernetes_conn_id"):
-        setattr(task, name, None)
-    task.namespace = task.namespace or "default"
-    return task
 
 
 class _Client(ApiClient):

@@ -10,13 +10,9 @@ import pyarrow.parquet
 
 
 class Table(NamedTuple):
-    """The source of a table.
+    """The source of a table: a file of a distribution, and the function that reads it.
 
-    Attributes:
-        package: the distribution that contains it.
-        file: the path of the file in that distribution.
-        read: the function that reads the file.
-        number: a column to add, which numbers the rows from 1; None adds none.
+    `number` is the name of a column to add, which numbers the rows from 1.
     """
 
     package: str
