@@ -148,11 +148,7 @@ class DAGFactory:
         return task
 
     def create_dag(self) -> DAG:
-        """Connect the tasks and return the DAG.
-
-        Raises:
-            InputError: a parent is unknown.
-        """
+        """Connect the tasks with their parents, which must exist now, and return the DAG."""
         # Those that were made without this factory, too. In a group, an id has a prefix.
         tasks = {**self.dag.task_dict, **{task.label: task for task, _ in self._added}}
         for task, parents in self._added:
@@ -210,10 +206,7 @@ def _find_dag_file(
 ) -> tuple[Path, str, tuple[str, ...]]:
     """Return the marketplace's folder, and the name and objective of the dag.py that runs.
 
-    A helper module may create the factory for a dag.py.
-
-    Raises:
-        InputError: there is none, or its folder differs from the given names.
+    A helper module may create the factory for a dag.py. The given names must be its folder's.
     """
     frame = sys._getframe(2)
     file = frame.f_code.co_filename

@@ -73,11 +73,7 @@ def read_task(config: dict[str, Any], name: str, arguments: type[A]) -> Settings
 
 
 def find_task(config: dict[str, Any], name: str) -> Task:
-    """Return a task of a whole py_config, without a check of its arguments.
-
-    Raises:
-        InputError: the task is missing, or the config does not match its model.
-    """
+    """Return a task of a whole py_config, without a check of its arguments."""
     tasks = validate(PyConfig, config).tasks
     if name not in tasks:
         remedy = nearest(name, tasks) if tasks else "add it"

@@ -14,6 +14,8 @@ from maxairesources.errors import InputError
 from maxairesources.tree import json_path, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
+# The keys and indexes that lead to a value of a config.
+Place = tuple[Any, ...]
 
 # The beginning of a Jinja expression, block or comment.
 _TEMPLATE = re.compile(r"\{[{%#]")
@@ -63,9 +65,7 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
     return data
 
 
-def walk(
-    value: Any, path: tuple[Any, ...] = ()
-) -> Iterator[tuple[tuple[Any, ...], Any]]:
+def walk(value: Any, path: Place = ()) -> Iterator[tuple[Place, Any]]:
     """Yield each value that is not an object or a list with its place, and each key.
 
     The place of a key is the object that has it.
@@ -85,7 +85,7 @@ def validate(
     model: type[Model],
     data: Any,
     subject: object = None,
-    path: tuple[Any, ...] = (),
+    path: Place = (),
     strict: bool = True,
     templates: bool = False,
 ) -> Model:
@@ -95,7 +95,7 @@ def validate(
         model: the pydantic model.
         data: the result of `parse`, or a part of it.
         subject: the file's name, for errors; see `InputError`.
-        path: where in the file that part stands: keys and indexes.
+        path: where in the file that part stands.
         strict: if a string that stands for a number or a boolean is an error.
         templates: if a string with a template is accepted in place of any value.
 
@@ -137,12 +137,12 @@ def validate(
     raise InputError(problem, remedy, subject)
 
 
-def _place_of(error: Any, data: Any) -> tuple[tuple[Any, ...], Any]:
+def _place_of(error: Any, data: Any) -> tuple[Place, Any]:
     """Return the keys and indexes that lead to the place of an error, and the value there.
 
     The value of a missing key is the object that lacks it.
     """
-    path: tuple[Any, ...] = ()
+    path: Place = ()
     for key in error["loc"]:
         # A union of types adds their names to the place; the data has no such keys.
         try:

@@ -39,9 +39,6 @@ def read_objective(
 
     `testing.config_checks` checks them; this trusts them, because Airflow's scheduler calls
     it twice a minute. `names` are the domain, the usecase and the objective.
-
-    Raises:
-        InputError: a config is not valid JSON.
     """
     # An objective whose tasks run no handler needs none.
     path = path_of(CONFIGS, names, PY_CONFIG)
@@ -83,9 +80,6 @@ def read_file(root: Path, path: str) -> dict[str, Any]:
     """Return the JSON object in a config or an overlay.
 
     A missing file is an empty object: not every objective needs each config.
-
-    Raises:
-        InputError: the file cannot be read.
     """
     try:
         with open(root / path, encoding="utf-8") as file:

@@ -32,10 +32,9 @@ OPERATORS = {
     SPARK: f"airflow.providers.apache.spark.operators.spark_submit:{SPARK}",
 }
 
-# The annotation of an argument that is only an object of the Kubernetes client, or a list.
-_OBJECT = re.compile(r"((?:list\[)?)k8s\.(V1\w+\]?) \| None")
-# Its quantities may be numbers; Airflow accepts an object of JSON, too.
-_JSON = ("container_resources",)
+# The annotation of an argument that is only an object of the Kubernetes client, or a list. The
+# resources may stay JSON, in which quantities may be numbers.
+_OBJECT = re.compile(r"((?:list\[)?)k8s\.(V1(?!Resource)\w+\]?) \| None")
 # Arguments that are a timedelta in Python.
 _DURATIONS = ("execution_timeout", "max_retry_delay", "retry_delay")
 
@@ -72,8 +71,7 @@ def parameters(taker: type) -> dict[str, str]:
         name: str(parameter.annotation)
         for base in reversed(bases)
         for name, parameter in inspect.signature(base.__init__).parameters.items()
-        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        and name not in ("self", "dag", "dag_id", "task_id")
+        if name not in ("self", "args", "kwargs", "dag", "dag_id", "task_id")
     }
 
 
@@ -81,9 +79,6 @@ def to_python(launch: Launch) -> dict[str, Any]:
     """Return the arguments of a launch as its operator needs them.
 
     Durations become timedeltas, and parts of a pod objects of the Kubernetes client.
-
-    Raises:
-        InputError: a value cannot be converted.
     """
     converted = dict(launch.arguments)
     types = operator_class(launch.operator).__init__.__annotations__
@@ -92,7 +87,7 @@ def to_python(launch: Launch) -> dict[str, Any]:
             if name in _DURATIONS and value is not None:
                 remedy = "use a number of seconds, or ISO 8601 such as PT1H30M"
                 converted[name] = TypeAdapter(timedelta).validate_python(value)
-            elif kind := name not in _JSON and _OBJECT.fullmatch(types.get(name, "")):
+            elif kind := _OBJECT.fullmatch(types.get(name, "")):
                 remedy = f"use the fields of Kubernetes' {kind[1]}{kind[2]}"
                 converted[name] = _kubernetes_object(value, kind[1] + kind[2])
         except (AttributeError, OverflowError, TypeError, ValueError) as error:

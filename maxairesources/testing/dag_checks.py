@@ -12,7 +12,7 @@ from jinja2 import TemplateSyntaxError, meta
 from kubernetes.client import ApiClient
 from pydantic import TypeAdapter, ValidationError
 
-from maxairesources.configs.document import has_template, shown, walk
+from maxairesources.configs.document import Place, has_template, shown, walk
 from maxairesources.configs.objective import ObjectiveConfigs
 from maxairesources.dags.operators import launcher, parameters
 from maxairesources.errors import InputError
@@ -114,7 +114,7 @@ def _mistakes_in_argument(task: Any, key: str, value: Any) -> Iterator[tuple[str
 
 
 def _mistakes_in_templates(
-    dag: DAG, config: Any, path: tuple[Any, ...], file: str
+    dag: DAG, config: Any, path: Place, file: str
 ) -> Iterator[InputError]:
     """Yield the strings in a part of a config that Airflow cannot render."""
     environment = dag.get_template_env()

@@ -14,11 +14,7 @@ _UNWANTED = (
 
 
 def image_name(domain: str) -> str:
-    """Return the name and tag of the image that Pants has built for the test.
-
-    Raises:
-        AssertionError: Pants built no image for the test.
-    """
+    """Return the name and tag of the image that Pants has built for the test."""
     info = Path(f"maxaiusecases.{domain}/image.docker-info.json")
     assert info.exists(), f"{info} is missing: the test does not depend on the image"
     # Not the id of the image, which depends on how the engine stores images.
@@ -26,11 +22,7 @@ def image_name(domain: str) -> str:
 
 
 def docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a docker command and return its result.
-
-    Raises:
-        AssertionError: no engine answers.
-    """
+    """Run a docker command and return its result; an engine must answer."""
     result = subprocess.run(["docker", *arguments], capture_output=True, text=True)
     assert (
         "Cannot connect to the Docker daemon" not in result.stderr

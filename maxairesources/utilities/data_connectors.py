@@ -18,7 +18,7 @@ import importlib
 import io
 import json
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -32,7 +32,7 @@ from pyarrow.parquet import write_table
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
-from maxairesources.utilities.ports import find_port
+from maxairesources.utilities.ports import Ports, find_port
 
 # Domains without Spark hold this module but not that one, so it is loaded by name.
 _SPARK_CONNECTORS = "maxairesources.utilities.spark_connectors"
@@ -53,7 +53,7 @@ _HEADER = "comment compression delimiter encoding quotechar sep skiprows".split(
 class DataFrame:
     """Data frames behind ports: pandas or Spark, as the type of the port says."""
 
-    def get(self, ports: Iterable[Port | dict[str, Any]], port_number: int = 1) -> Any:
+    def get(self, ports: Ports, port_number: int = 1) -> Any:
         """Read the table of a port of a task's `input`; see `find_port`.
 
         Returns:
@@ -70,9 +70,7 @@ class DataFrame:
         with storage.converting("read", port.address, port.format):
             return _to_pandas(read(found, path, **port.options))
 
-    def write(
-        self, df: Any, ports: Iterable[Port | dict[str, Any]], port_number: int = 1
-    ) -> None:
+    def write(self, df: Any, ports: Ports, port_number: int = 1) -> None:
         """Write a table of pandas or Spark to a port of a task's `output`; see `find_port`.
 
         It replaces the old table, whole or not at all. Missing folders are created.

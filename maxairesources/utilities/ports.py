@@ -9,20 +9,13 @@ from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
 
+# The ports of a task, or the list of them in a py_config, each of the form {"port": 1, "type":
+# "pandas", "sourceDetails": {"source": "file", "fileFormat": "csv", "filePath": "a/b.csv"}}.
+Ports = Iterable[Port | dict[str, Any]]
 
-def find_port(
-    ports: Iterable[Port | dict[str, Any]],
-    port_number: int = 1,
-    port_type: str | None = None,
-) -> Port:
+
+def find_port(ports: Ports, port_number: int = 1, port_type: str | None = None) -> Port:
     """Return the port that has a number; its `address` is the path or URI of its table.
-
-    Args:
-        ports: the ports of a task, or the list of them in a py_config, each of the form
-            `{"port": 1, "type": "pandas", "sourceDetails": {"source": "file",
-            "fileFormat": "parquet", "filePath": "shop/transactions.parquet"}}`.
-        port_number: the number of the port.
-        port_type: the type that it must have, if any.
 
     Raises:
         InputError: the port is missing, of another type, or has a wrong value.

@@ -1,4 +1,7 @@
-"""The Spark session, and the data connectors of Spark."""
+"""The Spark session, and the data connectors of Spark.
+
+An error of Spark that a file causes is an InputError that names the file.
+"""
 
 import os
 from collections.abc import Iterator
@@ -83,9 +86,6 @@ def read(port: Port) -> DataFrame:
 
     Spark guesses the types of csv columns, including dates. JSON is one object on each
     line, or a list of objects in one line; its dates are strings.
-
-    Raises:
-        InputError: it is missing, or cannot be read in the port's format.
     """
     if "://" not in port.address:
         storage.find(port.address)
@@ -106,11 +106,7 @@ def read(port: Port) -> DataFrame:
 
 @contextmanager
 def reading(port: Port, verb: str = "read") -> Iterator[None]:
-    """Convert Spark's errors in this context to the error of a port that cannot be `read`.
-
-    Raises:
-        InputError: Spark raised an error.
-    """
+    """Convert Spark's errors in this context to the error of a port that cannot be `read`."""
     context = session().sparkContext
     # Spark logs a Java stack trace for a broken file, besides the error that it raises.
     context.setLogLevel("OFF")
@@ -130,9 +126,6 @@ def write(df: DataFrame, port: Port) -> None:
 
     On a file system, the folder is staged beside it, then renamed. A table of Delta or Iceberg
     and an object store replace their content themselves.
-
-    Raises:
-        InputError: the place cannot be written to, or the executors do not share it.
     """
     writer = df.write.options(**{**_WRITE.get(port.format, {}), **port.options})
     if "://" in port.address or port.format in ("delta", "iceberg"):

@@ -5,6 +5,8 @@ abfs and gcsfs for gs. These packages read credentials from their own environmen
 variables (AWS_ACCESS_KEY_ID, AZURE_STORAGE_ACCOUNT_KEY, GOOGLE_APPLICATION_CREDENTIALS).
 fsspec reads other settings from variables such as FSSPEC_S3_ENDPOINT_URL. A config or an
 address contains none of them.
+
+Any error of these functions is an InputError that names the address.
 """
 
 import os
@@ -26,11 +28,7 @@ _QUERY = re.compile(r"(://[^\s?]*\?)[^\s'\")]+")
 
 
 def find(address: str) -> tuple[Any, str]:
-    """Return fsspec's file system of an address, and the path in it.
-
-    Raises:
-        InputError: nothing exists there, or it cannot be reached.
-    """
+    """Return fsspec's file system of an address, and the path in it, which must exist."""
     with converting("read", address):
         found, path = _file_system(address)
         found.info(path)
@@ -38,22 +36,14 @@ def find(address: str) -> tuple[Any, str]:
 
 
 def read_text(address: str) -> str:
-    """Return the text at an address.
-
-    Raises:
-        InputError: it cannot be read, or is not UTF-8.
-    """
+    """Return the text at an address, which is in UTF-8."""
     with converting("read", address):
         found, path = _file_system(address)
         return bytes(found.cat_file(path)).decode()
 
 
 def write(address: str, content: bytes) -> None:
-    """Replace the file or object at an address, whole or not at all.
-
-    Raises:
-        InputError: it cannot be written.
-    """
+    """Replace the file or object at an address, whole or not at all."""
     with converting("written", address):
         if "://" in address:
             found, path = _file_system(address)
@@ -99,12 +89,9 @@ def _file_system(address: str) -> tuple[Any, str]:
 
 @contextmanager
 def converting(verb: str, address: str, file_format: str = "") -> Iterator[None]:
-    """Convert the errors of this context to one for a file that cannot be `read` or `written`.
+    """Convert an error in this context to one for a file that cannot be `read` or `written`.
 
     It has the first line of the error's message, without secrets in addresses.
-
-    Raises:
-        InputError: there was an error.
     """
     try:
         yield

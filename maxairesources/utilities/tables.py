@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities.data_connectors import DataFrame, reading
-from maxairesources.utilities.ports import find_port
+from maxairesources.utilities.ports import Ports, find_port
 
 Kind = Literal["number", "text", "date"]
 
@@ -29,7 +28,7 @@ _ADVICE: dict[Kind, str] = {
 
 
 def read_table(
-    ports: Iterable[Port | dict[str, Any]],
+    ports: Ports,
     columns: Mapping[str, Kind],
     port_number: int = 1,
     may_be_missing: Collection[str] = (),
