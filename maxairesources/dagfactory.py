@@ -12,7 +12,6 @@ from airflow.sdk import DAG
 from jinja2 import pass_context
 
 from maxairesources.configs.document import has_template
-from maxairesources.configs.objective import read_objective
 from maxairesources.dags import operators
 from maxairesources.deployed import Deployed
 from maxairesources.errors import InputError
@@ -72,7 +71,7 @@ class DAGFactory:
         """
         root, self._file, names = _find_dag_file((domain_name, usecase, obj))
         self._deployed = Deployed.read(root)
-        self._configs = read_objective(root, names, self._deployed)
+        self._configs = self._deployed.read_objective(root, names)
         self._usecase_configs = path_of(CONFIGS, names[:2])
         self._added: list[tuple[Any, Sequence[str]]] = []
         tags = dag_kwargs.pop("tags", None) or ()

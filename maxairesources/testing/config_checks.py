@@ -12,15 +12,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from maxairesources.configs.document import Config, ConfigModel, validate
-from maxairesources.configs.objective import (
-    ObjectiveConfigs,
-    overlay_of,
-    read_config,
-    read_file,
-    read_objective,
-)
 from maxairesources.configs.py_config import PyConfig
-from maxairesources.deployed import Deployed
+from maxairesources.deployed import Deployed, ObjectiveConfigs
+from maxairesources.deployed import overlay_of, read_config, read_file
 from maxairesources.errors import InputError
 from maxairesources.launches import KUBEPOD, named_tasks
 from maxairesources.tree import CONFIGS, KUBEPOD_CONFIG, PY_CONFIG, SPARK_CONFIG
@@ -162,7 +156,7 @@ def check_configs(
                 problem = f"task {task!r} is also in {launched[task]}"
                 raise InputError(problem, "keep one of them", file)
             launched[str(task)] = file
-    configs = read_objective(root, names, Deployed(deployment))
+    configs = Deployed(deployment).read_objective(root, names)
     for launch in configs.launches.values():
         if launch.operator == KUBEPOD:
             # The image and the arguments may be in the common conf.

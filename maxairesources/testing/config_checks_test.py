@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maxairesources.configs.objective import find_deployments
+from maxairesources.deployed import find_deployments
 from maxairesources.errors import InputError
 from maxairesources.testing.config_checks import check_configs
 

@@ -13,8 +13,8 @@ from kubernetes.client import ApiClient
 from pydantic import TypeAdapter, ValidationError
 
 from maxairesources.configs.document import Place, has_template, shown, walk
-from maxairesources.configs.objective import ObjectiveConfigs
 from maxairesources.dags.operators import launcher, parameters
+from maxairesources.deployed import ObjectiveConfigs
 from maxairesources.errors import InputError
 from maxairesources.launches import SPARK, Launch
 from maxairesources.testing.pod_checks import mistakes_in_pod

@@ -22,7 +22,7 @@ os.environ.update(
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
 from airflow.serialization.serialized_objects import DagSerialization  # noqa: E402
 
-from maxairesources.configs.objective import find_deployments  # noqa: E402
+from maxairesources.deployed import find_deployments  # noqa: E402
 from maxairesources.errors import InputError  # noqa: E402
 from maxairesources.testing.config_checks import check_configs  # noqa: E402
 from maxairesources.testing.dag_checks import mistakes_in  # noqa: E402

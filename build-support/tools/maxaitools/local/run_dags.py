@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from maxairesources.configs.objective import find_deployments
+from maxairesources.deployed import find_deployments
 from maxairesources.errors import InputError
 from maxairesources.tree import DAGS, nearest
 from maxaitools.local.airflow_server import free_port, make_home, standalone
