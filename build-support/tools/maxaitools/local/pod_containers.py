@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from kubernetes.client import ApiClient
 from kubernetes.utils.quantity import parse_quantity
 
-from maxairesources.testing.pod_checks import mistakes_in_pod
+from maxairesources.testing.dag_checks import mistakes_in_pod
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 from maxaitools.local.containers import (

@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 
-from maxairesources.testing.pod_checks import mistakes_in_pod
+# This module must be the first to import Airflow.
+import maxairesources.testing.dags  # noqa: F401
+from maxairesources.testing.dag_checks import mistakes_in_pod
 
 POD: dict[str, Any] = {
     "apiVersion": "v1",
