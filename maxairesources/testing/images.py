@@ -24,9 +24,8 @@ def image_name(domain: str) -> str:
 def docker(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a docker command and return its result; an engine must answer."""
     result = subprocess.run(["docker", *arguments], capture_output=True, text=True)
-    assert (
-        "Cannot connect to the Docker daemon" not in result.stderr
-    ), "this test needs a Docker engine; run build-support/setup"
+    remedy = "this test needs a Docker engine; run build-support/setup"
+    assert "Cannot connect to the Docker daemon" not in result.stderr, remedy
     return result
 
 

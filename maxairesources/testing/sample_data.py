@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-import pyarrow.parquet
+from maxairesources.testing.handlers import port
+from maxairesources.utilities.data_connectors import DataFrame
 
 
 class Table(NamedTuple):
@@ -24,20 +24,15 @@ class Table(NamedTuple):
 def write_tables(tables: Mapping[str, Table]) -> None:
     """Write tables, by their path below the folder data, and print a line for each.
 
-    The same tables always give the same bytes. Times have microseconds, as Spark reads them.
+    The same tables always give the same bytes.
     """
     for name, table in tables.items():
         # To import the package would import much more than the file needs.
         package = importlib.metadata.distribution(table.package)
-        frame: pd.DataFrame = table.read(Path(str(package.locate_file(table.file))))
-        times = frame.select_dtypes("datetime").columns
-        frame = frame.astype(dict.fromkeys(times, "datetime64[us]"))
+        frame = table.read(Path(str(package.locate_file(table.file))))
         if table.number:
             frame.insert(0, table.number, range(1, len(frame) + 1))
         path = Path("data", name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Not `to_parquet`, in which Pants sees no dependency on pyarrow.
-        content = pyarrow.Table.from_pandas(frame, preserve_index=False)
-        pyarrow.parquet.write_table(content, path)
+        DataFrame().write(frame, [port(1, path.absolute())])
         size = path.stat().st_size / 1e6
         print(f"{path}: {len(frame):,} rows, {size:.1f} MB ({table.package})")
