@@ -1,9 +1,9 @@
 """The operators of DAGFactory, by name, and their arguments in a launch config."""
 
 import functools
-import importlib
 import inspect
 import json
+import pkgutil
 import re
 from datetime import timedelta
 from types import SimpleNamespace
@@ -50,8 +50,7 @@ def operator_class(operator: Any, subject: object = None) -> Any:
     if operator not in OPERATORS:
         remedy = nearest(str(operator), OPERATORS, "use the class of the operator")
         raise InputError(f"unknown operator {operator!r}", remedy, subject)
-    module, _, class_name = OPERATORS[operator].partition(":")
-    return getattr(importlib.import_module(module), class_name)
+    return pkgutil.resolve_name(OPERATORS[operator])
 
 
 def launcher(operator: Any) -> str | None:

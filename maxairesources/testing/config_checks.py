@@ -16,7 +16,7 @@ from maxairesources.configs.py_config import PyConfig
 from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.deployed import overlay_of, read_config, read_file
 from maxairesources.errors import InputError
-from maxairesources.launches import KUBEPOD, named_tasks
+from maxairesources.launches import named_tasks
 from maxairesources.tree import CONFIGS, KUBEPOD_CONFIG, PY_CONFIG, SPARK_CONFIG
 from maxairesources.tree import json_path, nearest, path_of
 
@@ -115,14 +115,6 @@ class KubepodConfig(Config):
     tasks: list[KubepodTask] = Field(min_length=1)
 
 
-class KubepodArguments(BaseModel):
-    """What each task of a kubepod_config needs, beside the operator's other arguments."""
-
-    model_config = ConfigDict(strict=True)
-    image: Text
-    arguments: list[Text] = Field(min_length=1)
-
-
 _MODELS: dict[str, type[ConfigModel]] = {
     PY_CONFIG: PyConfig,
     SPARK_CONFIG: SparkConfig,
@@ -157,10 +149,6 @@ def check_configs(
                 raise InputError(problem, "keep one of them", file)
             launched[str(task)] = file
     configs = Deployed(deployment).read_objective(root, names)
-    for launch in configs.launches.values():
-        if launch.operator == KUBEPOD:
-            # The image and the arguments may be in the common conf.
-            validate(KubepodArguments, launch.arguments, launch.file, launch.path)
     if len(json.dumps(configs.py_config)) >= _LARGEST_ARGUMENT:
         problem = "has more than 128 KiB, too large for an argument"
         remedy = "move large values into a table that the handlers read"

@@ -18,7 +18,7 @@ from maxairesources.configs.document import Place, has_template, shown, walk
 from maxairesources.dags.operators import launcher, parameters
 from maxairesources.deployed import ObjectiveConfigs
 from maxairesources.errors import InputError
-from maxairesources.launches import SPARK, Launch
+from maxairesources.launches import KUBEPOD, SPARK, Launch
 from maxairesources.tree import SPARK_IMAGES, json_path, nearest, repository_of
 
 # Variables of Airflow 2, and those of Airflow 3:
@@ -40,6 +40,8 @@ _OF_AIRFLOW_2 = {
     "yesterday_ds_nodash": "macros.ds_add(ds, -1) | replace('-', '')",
 }
 
+# The types of arguments that JSON can have as they are.
+_PLAIN = {"None", "bool", "float", "int", "list[Any]", "list[str]", "str"}
 # RFC 1123: a label, as the names of containers are, and labels with dots between, as
 # those of pods are, of at most 253 characters.
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -107,6 +109,11 @@ def _mistakes_in_launch(
         problem = f"task {name!r} is not in {configs.py_config_file}"
         remedy = nearest(name, configs.py_config, "add it there")
         yield InputError(problem, remedy, file)
+    # They may be in the common conf.
+    for key in ("image", "arguments") if launch.operator == KUBEPOD else ():
+        if not launch.arguments.get(key):
+            problem = f"{json_path((*launch.path, key))} is missing"
+            yield InputError(problem, "add it", launch.file)
     for key, value in launch.arguments.items():
         path = (*launch.path, key)
         for problem, remedy in _mistakes_in_argument(task, key, value):
@@ -131,7 +138,7 @@ def _mistakes_in_argument(task: Any, key: str, value: Any) -> Iterator[tuple[str
     annotation = parameters(_kind(task)).get(key, "")
     if value is not None and re.search("Callable|Callback", annotation):
         yield "is a function in Python", "remove it, and pass it to add() in dag.py"
-    elif {*annotation.split(" | ")} <= {"bool", "float", "int", "str", "None"}:
+    elif {*annotation.split(" | ")} <= _PLAIN:
         try:
             TypeAdapter(eval(annotation)).validate_python(value, strict=True)
         except ValidationError:

@@ -119,13 +119,12 @@ def _to_arrow(df: pd.DataFrame) -> pa.Table:
         if not isinstance(name, str):
             raise ValueError(f"the name of a column is {name!r}, not a string")
     table = pa.Table.from_pandas(df, preserve_index=False)
-    schema = table.schema
-    for index, each in enumerate(schema):
+    for index, each in enumerate(table.schema):
         if pa.types.is_timestamp(each.type):
-            shorter = pa.timestamp("us", each.type.tz)
-            schema = schema.set(index, each.with_type(shorter))
-    # An error if a time has nanoseconds, which Spark cannot read.
-    return table.cast(schema)
+            # An error if a time has nanoseconds, which Spark cannot read.
+            column = table[index].cast(pa.timestamp("us", each.type.tz))
+            table = table.set_column(index, each.name, column)
+    return table
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
