@@ -77,7 +77,7 @@ class DAGFactory:
         tags = dag_kwargs.pop("tags", None) or ()
         macros = dag_kwargs.pop("user_defined_macros", None) or {}
         dag_kwargs.setdefault("is_paused_upon_creation", self._deployed.paused)
-        own = {
+        own: dict[str, Any] = {
             "dag_id": dag_id or ".".join(names),
             "default_args": {"owner": names[0], **(default_args or {})},
             "tags": {*names, *([tags] if isinstance(tags, str) else tags)},

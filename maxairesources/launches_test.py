@@ -19,7 +19,7 @@ HANDLER = "maxaiusecases/shop/churn/handlers/rank.py"
 
 
 def test_spark_config() -> None:
-    submit = {
+    submit: dict[str, Any] = {
         "application": handler_name(HANDLER, True),
         "conf": {IMAGE: "maxai/driver:1", "spark.a": "b"},
     }
