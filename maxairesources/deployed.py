@@ -80,10 +80,9 @@ class Deployed:
         return f"{self.registry}/{repository_of(domain)}@{digest}"
 
     def with_data_root(self, variables: Any) -> Any:
-        """Return the environment variables of a pod, with the data root if they lack it.
+        """Return the variables of a pod (an object, a list or None) with the data root.
 
-        Args:
-            variables: an object, a list of Kubernetes' variables, or None.
+        If they have a data root, they keep it.
         """
         if not isinstance(variables, list):
             return {DATA_ROOT: self.data_root, **(variables or {})}

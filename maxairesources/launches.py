@@ -103,12 +103,9 @@ def named_tasks(config: Any) -> list[tuple[str | None, Any]]:
 
 
 def read_launches(config: Any, file: str = "") -> Iterator[Launch]:
-    """Yield the launch of each task of a launch config or an overlay.
+    """Yield the launch of each task of a launch config or an overlay; `file` is its name.
 
-    Args:
-        config: the JSON value. Anything that does not fit is ignored; the test of a DAG
-            reports it.
-        file: its name.
+    Anything that does not fit is ignored; the test of a DAG reports it.
     """
     common = _object(config, "conf")
     for index, (name, task) in enumerate(named_tasks(config)):

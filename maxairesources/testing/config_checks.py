@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from maxairesources.configs.document import Config, ConfigModel, validate
+from maxairesources.configs.document import Config, ConfigModel, Place, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.deployed import overlay_of, read_config, read_file
@@ -163,15 +163,13 @@ def _by_name(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _not_in_base(
-    base: Any, patch: dict[str, Any], path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    base: Any, patch: dict[str, Any], path: Place = ()
+) -> Iterator[tuple[Place, list[str]]]:
     """Yield the keys that a patch removes, or the arguments and tasks that it sets, in vain.
 
     RFC 7386 allows it, but here the key is misspelt or the overlay is out of date. The models
-    know all other keys, except those of Spark and Kubernetes.
-
-    Yields:
-        The place, and the keys that the base has there.
+    know all other keys, except those of Spark and Kubernetes. Each comes with its place, and
+    with the keys that the base has there.
     """
     base = base if isinstance(base, dict) else {}
     for key, value in patch.items():
