@@ -3,8 +3,6 @@
 import logging
 import sys
 
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
 
 def get_logger(name: str) -> logging.Logger:
     """Return the logger `name`, which shows messages from level INFO on.
@@ -17,8 +15,5 @@ def get_logger(name: str) -> logging.Logger:
         name = spec.name if spec else name
     logger = logging.getLogger(name)
     logger.setLevel(logging.INFO)
-    if not logger.hasHandlers():
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter(_FORMAT))
-        logger.addHandler(handler)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return logger
