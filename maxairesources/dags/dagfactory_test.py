@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kubernetes.client import ApiClient
 
-from maxairesources.dags.operators import OPERATORS
+from maxairesources.dagfactory import OPERATORS
 
 # What the platform's documentation describes, with its calls: a dummy start, a Spark task
 # and a dummy end.

@@ -73,31 +73,25 @@ class SparkSubmit(BaseModel):
     conf: SparkConf = {}
 
 
-class LaunchedTask(ConfigModel):
-    """The launch of one task.
-
-    `name` is the same as in the DAG and in the py_config; `id` is for people.
-    """
-
-    id: int
-    name: Text
-
-
-class SparkTask(LaunchedTask):
+class SparkTask(ConfigModel):
     """The launch of one task by SparkSubmitOperator, with the operator's arguments.
 
     Their `conf` overrides the common one key by key.
     """
 
+    id: int
+    name: Text
     spark_submit_conf: Annotated[SparkSubmit, WithJsonSchema({"type": "object"})]
 
 
-class KubepodTask(LaunchedTask):
+class KubepodTask(ConfigModel):
     """The launch of one task by KubernetesPodOperator, with the operator's arguments.
 
     They override the common ones. The first of `arguments` is the handler's module.
     """
 
+    id: int
+    name: Text
     conf: dict[str, Any]
 
 

@@ -15,7 +15,7 @@ from kubernetes.utils.quantity import parse_quantity
 from pydantic import TypeAdapter, ValidationError
 
 from maxairesources.configs.document import Place, has_template, shown, walk
-from maxairesources.dags.operators import launcher, parameters
+from maxairesources.dagfactory import launcher, parameters
 from maxairesources.deployed import ObjectiveConfigs
 from maxairesources.errors import InputError
 from maxairesources.launches import KUBEPOD, SPARK, Launch

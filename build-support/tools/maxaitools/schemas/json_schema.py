@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from maxairesources.testing.config_checks import FREQUENT, KubepodConfig, SparkConfig
 from maxairesources.launches import KUBEPOD, SPARK
 from maxairesources.configs.py_config import PyConfig
-from maxairesources.dags.operators import operator_class, parameters
+from maxairesources.dagfactory import operator_class, parameters
 
 FOLDER = Path("maxairesources/configs/schemas")
 _TEXT = {"type": "string"}
