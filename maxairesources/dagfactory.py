@@ -225,19 +225,19 @@ def operator_class(operator: Any, subject: object = None) -> Any:
     return pkgutil.resolve_name(OPERATORS[operator])
 
 
-def launcher(operator: Any) -> str | None:
+def launcher(kind: Any) -> str | None:
     """Return which operator of `LAUNCHED_FROM` a class is, or derives from; None for others."""
-    names = (base.__name__ for base in operator.__mro__)
+    names = (base.__name__ for base in kind.__mro__)
     return next((name for name in names if name in LAUNCHED_FROM), None)
 
 
 @functools.cache
-def parameters(taker: type) -> dict[str, str]:
+def parameters(kind: type) -> dict[str, str]:
     """Return the arguments of a DAG or an operator, and their annotations.
 
     The id and the DAG are not included, because `DAGFactory` passes them.
     """
-    bases: tuple[Any, ...] = taker.__mro__
+    bases: tuple[Any, ...] = kind.__mro__
     return {
         name: str(parameter.annotation)
         for base in reversed(bases)
@@ -298,9 +298,7 @@ def _explaining(
         raise InputError(problem + hint, remedy, where) from error
 
 
-def _find_dag_file(
-    given: Sequence[str | None],
-) -> tuple[Path, str, tuple[str, ...]]:
+def _find_dag_file(given: Sequence[str | None]) -> tuple[Path, str, tuple[str, ...]]:
     """Return the marketplace's folder, and the name and objective of the dag.py that runs.
 
     A helper module may create the factory for a dag.py. The given names must be its folder's.
