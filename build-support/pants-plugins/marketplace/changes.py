@@ -19,7 +19,7 @@ from marketplace.graph import MarketplaceError
 # Every image, test and check depends on these files. The locks are those of the launcher and the
 # tools: targets are in the other resolves. Tests and READMEs of the plugin affect nothing else.
 _EVERYTHING = re.compile(
-    r"(pants|pants\.toml|pants\.ci\.toml|build-support/macros\.py|\.gitignore|maxairesources/(__init__|launches|tree)\.py"
+    r"(pants|pants\.toml|pants\.ci\.toml|build-support/macros\.py|maxairesources/(__init__|launches|tree)\.py"
     r"|3rdparty/python/(?!(act|airflow|build-support|library|pants-plugins)\.)[^/]*\.lock"
     r"|build-support/(mypy\.ini|images/(?!BUILD|[^/]*_test\.py).*"
     r"|pants-plugins/(?!.*(_test\.py|README\.md|/BUILD)$).*))"
@@ -64,15 +64,13 @@ def read_changes(since: str) -> Changes:
                 f"{path}: Git does not report changes inside a {kind}; replace it with a copy"
             )
     changed = _git("diff", "--name-only", "--no-renames", "--relative", "-z", base)
-    # As Pants, which reads no other .gitignore and no .git/info/exclude.
-    untracked = _git("ls-files", "--others", "--exclude-from=.gitignore", "-z")
+    # Pants reads the files that a .gitignore ignores, too.
+    others = ("ls-files", "--others", "--exclude=__pycache__/", "-z", "--")
+    untracked = _git(*others, *_SOURCES, ":(glob)*")
     for path in untracked:
-        if path.endswith("/") and path.startswith(
-            ("3rdparty", "build-support", "maxai")
-        ):
+        if path.endswith("/"):
             raise MarketplaceError(
-                f"{path}: Git does not report changes inside another clone; move it, or add it to "
-                "the .gitignore of the root"
+                f"{path}: Git does not report changes inside another clone; move it out of here"
             )
     files = tuple(sorted({*changed, *untracked}))
     return Changes(

@@ -18,7 +18,6 @@ def git(root: Path, *arguments: str) -> None:
 
 
 def commit(root: Path, path: str) -> None:
-    (root / ".gitignore").touch()
     (root / path).touch()
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "change")
@@ -31,20 +30,22 @@ UNSEEN = "maxaiusecases: Git does not report changes inside a {}; replace it"
 MISSING = "--changed-since={}: this clone has no such commit, or none in common with HEAD; run "
 
 
-def test_files_that_only_another_gitignore_ignores_are_changes(
+def test_files_that_git_ignores_are_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git(tmp_path, "init", "--quiet", "--initial-branch=main")
     (tmp_path / "maxai").mkdir()
     (tmp_path / "maxai/.gitignore").write_text("*.bin\n")
     commit(tmp_path, "a")
-    (tmp_path / ".gitignore").write_text("*.pyc\n")
+    (tmp_path / ".gitignore").write_text("*.csv\n")
     (tmp_path / ".git/info/exclude").write_text("*.txt\n")
-    for name in ("a.bin", "[1] é*.txt", "a.pyc"):
+    names = ("a.bin", "[1] é*.txt", "a.csv")
+    for name in (*names, "__pycache__/a"):
+        (tmp_path / "maxai" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "maxai" / name).touch()
     monkeypatch.setattr(changes, "get_buildroot", lambda: str(tmp_path))
-    expected = (".gitignore", "maxai/[1] é*.txt", "maxai/a.bin")
-    assert read_changes("main").files == expected
+    expected = {".gitignore", *(f"maxai/{name}" for name in names)}
+    assert {*read_changes("main").files} == expected
     git(tmp_path, "init", "--quiet", "maxai/clone")
     (tmp_path / "maxai/clone/file").touch()
     with pytest.raises(MarketplaceError, match="maxai/clone/: Git does not report"):

@@ -172,6 +172,8 @@ class Branches:
             content = git("show", f"{commit}:{RECORD_FILE}")
         except ProcessFailed:
             content = ""
+        # A clone that has fetched the branch lacks the tree of the release.
+        release_of(commit)
         return parse_record(content, f"commit {commit[:12]}")
 
     def live(self, name: str) -> Record | None:

@@ -112,6 +112,23 @@ def test_a_clone_that_lacks_a_commit_changes_nothing(
     assert f"{lacks}; run `git fetch`" in run("promote", "dev", "prod", code=1)
 
 
+def test_another_clone_promotes_and_rolls_back(
+    bare: Marketplace, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = (deploy(bare, run, n) for n in (3, 4))
+    monkeypatch.setenv("MAXAI_DEPLOYMENTS", bare.url)
+    for name in ("a", "b"):
+        call("git", "clone", "--quiet", bare.root, tmp_path / name)
+        call("git", "-C", tmp_path / name, "config", "user.name", "Bob")
+        call("git", "-C", tmp_path / name, "config", "user.email", "bob@localhost")
+    monkeypatch.chdir(tmp_path / "a")
+    run("promote", "dev", "prod", "--domain", "lab", code=1)
+    run("promote", "dev", "prod")
+    monkeypatch.chdir(tmp_path / "b")
+    run("rollback", "dev", *WHY)
+    assert bare.live()["release"] == first
+
+
 @pytest.mark.parametrize("ref", ["refs/heads/deploy", "refs/tags/deploy/dev"])
 def test_another_ref_of_the_name_is_an_error(
     bare: Marketplace, run: Run, ref: str

@@ -119,9 +119,9 @@ def is_on_branch(commit: str, branch: str) -> bool:
 def find_uncommitted() -> list[str]:
     """Return the files of this clone that may differ from the checked-out commit.
 
-    Besides changes, they are files that Pants reads and `git status` leaves out: those that only
-    a .gitignore below the root or .git/info/exclude ignores, those in an untracked clone, those
-    outside a sparse checkout, and those that `git update-index --assume-unchanged` names.
+    Besides changes, they are files that Pants reads and `git status` leaves out: ignored files,
+    those in an untracked clone, those outside a sparse checkout, and those that
+    `git update-index --assume-unchanged` names.
     """
     changed = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
     listed = ("ls-files", "-z", "-v", "--", *_SOURCES)
@@ -129,7 +129,7 @@ def find_uncommitted() -> list[str]:
         "ls-files",
         "-z",
         "--others",
-        "--exclude-from=.gitignore",
+        "--exclude=__pycache__/",
         "--",
         *_SOURCES,
     )
