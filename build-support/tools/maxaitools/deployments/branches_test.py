@@ -118,7 +118,7 @@ def test_another_clone_promotes_and_rolls_back(
     first, _ = (deploy(bare, run, n) for n in (3, 4))
     monkeypatch.setenv("MAXAI_DEPLOYMENTS", bare.url)
     for name in ("a", "b"):
-        call("git", "clone", "--quiet", bare.root, tmp_path / name)
+        call("git", "clone", "--quiet", "--no-local", bare.root, tmp_path / name)
         call("git", "-C", tmp_path / name, "config", "user.name", "Bob")
         call("git", "-C", tmp_path / name, "config", "user.email", "bob@localhost")
     monkeypatch.chdir(tmp_path / "a")
