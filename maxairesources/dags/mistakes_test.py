@@ -136,7 +136,7 @@ def test_a_mistake_that_the_test_of_the_dag_finds(
         ({"env_from": [{"secretref": {}}]}, ".env_from is [{'secretref': {}}] (with a"),
         ({"container_resources": {"limits": {"cpu": "500M"}}}, "resources.limits.cpu"),
         ({"image": "maxai/shop"}, "{place}.image is 'maxai/shop'; use maxai/qsr, the"),
-        ({"image": ""}, "{file}: {place}.image is missing; add it"),
+        ({"image": ""}, "{file}: {place}.image is ''; use maxai/qsr, the image of the"),
         ({"arguments": []}, "{file}: {place}.arguments is missing; add it"),
         ({"arguments": "a.b"}, "{place}.arguments is 'a.b'; use a value of the type l"),
         ({"arguments": ["a", 1]}, ".arguments is ['a', 1]; use a value of the type l"),
@@ -225,6 +225,10 @@ def test_a_dag_is_checked_with_the_overlays_of_all_deployments(tree: Objective) 
         f"conf['{IMAGE}'] is 'maxai/shop'; use maxai/qsr, the image of the domain"
     )
     assert expected in tree.mistakes(BOTH)
+    overlay.unlink()
+    patch = {"tasks": [{"name": "score", "conf": {"image": None}}]}
+    overlay = tree.write(f"{CONFIGS}/kubepod_config.prod.json", patch)
+    assert "kubepod_config.prod.json: $.tasks[0].conf.image is m" in tree.mistakes(BOTH)
     overlay.unlink()
     tree.write(f"{CONFIGS}/obj0/py_config.prod.json", "{")
     assert f"{CONFIGS}/obj0/py_config.prod.json: is not valid" in tree.mistakes(BOTH)

@@ -5,20 +5,22 @@ The checks read them alone and with the overlays of a deployment.
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from maxairesources.configs.document import Config, ConfigModel, Place, validate
+from maxairesources.configs.document import Config, ConfigModel, Place
+from maxairesources.configs.document import shown, validate, walk
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.deployed import overlay_of, read_config, read_file
 from maxairesources.errors import InputError
 from maxairesources.launches import named_tasks
 from maxairesources.tree import CONFIGS, KUBEPOD_CONFIG, PY_CONFIG, SPARK_CONFIG
-from maxairesources.tree import json_path, nearest, path_of
+from maxairesources.tree import SPARK_IMAGES, json_path, nearest, path_of, repository_of
 
 # The largest argument of a Linux process, in bytes: 32 pages of 4 KiB.
 _LARGEST_ARGUMENT = 128 * 1024
@@ -135,6 +137,8 @@ def check_configs(
         data, file = read_config(root, path, deployment)
         if (root / path).exists():
             validate(model, data, file)
+            if model is not PyConfig:
+                _check_images(data, repository_of(names[0]), file)
         elif any(root.glob(overlay_of(path, "*"))):
             raise InputError("is missing", "add it: its overlays need it", path)
         for task, _ in named_tasks(data):
@@ -148,6 +152,20 @@ def check_configs(
         remedy = "move large values into a table that the handlers read"
         raise InputError(problem, remedy, configs.py_config_file)
     return configs
+
+
+def _check_images(config: dict[str, Any], own: str, file: str) -> None:
+    for path, value in walk(config):
+        key = str(path[-1]) if path else ""
+        # People choose the keys of these.
+        if {"annotations", "env_vars", "labels"} & {*path}:
+            continue
+        if re.fullmatch("pod_template_file|spark.*[.]podTemplateFile", key):
+            problem = f"{json_path(path)}: a pod template could name any image"
+            raise InputError(problem, "put its content into the config", file)
+        if key in ("image", *SPARK_IMAGES) and value != own:
+            problem = f"{json_path(path)} is {shown(value)}"
+            raise InputError(problem, f"use {own}, the image of the domain", file)
 
 
 def _by_name(config: dict[str, Any]) -> dict[str, Any]:

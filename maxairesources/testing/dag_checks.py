@@ -19,7 +19,7 @@ from maxairesources.dagfactory import launcher, parameters
 from maxairesources.deployed import ObjectiveConfigs
 from maxairesources.errors import InputError
 from maxairesources.launches import KUBEPOD, SPARK, Launch
-from maxairesources.tree import SPARK_IMAGES, json_path, nearest, repository_of
+from maxairesources.tree import SPARK_IMAGES, json_path, nearest
 
 # Variables of Airflow 2, and those of Airflow 3:
 # https://airflow.apache.org/docs/apache-airflow/stable/installation/upgrading_to_airflow3.html
@@ -71,10 +71,7 @@ _RESOURCES = {"cpu": (0.0009, 4096), "memory": (6 * 2**20, 2**50)}
 
 
 def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[object]:
-    """Yield a message for each mistake in a DAG and in the configs of its objective.
-
-    `file` is the path of its dag.py, from maxaidags on.
-    """
+    """Yield a message for each mistake in the DAG of a `file` and in its objective's configs."""
     tasks: dict[str, Any] = {str(task.label): task for task in dag.tasks}
     py_config, py_config_file = configs.py_config, configs.py_config_file
     launched = tasks.keys() & configs.launches.keys()
@@ -99,7 +96,7 @@ def _mistakes_in_launch(
     dag: DAG, task: Any, launch: Launch, configs: ObjectiveConfigs, file: str
 ) -> Iterator[InputError]:
     """Yield the mistakes of a task that a launch config has."""
-    name, own = launch.task, repository_of(file.split("/")[1])
+    name = launch.task
     if launch.operator != launcher(_kind(task)):
         problem = f"task {name!r} is not a {launch.operator}, but {launch.file} "
         remedy = "use that operator, or remove it there"
@@ -120,17 +117,6 @@ def _mistakes_in_launch(
             yield InputError(f"{json_path(path)} {problem}", remedy, launch.file)
         if key in task.template_fields:
             yield from _mistakes_in_templates(dag, value, path, launch.file)
-    for path, value in walk(launch.arguments, launch.path):
-        # People choose the keys of these.
-        if {"annotations", "env_vars", "labels"} & {*path}:
-            continue
-        if re.fullmatch("pod_template_file|spark.*[.]podTemplateFile", str(path[-1])):
-            problem = f"{json_path(path)}: a pod template could name any image"
-            yield InputError(problem, "put its content into the config", launch.file)
-        if path[-1] in ("image", *SPARK_IMAGES) and value != own:
-            problem = f"{json_path(path)} is {shown(value)}"
-            remedy = f"use {own}, the image of the domain"
-            yield InputError(problem, remedy, launch.file)
 
 
 def _mistakes_in_argument(task: Any, key: str, value: Any) -> Iterator[tuple[str, str]]:
