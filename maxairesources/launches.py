@@ -34,10 +34,7 @@ class Launch:
 
     @property
     def handler(self) -> str:
-        """The handler as the config names it: for a pod a module, for Spark a path in the image.
-
-        It is an empty string if the config names none.
-        """
+        """The handler as the config names it: a module, or for Spark a path; or an empty string."""
         arguments = self.arguments.get("arguments")
         first = arguments[0] if isinstance(arguments, list) and arguments else ""
         handler = self.arguments.get("application", first)
