@@ -28,7 +28,7 @@ from pants.base.specs import (
 from pants.base.specs_parser import SpecsParser
 from pants.bin import local_pants_runner
 from pants.core.util_rules.environments import determine_bootstrap_environment
-from pants.engine.addresses import Address, Addresses, AddressInput
+from pants.engine.addresses import Address, Addresses
 from pants.engine.env_vars import CompleteEnvironmentVars
 from pants.engine.environment import EnvironmentName
 from pants.engine.fs import SpecsPaths
@@ -99,21 +99,10 @@ def _literals(
     addresses: Iterable[Address], files: Iterable[str], given: Specs
 ) -> Specs:
     origin = "`--changed-since`"
-    inputs = (
-        AddressInput.parse(a.spec, description_of_origin=origin) for a in addresses
-    )
     return Specs(
         includes=RawSpecs(
             # Some goals use the addresses, and the others the files.
-            address_literals=tuple(
-                AddressLiteralSpec(
-                    each.path_component,
-                    each.target_component,
-                    each.generated_component,
-                    FrozenDict(each.parameters),
-                )
-                for each in inputs
-            ),
+            address_literals=tuple(map(_literal, addresses)),
             file_literals=tuple(map(FileLiteralSpec, sorted(files))),
             unmatched_glob_behavior=given.includes.unmatched_glob_behavior,
             filter_by_global_options=True,
@@ -122,6 +111,16 @@ def _literals(
         ),
         ignores=RawSpecs(description_of_origin=origin),
     )
+
+
+def _literal(address: Address) -> AddressLiteralSpec:
+    # Not by `AddressInput.parse`: it cannot parse the name of a file with `#`, `:` or `@`.
+    path, target = address.spec_path, address.target_name
+    if address.is_file_target:
+        path = address.filename
+        target = "../" * address.relative_file_path.count("/") + target
+    parameters = FrozenDict(address.parameters)
+    return AddressLiteralSpec(path, target, address.generated_name, parameters)
 
 
 # A shell sets these variables for each command.

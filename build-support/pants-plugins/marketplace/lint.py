@@ -6,6 +6,7 @@ calls ruff as versions since 0.5 do not allow: `./pants fix` would fail.
 
 from __future__ import annotations
 
+import glob
 import re
 from dataclasses import replace
 from hashlib import sha256
@@ -161,7 +162,7 @@ async def partition_by_linter(
     request: WheelLintersRequest.PartitionRequest,
 ) -> Partitions[str, Any]:
     # Scripts that people type have no suffix.
-    bare = PathGlobs(path for path in request.files if not PurePath(path).suffix)
+    bare = PathGlobs(glob.escape(p) for p in request.files if not PurePath(p).suffix)
     suffixes = {
         file.path: ".py" if found[1] else ".sh"
         for file in await Get(DigestContents, PathGlobs, bare)
@@ -194,7 +195,7 @@ async def run_linter(
     environment = pex_environment.in_sandbox(working_directory=None)
     venv, sources = await MultiGet(
         Get(VenvPex, VenvPexRequest(pex, environment, bin_names=(linter.description,))),
-        Get(Digest, PathGlobs(request.elements)),
+        Get(Digest, PathGlobs(map(glob.escape, request.elements))),
     )
     result = await Get(
         FallibleProcessResult,

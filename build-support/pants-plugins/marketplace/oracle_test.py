@@ -226,6 +226,9 @@ CASES: dict[str, Edit] = {
     "data beside handlers": append(f"{HANDLERS}/query.sql"),
     "data below handlers": append(f"{HANDLERS}/sql/deep [1].sql"),
     "data beside handlers added": write(f"{HANDLERS}/more/a [b]?.txt", "a"),
+    "data with an address in its name": both(
+        *(write(f"{HANDLERS}/{name}.txt", "a") for name in ("#a:b@c", ":d", "-e", "é"))
+    ),
     "data beside handlers deleted": delete(f"{HANDLERS}/query.sql"),
     "data below handlers deleted": delete(f"{HANDLERS}/sql/deep [1].sql"),
     "data beside handlers renamed": move(f"{HANDLERS}/query.sql", f"{HANDLERS}/q.sql"),

@@ -67,7 +67,7 @@ def pick(name: str, entries: Sequence[Entry], prefix: str) -> Entry:
 def explain_refusal(name: str, failed: ProcessFailed) -> InputError:
     """Return the error for a push that the deployments repository refused."""
     where = f"deploy/{name}"
-    if re.search("stale info|cannot lock ref|reference already exists", failed.stderr):
+    if re.search("stale info|but expected|reference already exists", failed.stderr):
         problem = "another change was pushed first, so this one was refused"
         remedy = "check `./pants deployments status`, then run the command again"
         return InputError(problem, remedy, where)
