@@ -101,7 +101,7 @@ class Objective:
         self.bag(lines, arguments)
         try:
             check_dag(str(self.root / DAG_FILE.replace("dag.py", "dag_test.py")))
-        except AssertionError as error:
+        except pytest.fail.Exception as error:
             return str(error)
         return ""
 

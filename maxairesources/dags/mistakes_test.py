@@ -101,7 +101,7 @@ def test_a_factory_outside_of_a_dag_file(tree: Objective) -> None:
             "is not a Kubernetes",
         ),
         (BOTH, "default_args={'retires': 3}", "no operator has an argument 'retires';"),
-        (BOTH, "dag_id='x'", "has the DAGs ['x'], not qsr.customer360.obj0: use this"),
+        (BOTH, "dag_id='x'", "has the DAGs ['x'], not qsr.customer360.obj0; use this"),
         ("import airflow.providers.dbt.cloud", "", "apache-airflow-providers-dbt, to"),
         (
             f"a = {DUMMY.format('')}b = f.add('b', 'DummyOperator', ['a'])\nb >> a",

@@ -7,6 +7,7 @@ import it.
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from unittest import mock
 
@@ -17,6 +18,8 @@ os.environ.update(
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__UNIT_TEST_MODE="True",
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME}/airflow.db",
+    # Airflow logs each error that `check_dag` reports, with a traceback.
+    AIRFLOW__LOGGING__LOGGING_LEVEL="CRITICAL",
 )
 
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
@@ -41,30 +44,46 @@ def check_dag(test_file: str) -> None:
     The configs are valid, it loads, has the id `<domain>.<usecase>.<objective>`, Airflow can
     serialize it, and Kubernetes would accept each of its pods. `test_file` is `__file__`.
     """
+    # The test runner has it, but not `./pants run`.
+    import pytest
+
     file = Path(test_file).resolve().with_name("dag.py")
-    root, names = file.parents[4], file.parts[-4:-1]
-    configs = root / CONFIGS / names[0] / names[1]
-    for deployment in (None, *sorted({*find_deployments(configs)})):
-        try:
-            found = check_configs(root, names, deployment)
-        except InputError as error:
-            raise AssertionError(error) from None
-        bag = load_dags(file, deployment)
-        errors = "\n".join(bag.import_errors.values())
+    for deployment in (None, *sorted({*find_deployments(_configs_of(file))})):
+        if mistakes := "\n".join(map(str, _find_mistakes(file, deployment))):
+            pytest.fail(mistakes, pytrace=False)
+
+
+def _configs_of(file: Path) -> Path:
+    """Return the folder of the configs of a dag.py's usecase."""
+    return Path(file.parents[4], CONFIGS, *file.parts[-4:-2])
+
+
+def _find_mistakes(file: Path, deployment: str | None) -> Iterable[object]:
+    """Return the mistakes that the first failing check of a dag.py finds."""
+    names = file.parts[-4:-1]
+    try:
+        found = check_configs(file.parents[4], names, deployment)
+    except InputError as error:
+        return [error]
+    bag = load_dags(file, deployment)
+    if errors := "\n".join(bag.import_errors.values()).strip():
         if missing := re.search(r"module named 'airflow\.(providers\.[\w.]+)'", errors):
             package = f"apache-airflow-{missing[1]}".replace(".", "-")
             errors += f"\nAirflow lacks a provider: add its package, such as {package},"
             errors += " to 3rdparty/python/airflow.txt, and run ./pants lock airflow"
-        assert not errors, errors
-        # Airflow silently ignores a file without the words airflow and dag.
-        assert list(bag.dags) == [".".join(names)], (
-            f"{'/'.join(names)}/dag.py has the DAGs {list(bag.dags)}, not "
-            f"{'.'.join(names)}: use this dag_id, write Airflow in its docstring, and assign "
+        # The traceback of an error of the library helps nobody.
+        return re.findall(r"^\S*\bInputError: (.*)", errors, re.MULTILINE)[-1:] or [
+            errors
+        ]
+    # Airflow silently ignores a file without the words airflow and dag.
+    if list(bag.dags) != [".".join(names)]:
+        return [
+            f"{path_of(DAGS, names, 'dag.py')}: has the DAGs {list(bag.dags)}, not "
+            f"{'.'.join(names)}; use this dag_id, write Airflow in its docstring, and assign "
             "the result of create_dag() to a variable"
-        )
-        (dag,) = bag.dags.values()
-        stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
-        assert stored.task_ids == dag.task_ids
-        assert {*names} <= dag.tags
-        mistakes = [*mistakes_in(dag, found, path_of(DAGS, names, "dag.py"))]
-        assert not mistakes, "\n".join(map(str, mistakes))
+        ]
+    (dag,) = bag.dags.values()
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    assert stored.task_ids == dag.task_ids
+    assert {*names} <= dag.tags
+    return mistakes_in(dag, found, path_of(DAGS, names, "dag.py"))
