@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Any, Iterable
+from typing import Any, Iterable, Iterator
 
 CONFIGS, DAGS, USECASES = TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
 LIBRARY = "maxairesources"
 PANTS_TOML = "pants.toml"
+# The file that defines the deployments.
+SETTINGS = "marketplace.toml"
 
 # Domains, usecases, objectives and handlers have such names: they become part of modules,
 # images and ids.
@@ -79,6 +81,24 @@ def nearest(name: str, valid: Iterable[str], otherwise: str | None = None) -> st
     if otherwise is not None:
         return otherwise
     return f"use one of: {', '.join(names)}" if names else "remove it"
+
+
+def walk(
+    value: Any, path: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield each value that is not an object or a list with its place, and each key.
+
+    The place of a key is the object that has it.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield path, key
+            yield from walk(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from walk(item, (*path, index))
+    else:
+        yield path, value
 
 
 def json_path(path: Iterable[Any]) -> str:

@@ -65,22 +65,6 @@ def parse(text: str, subject: object = None) -> dict[str, Any]:
     return data
 
 
-def walk(value: Any, path: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Yield each value that is not an object or a list with its place, and each key.
-
-    The place of a key is the object that has it.
-    """
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield path, key
-            yield from walk(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from walk(item, (*path, index))
-    else:
-        yield path, value
-
-
 def validate(
     model: type[Model],
     data: Any,

@@ -253,3 +253,18 @@ def test_a_launch_config_of_another_form(tree: Objective) -> None:
     expected = f"task 'score': is not in {CONFIGS}/kubepod_config.json; add it there"
     assert expected in tree.error(BOTH)
     assert "$.tasks[0] has an unknown key 'nmae'" in tree.mistakes(BOTH)
+
+
+def test_another_container_may_have_an_image_from_elsewhere_by_digest(
+    tree: Objective,
+) -> None:
+    def use(image: str) -> str:
+        tree.configs(
+            pods={"score": {"init_containers": [{"name": "a", "image": image}]}}
+        )
+        return tree.mistakes(BOTH)
+
+    assert use(f"ghcr.io/sync@sha256:{'0' * 64}") == ""
+    assert "[0].image is 'ghcr.io/sync:v4'; use maxai/qsr, the image of" in use(
+        "ghcr.io/sync:v4"
+    )

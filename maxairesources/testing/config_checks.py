@@ -13,14 +13,15 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from maxairesources.configs.document import Config, ConfigModel, Place
-from maxairesources.configs.document import shown, validate, walk
+from maxairesources.configs.document import shown, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.deployed import overlay_of, read_config, read_file
 from maxairesources.errors import InputError
 from maxairesources.launches import named_tasks
 from maxairesources.tree import CONFIGS, KUBEPOD_CONFIG, PY_CONFIG, SPARK_CONFIG
-from maxairesources.tree import SPARK_IMAGES, json_path, nearest, path_of, repository_of
+from maxairesources.tree import SPARK_IMAGES, json_path, nearest, path_of
+from maxairesources.tree import repository_of, walk
 
 # The largest argument of a Linux process, in bytes: 32 pages of 4 KiB.
 _LARGEST_ARGUMENT = 128 * 1024
@@ -164,8 +165,13 @@ def _check_images(config: dict[str, Any], own: str, file: str) -> None:
             problem = f"{json_path(path)}: a pod template could name any image"
             raise InputError(problem, "put its content into the config", file)
         if key in ("image", *SPARK_IMAGES) and value != own:
-            problem = f"{json_path(path)} is {shown(value)}"
-            raise InputError(problem, f"use {own}, the image of the domain", file)
+            remedy = f"use {own}, the image of the domain"
+            if key == "image" and isinstance(path[-2], int):
+                # Lint checks the repository.
+                if re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", str(value)):
+                    continue
+                remedy += ", or one from `images` in marketplace.toml as REPOSITORY@sha256:..."
+            raise InputError(f"{json_path(path)} is {shown(value)}", remedy, file)
 
 
 def _by_name(config: dict[str, Any]) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from kubernetes.client import ApiClient
 from kubernetes.utils.quantity import parse_quantity
 from pydantic import TypeAdapter, ValidationError
 
-from maxairesources.configs.document import Place, has_template, shown, walk
+from maxairesources.configs.document import Place, has_template, shown
 from maxairesources.dagfactory import launcher, parameters
 from maxairesources.deployed import ObjectiveConfigs
 from maxairesources.errors import InputError
 from maxairesources.launches import KUBEPOD, SPARK, Launch
-from maxairesources.tree import SPARK_IMAGES, json_path, nearest
+from maxairesources.tree import SPARK_IMAGES, json_path, nearest, walk
 
 # Variables of Airflow 2, and those of Airflow 3:
 # https://airflow.apache.org/docs/apache-airflow/stable/installation/upgrading_to_airflow3.html

@@ -29,11 +29,11 @@ from pants.option.option_types import EnumOption
 from pants.vcs.changed import Changed
 
 from marketplace.changes import Changes, read_before, read_changes
-from marketplace.graph import SETTINGS, Deployments
+from marketplace.graph import Deployments
 from marketplace.selection import Selection
 from marketplace.tags import TaggedImage, parse_lock, without_comments
 from maxairesources.launches import merge, named_tasks
-from maxairesources.tree import CONFIGS, DAG_FILE, USECASES, dag_id, json_path
+from maxairesources.tree import CONFIGS, DAG_FILE, USECASES, dag_id, json_path, SETTINGS
 
 # Returns the content of a file, or None if it is missing.
 Read = Callable[[str], Optional[str]]

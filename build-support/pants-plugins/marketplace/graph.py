@@ -49,14 +49,13 @@ from maxairesources.tree import (
     CONFIGS,
     DAGS,
     LAUNCH_CONFIG,
+    SETTINGS,
     USECASES,
     domain_of,
     repository_of,
 )
 
 PYTHON = (".py", ".pyi")
-# The file that defines the deployments.
-SETTINGS = "marketplace.toml"
 # The names of files that are not data files; the macro `data_files` reads them, too.
 NO_DATA = ("*.py", "*.pyi", "BUILD", "README*", ".*")
 

@@ -33,8 +33,7 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
-from marketplace.graph import Deployments
-from maxairesources.tree import TREES, domain_of
+from maxairesources.tree import SETTINGS, TREES, domain_of
 
 CONVENTIONS = Address(
     "build-support/tools/maxaitools/conventions", relative_file_path="check.py"
@@ -127,12 +126,12 @@ async def partition_by_domain(
 
 @rule(desc="Check the conventions")
 async def check_conventions(
-    request: ConventionsRequest.Batch[str, Any], deployments: Deployments
+    request: ConventionsRequest.Batch[str, Any],
 ) -> LintResult:
     (domain,) = request.elements
     below = f"{domain}/**" if domain else "*"
     files, venv = await MultiGet(
-        Get(Digest, PathGlobs([f"{tree}/{below}" for tree in TREES])),
+        Get(Digest, PathGlobs([SETTINGS, *(f"{tree}/{below}" for tree in TREES)])),
         Get(
             VenvPex,
             PexFromTargetsRequest(
@@ -147,7 +146,7 @@ async def check_conventions(
         FallibleProcessResult,
         VenvPexProcess(
             venv,
-            argv=(f"--domain={domain}", "--deployments", *deployments),
+            argv=(f"--domain={domain}",),
             input_digest=files,
             description=f"Check the conventions of {domain or 'the other files'}",
             level=LogLevel.DEBUG,

@@ -17,6 +17,7 @@ import keyword
 import re
 import sys
 import textwrap
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +27,8 @@ from typing import Any
 from maxairesources.launches import handler_name, read_launches
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
-from maxairesources.tree import LFS_POINTER, SPARK_CONFIG
+from maxairesources.tree import LAUNCH_CONFIG, LFS_POINTER, SETTINGS, SPARK_CONFIG
+from maxairesources.tree import walk
 from maxaitools.conventions.secret_values import find_secrets
 
 Names = tuple[str, ...]
@@ -45,10 +47,12 @@ class Domain:
     Attributes:
         name: the name of the domain; empty for the files that belong to no domain.
         deployments: the deployments that overlays may be for.
+        images: the repositories of images from elsewhere that pods may run.
     """
 
     name: str
     deployments: Names = ()
+    images: Names = ()
 
     @cached_property
     def files(self) -> dict[str, int]:
@@ -225,6 +229,20 @@ def launch(domain: Domain) -> Iterator[Finding]:
                 yield file, problem, nearest(each.handler, [known[k] for k in close])
 
 
+def image(domain: Domain) -> Iterator[Finding]:
+    """An image from elsewhere is of a repository in marketplace.toml.
+    Why: it runs beside a handler in prod, where it sees the data and the secrets of the task.
+    Fix: use the image of the domain, or add the repository to `images` in marketplace.toml.
+    """
+    for file, config in domain.configs.items():
+        for path, value in walk(config) if LAUNCH_CONFIG.fullmatch(file) else ():
+            # The test of a DAG refuses all other images but that of the domain.
+            found = re.match(r"(\S+?)(:[\w.-]+)?@sha256:", str(value))
+            if path[-1:] == ("image",) and found and found[1] not in domain.images:
+                problem = f"{json_path(path)} is of {found[1]}, which is not allowed"
+                yield file, problem, f"add it to `images` in {SETTINGS}, or remove it"
+
+
 def large_file(domain: Domain) -> Iterator[Finding]:
     """A file is at most 5 MB.
     Why: everybody who clones the repository downloads its history, and images carry the file.
@@ -262,9 +280,11 @@ def secret(domain: Domain) -> Iterator[Finding]:
             yield path, f"{place} looks like a secret", fix
 
 
-_ALL = (name, unexpected_file, missing_file, orphan, launch, large_file, lfs, secret)
+_ALL = (name, unexpected_file, missing_file, orphan, launch, image, large_file, lfs)
 # By their ids, such as missing-file.
-RULES: dict[str, Rule] = {rule.__name__.replace("_", "-"): rule for rule in _ALL}
+RULES: dict[str, Rule] = {
+    rule.__name__.replace("_", "-"): rule for rule in (*_ALL, secret)
+}
 
 
 def check(domain: Domain) -> list[str]:
@@ -278,15 +298,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="./pants list-conventions", description=__doc__
     )
-    # `lint` gives these. An empty name stands for the files that belong to no domain.
+    # `lint` gives this. An empty name stands for the files that belong to no domain.
     parser.add_argument("--domain", help=argparse.SUPPRESS)
-    parser.add_argument("--deployments", nargs="*", default=[], help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.domain is None:
         for key, rule in RULES.items():
             print(key, textwrap.indent(inspect.getdoc(rule) or "", "    "), sep="\n")
         return 0
-    findings = check(Domain(options.domain, tuple(options.deployments)))
+    try:
+        settings = tomllib.loads(Path(SETTINGS).read_text())
+    except (OSError, ValueError) as error:
+        sys.exit(f"{SETTINGS}: cannot be read ({error}); correct it")
+    allowed = (tuple(settings.get(key, ())) for key in ("deployments", "images"))
+    findings = check(Domain(options.domain, *allowed))
     print("".join(f"{finding}\n" for finding in findings), end="")
     return 1 if findings else 0
 

@@ -69,7 +69,7 @@ def findings(changes: dict[str, Any]) -> list[str]:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             text = content if isinstance(content, str) else json.dumps(content)
             Path(path).write_text(text)
-    return check(Domain("shop", ("dev", "prod")))
+    return check(Domain("shop", ("dev", "prod"), ("ghcr.io/sync",)))
 
 
 def moved(old: str, new: str) -> dict[str, Any]:
@@ -80,6 +80,11 @@ def moved(old: str, new: str) -> dict[str, Any]:
 
 def test_a_good_tree_has_no_finding() -> None:
     assert findings({}) == []
+
+
+def test_an_allowed_image_is_accepted() -> None:
+    image = f"ghcr.io/sync:v4@sha256:{'0' * 64}"
+    assert findings({K: kubepod(init_containers=[{"image": image}])}) == []
 
 
 def test_only_spark_finds_the_modules_beside_a_handler_by_a_bare_name() -> None:
@@ -118,6 +123,11 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     (moved(f"{D}/churn", f"{D}/chrun"), f"{C}/churn: orphan", f"mean {D}/chrun?"),
     (moved(f"{U}/churn", "x"), f"{C}/churn: orphan", f"has no {U}/churn; add it, or"),
     (moved(OBJ, f"{D}/churn/y"), f"{C}/churn/monthly: orphan", f"mean {D}/churn/y?"),
+    (
+        {K: kubepod(init_containers=[{"image": f"busybox:1@sha256:{'0' * 64}"}])},
+        f"{K}: image",
+        "$.tasks[0].conf.init_containers[0].image is of busybox, which is not allowed",
+    ),
     ({K: kubepod(handler=f"{MODULE}s")}, f"{K}: launch", f"did you mean {MODULE}?"),
     ({K: kubepod(handler="b.fit"), f"{H}/deep/fit.py": ""}, f"{K}: launch", FIT),
     ({K: kubepod(handler="a.b")}, f"{K}: launch", "$.tasks[0].conf runs a.b, which is"),
@@ -189,7 +199,8 @@ def test_command_prints_the_findings_and_the_rules(
 ) -> None:
     for changes, code in (({f"{U}/x.py": ""}, 1), ({}, 0)):
         expected = findings(changes)
-        assert main(["--domain=shop", "--deployments", "dev", "prod"]) == code
+        Path("marketplace.toml").write_text("[deployments.dev]\n[deployments.prod]\n")
+        assert main(["--domain=shop"]) == code
         assert capsys.readouterr().out.splitlines() == expected
         Path(U, "x.py").unlink(missing_ok=True)
     assert main([]) == 0

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from maxairesources.errors import InputError
-from maxairesources.tree import nearest
+from maxairesources.tree import SETTINGS, nearest
 
-_FILE = "marketplace.toml"
 _NAME = re.compile("[a-z][a-z0-9_]*")
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*")
 
@@ -37,16 +36,16 @@ _KINDS = {
 def read_settings() -> dict[str, Definition]:
     """Return the settings of all deployments by name; raise an InputError for a mistake."""
     try:
-        document = tomllib.loads(Path(_FILE).read_text())
+        document = tomllib.loads(Path(SETTINGS).read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read ({error})", "fix it", _FILE) from None
+        raise InputError(f"cannot be read ({error})", "fix it", SETTINGS) from None
     tables = document.get("deployments", {})
     shared = os.environ.get("MAXAI_REGISTRY") or document.get("registry", "")
     found = {}
     for name, table in tables.items():
         fields = {"registry": shared, **table}
         for problem, remedy in _find_mistakes(name, fields, tables):
-            raise InputError(problem, remedy, f"{_FILE}, [deployments.{name}]")
+            raise InputError(problem, remedy, f"{SETTINGS}, [deployments.{name}]")
         found[name] = Definition(name, **fields)
     return found
 
@@ -56,7 +55,7 @@ def find_settings(name: str) -> Definition:
     known = read_settings()
     if name not in known:
         problem = f"deployment {name!r} is not defined"
-        raise InputError(problem, nearest(name, known), _FILE)
+        raise InputError(problem, nearest(name, known), SETTINGS)
     return known[name]
 
 
