@@ -116,7 +116,7 @@ def _literals(
 def _literal(address: Address) -> AddressLiteralSpec:
     # Not by `AddressInput.parse`: it cannot parse the name of a file with `#`, `:` or `@`.
     path, target = address.spec_path, address.target_name
-    if address.is_file_target:
+    if address.relative_file_path:
         path = address.filename
         target = "../" * address.relative_file_path.count("/") + target
     parameters = FrozenDict(address.parameters)

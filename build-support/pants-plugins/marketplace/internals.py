@@ -75,5 +75,5 @@ def install() -> None:
     """Replace both for all later runs of this process; a second call changes nothing."""
     stock = SchedulerSession._raise_on_error
     if not hasattr(stock, "__wrapped__"):
-        SchedulerSession._raise_on_error = _without_traceback(stock)  # type: ignore[assignment]
+        SchedulerSession._raise_on_error = _without_traceback(stock)  # type: ignore[method-assign]
     PythonSourceFieldSet.opt_out = classmethod(_is_in_dags)  # type: ignore[assignment]
