@@ -120,6 +120,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             # A shell lets background processes ignore Ctrl-C.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, stop)
+            # As in a deployment, where Airflow adds the folder of the trees.
+            sys.path.append(str(root))
             # Airflow would also read the tests beside dag.py.
             dags = root / options.folder / ("" if options.serves else "dag.py")
             environment = make_home(folder, dags, options.deployment) | to.export()

@@ -34,7 +34,7 @@ class Tree:
         """Start the tool, and end it at the end. It must leave no temporary files."""
         paths = map(os.path.abspath, filter(None, sys.path))
         process = subprocess.Popen(
-            [sys.executable, "-m", "maxaitools.local.run_dags", *arguments],
+            [sys.executable, "-P", "-m", "maxaitools.local.run_dags", *arguments],
             cwd=self.root,
             env={
                 **os.environ,
