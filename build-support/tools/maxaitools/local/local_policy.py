@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.exceptions import AirflowClusterPolicyViolation
+from airflow.sdk.bases.decorator import DecoratedOperator
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from maxairesources.testing.dag_checks import unmapped
@@ -28,7 +29,11 @@ def task_policy(task: Any) -> None:
         # At the top, Airflow itself would not be complete yet.
         from maxaitools.local import pod_containers
 
-        operator.execute = pod_containers.execute
+        for each in kind.__mro__:
+            # A subclass may ask for its cluster; @task.kubernetes only adds its script.
+            owns = issubclass(each, operator) and "execute" in vars(each)
+            if owns and not issubclass(each, DecoratedOperator):
+                each.execute = pod_containers.execute
         try:
             for each in unmapped(task):
                 pod_containers.check(each, settings())
