@@ -1,6 +1,7 @@
 """The home of Airflow for one run, and a complete Airflow with its web pages."""
 
 import contextlib
+import json
 import os
 import secrets
 import signal
@@ -12,6 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
+
+from maxairesources.configs.objective import read_file
+
+VARIABLES = "local/variables.json"
 
 # `airflow standalone` starts its parts with this command. They serve no logs, which Airflow
 # does on all addresses of the machine: the API server reads them from the disk.
@@ -30,6 +35,15 @@ def make_home(folder: Path, dags: Path, deployment: str | None) -> dict[str, str
         dags: the folder with the DAGs.
         deployment: the deployment whose overlays apply, if any.
     """
+    variables = {}
+    for key, value in read_file(Path.cwd(), VARIABLES).items():
+        # `airflow variables export` also writes objects, with a value and its description.
+        if isinstance(value, dict) and "value" in value:
+            value = value["value"]
+        # Airflow would prefer the file to the environment, and reads strings only.
+        if f"AIRFLOW_VAR_{key.upper()}" not in os.environ:
+            variables[key] = value if isinstance(value, str) else json.dumps(value)
+    (folder / "variables.json").write_text(json.dumps(variables))
     (folder / "config").mkdir()
     (folder / "config" / "airflow_local_settings.py").write_text(
         "from maxaitools.local.local_policy import task_policy as task_policy\n"
@@ -39,10 +53,8 @@ def make_home(folder: Path, dags: Path, deployment: str | None) -> dict[str, str
         key: value
         for key, value in os.environ.items()
         if not key.startswith(("AIRFLOW_", "_AIRFLOW_", "MAXAI_DEPLOYMENT"))
-        or key.startswith("AIRFLOW_CONN_")
+        or key.startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_"))
     }
-    if deployment:
-        environment["MAXAI_DEPLOYMENT"] = deployment
     paths = (os.path.abspath(path) for path in sys.path if path)
     return environment | {
         "AIRFLOW_HOME": str(folder),
@@ -54,7 +66,10 @@ def make_home(folder: Path, dags: Path, deployment: str | None) -> dict[str, str
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
         "AIRFLOW__LOGGING__LOG_FORMAT": "%(levelname)s %(message)s",
+        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARG__VARIABLES_FILE_PATH": f"{folder}/variables.json",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "MAXAI_DEPLOYMENT": deployment or "",
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUNBUFFERED": "1",
     }

@@ -16,6 +16,8 @@ from typing import Any
 from airflow.api_fastapi.execution_api.versions import bundle
 from airflow.dag_processing.dagbag import DagBag
 from airflow.listeners import hookimpl
+from airflow.sdk.definitions.param import process_params
+from airflow.sdk.exceptions import ParamValidationError
 from airflow.sdk.listener import get_listener_manager
 from airflow.utils.db import initdb
 
@@ -23,9 +25,11 @@ from maxairesources.errors import InputError
 from maxairesources.testing.config_checks import check_configs
 from maxairesources.testing.dag_checks import mistakes_in
 from maxairesources.tree import nearest
+from maxaitools.local.airflow_server import VARIABLES
 
 # Errors whose message is complete, without a traceback.
 _PLAIN = re.compile(r"[\w.]*(?:InputError|PolicyViolation): (.*?): (.*); (.*)")
+_NO_VARIABLE = re.compile("VARIABLE_NOT_FOUND: .*Variable (.+) not found")
 
 
 class Progress:
@@ -33,10 +37,12 @@ class Progress:
 
     Attributes:
         rows: the seconds and the output of each task, by its name in the table.
+        reasons: why tasks failed, likewise.
     """
 
     def __init__(self, data: Path) -> None:
         self.rows: dict[str, tuple[str, list[str]]] = {}
+        self.reasons: dict[str, str] = {}
         self._data, self._began = data, time.monotonic()
 
     @hookimpl
@@ -54,7 +60,13 @@ class Progress:
         self.rows[name_of(task_instance)] = (seconds, written)
         self._print(task_instance, f"{state}, {seconds} s")
 
-    on_task_instance_failed = on_task_instance_skipped = on_task_instance_success
+    on_task_instance_skipped = on_task_instance_success
+
+    @hookimpl
+    def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
+        if error is not None:
+            self.reasons[name_of(task_instance)] = reason(error)
+        self.on_task_instance_success(task_instance)
 
     def _print(self, task_instance: Any, what: str) -> None:
         now = time.strftime("%H:%M:%S")
@@ -65,6 +77,15 @@ def name_of(task_instance: Any) -> str:
     """Return the name of a task, with its index if it is mapped."""
     index = task_instance.map_index
     return task_instance.task_id + (f"[{index}]" if index >= 0 else "")
+
+
+def reason(error: object) -> str:
+    """Return why a task failed, in one line."""
+    line = str(error).strip().partition("\n")[0]
+    if missing := _NO_VARIABLE.search(line):
+        remedy = f"set AIRFLOW_VAR_{missing[1].upper()}, or add it to {VARIABLES}"
+        return f"the Variable {missing[1]!r} is missing; {remedy}"
+    return f"{type(error).__name__}: {line}".removesuffix(": ")
 
 
 def outputs(task: Any, data: Path) -> Iterator[str]:
@@ -116,9 +137,12 @@ def load(file: Path) -> Any:
     """
     bag = DagBag(file)
     for text in bag.import_errors.values():
-        if found := _PLAIN.match(text.strip().splitlines()[-1]):
+        last = text.strip().splitlines()[-1]
+        if found := _PLAIN.match(last):
             where, problem, remedy = found.groups()
             raise InputError(problem, remedy, where)
+        if _NO_VARIABLE.search(last):
+            raise InputError("Airflow cannot load it", reason(last), file)
         print(text, file=sys.stderr)
         raise InputError("Airflow cannot load it", "fix the error above", file)
     if len(bag.dags) != 1:
@@ -179,12 +203,28 @@ def run(options: argparse.Namespace, data: Path) -> int:
     bundle.versions = bundle.versions[:2]
     progress = Progress(data)
     get_listener_manager().add_listener(progress)
-    dag_run = dag.test(**when)
+    # Before a task begins, Airflow's frames explain nothing, such as in a template.
+    sys.tracebacklimit = 0
+    try:
+        for task in dag.tasks:
+            process_params(dag, task, options.conf, suppress_exception=False)
+        dag_run = dag.test(run_conf=options.conf, **when)
+    except ParamValidationError as error:
+        remedy = """set it, as in --conf '{"country": "de"}'"""
+        raise InputError(str(error).partition("\n")[0], remedy, file) from error
+    finally:
+        sys.tracebacklimit = 1000
     order = [task.task_id for task in dag.topological_sort()]
-    rows = []
+    rows, errors = [], []
     instances = dag_run.get_task_instances()
     for each in sorted(instances, key=lambda i: (order.index(i.task_id), i.map_index)):
         name, state = name_of(each), str(each.state or "not run")
         rows.append((name, state, *progress.rows.get(name, ("", []))))
-    print(f"\n{table(rows)}", flush=True)
-    return int(dag_run.state != "success" or any("failed" in row[1] for row in rows))
+        if state not in ("success", "skipped", "upstream_failed"):
+            errors.append(f"task {name!r}: {progress.reasons.get(name, state)}")
+    print(f"\n{table(rows)}")
+    if dag_run.state == "success" and not errors:
+        return 0
+    # Not on stderr, which Pants may show before the table.
+    print("", *(errors or ["the DAG's run failed"]), sep="\nerror: ")
+    return 1

@@ -19,10 +19,11 @@ OBJECTIVE = "maxaidags/shop/one/first"
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["maxaidags", "--from", "x"], 2, "has no --date, --task and --from"),
+        (["maxaidags", "--from", "x"], 2, "has no --date, --conf, --task and --from"),
         ([OBJECTIVE, "--date", "June"], 2, "argument --date: invalid"),
         ([OBJECTIVE, "--task", "a", "--from", "b"], 2, "not allowed with argument"),
         ([OBJECTIVE, "--deployment", "pord"], 2, "overlay for 'pord'; did you mean p"),
+        ([OBJECTIVE, "--conf", "[1]"], 1, "--conf: is not a JSON object"),
         ([OBJECTIVE], 1, "create it with the input files"),
         (["maxaidags"], 1, "the Docker engine: docker is not installed; run build-sup"),
     ],

@@ -15,7 +15,6 @@ from maxaitools.local.containers import Pod, LocalRun
 # The folders below local/, by the kind of object.
 _FOLDERS = {"secret": "secrets", "configMap": "config-maps"}
 
-
 # A file or folder of this machine, its place in a container, and if it is read-only.
 Mount = tuple[Path, str, bool]
 

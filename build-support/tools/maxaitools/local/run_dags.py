@@ -2,8 +2,8 @@
 
 Pods run as containers of the Docker engine, from the pod that Kubernetes would get. Spark
 tasks run with spark-submit of the image and local[*]. Secrets, ConfigMaps and volume claims
-are folders; see build-support/docs/dags.md. A field that needs a cluster, such as a sidecar
-or hostPath, is an error before anything runs.
+are folders, and Variables are in a file; see build-support/docs/dags.md. A field that needs a
+cluster, such as a sidecar or hostPath, is an error before anything runs.
 
 maxaidags:airflow starts Airflow itself with all DAGs, until Ctrl-C.
 """
@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from maxairesources.configs import document
 from maxairesources.deployed import find_deployments
 from maxairesources.errors import InputError
 from maxairesources.tree import DAGS, nearest
@@ -38,6 +39,7 @@ examples:
   ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- --task TASK --date 2017-06-01
 
 Handlers get your environment variables AIRFLOW_CONN_*, FSSPEC_*, AZURE_STORAGE_* and AWS_*.
+DAGs get Airflow's Variables from AIRFLOW_VAR_*, or else from local/variables.json.
 
 Exit code: 0 success, 1 a task failed or an input is wrong, 2 wrong usage, 130 Ctrl-C,
 143 SIGTERM.
@@ -76,6 +78,9 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
         help="the run's logical date, such as 2017-06-01, in the DAG's time zone "
         "unless it names another (default: now)",
     )
+    parser.add_argument(
+        "--conf", metavar="JSON", help="""the DAG's params: '{"country": "de"}'"""
+    )
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--task", help="run this task alone")
     only.add_argument(
@@ -84,8 +89,9 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
     options = parser.parse_args(argv)
     options.serves = options.folder == Path(DAGS)
     options.images = {name.rpartition(":")[0]: name for name in options.image}
-    if options.serves and (options.date or options.task or options.first):
-        parser.error("maxaidags:airflow has no --date, --task and --from")
+    given = (options.date, options.conf, options.task, options.first)
+    if options.serves and any(given):
+        parser.error("maxaidags:airflow has no --date, --conf, --task and --from")
     known = {*find_deployments(root / "maxaiconfigs")}
     if options.deployment is not None and options.deployment not in known:
         problem = f"no config has an overlay for {options.deployment!r}"
@@ -109,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         try:
             sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+            options.conf = document.parse(options.conf or "{}", "--conf")
             data = (root / (os.environ.get("MAXAI_DATA_ROOT") or "data")).resolve()
             if not data.is_dir():
                 remedy = "create it with the input files, see the domain's README"
