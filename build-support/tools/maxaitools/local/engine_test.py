@@ -5,7 +5,11 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator
+import subprocess
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,79 @@ from airflow.sdk.exceptions import AirflowException
 
 from maxaitools.local import pod_containers
 from maxaitools.local.containers import LocalRun
-from maxaitools.local.testing import LAB, Api, Tree, lab_image, states, wait, write_lab
+from maxaitools.local.testing import Tree, run_objective, tasks_in
+
+LAB = "maxaidags/lab/probe/first"
+_LAB_DAG = """\
+from maxairesources.dagfactory import DAGFactory
+
+factory = DAGFactory("lab.probe.first", "lab", "probe", "first")
+for task, parent in {parents!r}.items():
+    factory.add(task_id=task, operator="KubernetesPodOperator", parent=[parent])
+dag = factory.create_dag()
+"""
+
+
+def write_lab(
+    tree: Tree,
+    parents: Mapping[str, str],
+    commands: Mapping[str, Mapping[str, Any]],
+    output: Sequence[Any] = (),
+) -> None:
+    """Add the objective `LAB`, whose tasks run shell commands.
+
+    Each has a parent, further arguments of its operator, such as `cmds`, and the output
+    ports.
+    """
+    launches = []
+    for number, (task, command) in enumerate(commands.items(), 1):
+        conf = {"image": "maxai/lab", "arguments": ["lab"], **command}
+        launches.append({"id": number, "name": task, "conf": conf})
+    part = {"input": [], "output": output, "function": {"args": {}}}
+    parts = json.dumps(dict.fromkeys(commands, part))
+    for path, text in {
+        "maxaiconfigs/lab/probe/kubepod_config.json": json.dumps({"tasks": launches}),
+        "maxaiconfigs/lab/probe/first/py_config.json": parts,
+        f"{LAB}/dag.py": _LAB_DAG.format(parents=dict(parents)),
+    }.items():
+        file = tree.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+class Api:
+    """The REST interface of an Airflow for the user admin."""
+
+    def __init__(self, url: str, password: str) -> None:
+        self._url, self._token = url, ""
+        body = {"username": "admin", "password": password}
+        login = wait(lambda: self.call("POST", "/auth/token", body))
+        self._token = login["access_token"]
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a request and return the JSON of its response."""
+        bearer = f"Bearer {self._token}"
+        request = urllib.request.Request(
+            self._url + path,
+            None if body is None else json.dumps(body).encode(),
+            {"Content-Type": "application/json", "Authorization": bearer},
+            method=method,
+        )
+        # A proxy of the environment does not lead back to this machine.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+def wait(read: Callable[[], Any], seconds: float = 240) -> Any:
+    """Call a function until its result is true, and return the result."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        with contextlib.suppress(OSError):
+            if answer := read():
+                return answer
+        time.sleep(0.3)
+    raise AssertionError(f"no result after {seconds} s")
 
 
 @pytest.fixture
@@ -26,8 +102,13 @@ def tree(tmp_path: Path) -> Tree:
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[str]:
-    with lab_image() as name:
-        yield name
+    """Yield the name of an image maxai/lab, which is the base image with Python."""
+    command = ["build-support/images/base-image", "tag", "python"]
+    base = subprocess.run(command, capture_output=True, text=True, check=True)
+    name = f"maxai/lab:{uuid.uuid4().hex[:12]}"
+    subprocess.run(["docker", "tag", base.stdout.strip(), name], check=True)
+    yield name
+    subprocess.run(["docker", "image", "rm", name], stdout=subprocess.DEVNULL)
 
 
 def test_states_logs_and_exit_code(tree: Tree, image: str) -> None:
@@ -35,20 +116,89 @@ def test_states_logs_and_exit_code(tree: Tree, image: str) -> None:
         "exits": {"cmds": ["sh", "-c", "echo all is lost; exit 3"]},
         "after": {},
         "skips": {"cmds": ["sh", "-c", "exit 3"], "skip_on_exit_code": 3},
+        "reads": {"cmds": ["echo", "{{ var.value.bucket }}"]},
     }
-    write_lab(tree, {"exits": "root", "after": "exits", "skips": "root"}, commands)
+    parents = {"exits": "root", "after": "exits", "skips": "root", "reads": "root"}
+    write_lab(tree, parents, commands)
     code, output = tree.run(LAB, f"--image={image}")
     assert code == 1
-    assert states(output) == {
-        "exits": "failed",
-        "after": "upstream_failed",
-        "skips": "skipped",
+    assert tasks_in(output) == {
+        "exits": ("failed", []),
+        "after": ("upstream_failed", []),
+        "skips": ("skipped", []),
+        "reads": ("failed", []),
     }
     assert "\nall is lost\n" in output
-    assert "the container 'base' ended with exit code 3" in output
-    # A skipped task alone does not fail the run.
-    code, output = tree.run(LAB, f"--image={image}", "--task", "skips")
-    assert (code, states(output)) == (0, {"skips": "skipped"})
+    errors = output.rpartition("\n\n")[2]
+    assert "error: task 'exits': AirflowException: the container 'base' ended" in errors
+    assert "error: task 'reads': the Variable 'bucket' is missing; set AIR" in errors
+
+
+PODS = """
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+
+class OurPodOperator(KubernetesPodOperator):
+    def execute(self, context):
+        raise RuntimeError("asks the cloud for a cluster")
+    hook = property(execute)
+"""
+SHAPES = """
+from airflow.providers.standard.operators.python import BranchPythonOperator
+from airflow.sdk import Param, TaskGroup
+from maxaidags.lab.probe.pods import OurPodOperator
+from maxairesources.dagfactory import DAGFactory
+
+factory = DAGFactory(params={"country": Param(type="string")})
+add, group = factory.add, TaskGroup("group", dag=factory.dag)
+add("write", OurPodOperator, ["root"], task_group=group)
+add("choose", BranchPythonOperator, ["write"], python_callable=lambda: "twice")
+add("twice", OurPodOperator, ["choose"], expand={"env_vars": [{"A": "1"}, {"A": "2"}]})
+add("skip", OurPodOperator, ["choose"])
+dag = factory.create_dag()
+"""
+
+
+def test_run_objective(
+    tree: Tree, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "{{ params.country }} {{ var.json.limits.most }} {{ var.value.region }}"
+    script = f"mkdir /data/{{{{ ds }}}}; echo {words} > /data/{{{{ ds }}}}/a"
+    commands = {"write": ["sh", "-c", script], "twice": ["true"], "skip": ["false"]}
+    (tmp_path / "source/maxaiusecases.lab").mkdir(parents=True)
+    source = Tree(tmp_path / "source")
+    place = {"source": "file", "fileFormat": "csv", "filePath": "{{ ds }}/a"}
+    ports = [{"port": 1, "type": "pandas", "sourceDetails": place}]
+    lab = {task: {"cmds": command} for task, command in commands.items()}
+    write_lab(source, {}, lab, ports)
+    info = source.root / "maxaiusecases.lab/image.docker-info.json"
+    info.write_text(json.dumps({"registries": [{"tags": [{"name": image}]}]}))
+    (source.root / LAB / "dag.py").write_text(SHAPES)
+    (source.root / LAB).with_name("pods.py").write_text(PODS)
+    monkeypatch.chdir(source.root)
+    monkeypatch.setenv("AIRFLOW_VAR_REGION", "north")
+    test = str(source.root / LAB / "run_test.py")
+    given: dict[str, Any] = {
+        "conf": {"country": "de"},
+        "variables": {"limits": {"most": 3}, "region": "the environment comes first"},
+        "date": "2018-06-01",
+        "skipped": ["skip"],
+    }
+    needed = "Invalid input for param country: No value passed .* --conf"
+    with pytest.raises(AssertionError, match=needed):
+        run_objective(tree, test)
+    run_objective(tree, test, **given)
+    assert (tree.data / "2018-06-01/a").read_text() == "de 3 north\n"
+    output = tree.log.read_text()
+    assert "ignored in a local run: OurPodOperator.execute\n" in output
+    for old, new, message in (
+        ("twice[1]     success", "twice[1]     failed", "'twice[1]' is failed, not"),
+        ("11 bytes", "missing", "'group.write' has not written ['data/2018-06-01/a"),
+        ("group.write", "group.wrote", "'write' is not in the run"),
+    ):
+        changed = output.replace(old, new)
+        monkeypatch.setattr(tree, "run", lambda *_, changed=changed: (0, changed))
+        with pytest.raises(AssertionError, match=re.escape(message)):
+            run_objective(tree, test, **given)
 
 
 def test_a_pod_that_needs_a_cluster_is_refused_before_anything_runs(tree: Tree) -> None:
@@ -62,9 +212,10 @@ def test_a_pod_that_needs_a_cluster_is_refused_before_anything_runs(tree: Tree) 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_container(tree: Tree, image: str, number: int) -> None:
-    write_lab(tree, {"a": "root"}, {"a": {"cmds": ["sh", "-c", "echo up; sleep 600"]}})
+    sleep = {"cmds": ["sh", "-c", "echo up; sleep 600"]}
+    write_lab(tree, {"other": "root", "a": "other"}, {"other": {}, "a": sleep})
     listing = f"docker ps --quiet --all --filter volume={tree.data}"
-    with tree.start(LAB, f"--image={image}") as process:
+    with tree.start(LAB, f"--image={image}", "--task=a") as process:
         wait(lambda: "\nup\n" in tree.log.read_text())
         assert os.popen(listing).read()
         process.send_signal(number)
@@ -141,8 +292,10 @@ def test_init_container_that_fails_ends_the_pod(engine: Path) -> None:
 
 
 def test_an_airflow_with_all_dags(tree: Tree, image: str) -> None:
-    echo = {"cmds": ["sh", "-c", "echo measured"]}
+    echo = {"cmds": ["sh", "-c", "echo measured {{ var.value['a.unit'] }}"]}
     write_lab(tree, {"measure": "root"}, {"measure": echo})
+    (tree.root / "local").mkdir()
+    (tree.root / "local/variables.json").write_text('{"a.unit": {"value": "kWh"}}')
     with tree.start("maxaidags", f"--image={image}") as process:
         wait(lambda: "Airflow is ready" in tree.log.read_text())
         started = psutil.Process(process.pid).children(recursive=True)
@@ -172,4 +325,4 @@ def run_and_check(started: list[psutil.Process], output: str) -> None:
     wait(lambda: api.call("GET", path)["state"] in ("success", "failed"))
     logs = api.call("GET", f"{path}/taskInstances/measure/logs/1")
     assert api.call("GET", path)["state"] == "success", logs
-    assert "measured" in json.dumps(logs)
+    assert "measured kWh" in json.dumps(logs)
