@@ -27,12 +27,16 @@ from pants.backend.docker.util_rules.docker_build_env import (
     DockerBuildEnvironment,
     DockerBuildEnvironmentRequest,
 )
+from pants.backend.python.pip_requirement import PipRequirement
 from pants.backend.python.subsystems.setup import PythonSetup
 from pants.backend.python.target_types import (
     PexBinary,
     PythonRequirementResolveField,
     PythonRequirementsField,
     PythonSourceField,
+)
+from pants.backend.python.util_rules.interpreter_constraints import (
+    InterpreterConstraints,
 )
 from pants.backend.python.util_rules.pex_cli import PexCli
 from pants.core.target_types import FileSourceField, ResourceSourceField
@@ -134,17 +138,22 @@ async def find_contents(address: Address, python_setup: PythonSetup) -> Contents
         ),
     )
     await _refuse_pointers(sources.snapshot.digest)
-    needed: dict[str, set[str]] = defaultdict(set)
+    needed: dict[str, set[PipRequirement]] = defaultdict(set)
     for target in closure.dependencies:
         if target.has_field(PythonRequirementsField):
             field = target[PythonRequirementResolveField]
             path = python_setup.resolves[field.normalized_value(python_setup)]
-            needed[path].update(map(str, target[PythonRequirementsField].value))
+            needed[path].update(target[PythonRequirementsField].value)
+    constraints = InterpreterConstraints.create_from_targets(
+        closure.dependencies, python_setup
+    )
+    universe = python_setup.interpreter_versions_universe
+    python = constraints and constraints.minimum_python_version(universe)
     text = ""
     for path, requirements in sorted(needed.items()):
         (lock,) = await Get(DigestContents, PathGlobs([path]))
-        text += "".join(f"# {each}\n" for each in sorted(requirements))
-        text += select(path, lock.content.decode(), requirements)
+        text += "".join(f"# {each}\n" for each in sorted(map(str, requirements)))
+        text += select(path, lock.content.decode(), requirements, python)
     return Contents(sources.snapshot.digest, text)
 
 
@@ -162,22 +171,30 @@ async def generate_image_sources(
     return GeneratedSources(await Get(Snapshot, AddPrefix(merged, FOLDER)))
 
 
-def select(path: str, lock: str, requirements: Iterable[str]) -> str:
+def select(
+    path: str, lock: str, requirements: Iterable[PipRequirement], python: str | None
+) -> str:
     """Return the entries of a lock for some requirements and for all packages that those need.
 
-    Raise a MarketplaceError with the path of the lock if it lacks one of them.
+    A requirement whose marker is false for this version of CPython needs no package. Raise a
+    MarketplaceError with the path of the lock if it lacks another one.
     """
     locked, wanted = parse_lock(lock), set()
-    for requirement in requirements:
+    # As uv, with `--python-version`. Pants runs on the same system as the images.
+    environment = dict(
+        python_version=python, python_full_version=f"{python}.0", extra=""
+    )
+    for each in requirements:
+        requirement = each.as_pkg_resources_requirement()
+        if requirement.marker and not requirement.marker.evaluate(environment):
+            continue
         # The normalized name, as PEP 503 defines it, and as it is in a lock.
-        name = re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement)[0]).lower()
-        if name in locked:
-            wanted.add(name)
-        # The lock does not hold a requirement whose marker is false.
-        elif ";" not in requirement:
+        name = re.sub(r"[-_.]+", "-", requirement.project_name).lower()
+        if name not in locked:
             raise MarketplaceError(
                 f"{path}: the package {name} is missing; run ./pants lock"
             )
+        wanted.add(name)
     users = {name: {*re.findall(_VIA, entry)} for name, entry in locked.items()}
     size = 0
     while size != len(wanted):

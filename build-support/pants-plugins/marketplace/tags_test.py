@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from pants.backend.python.pip_requirement import PipRequirement
 
 from marketplace.graph import MarketplaceError
 from marketplace.tags import parse_lock, select
@@ -34,19 +35,26 @@ threadpoolctl==3.6{HASH}
         (["pandas>=2"], ["numpy", "pandas"]),
         (["s3fs[boto3]~=2026.1"], ["aiohttp", "s3fs"]),
         (["Scikit_Learn"], ["numpy", "scikit-learn", "threadpoolctl"]),
-        # A lock has no package whose marker is false.
         (["colorama; sys_platform == 'win32'"], []),
         (["numpy>=2; python_version >= '3.11'"], ["numpy"]),
+        # The lock may have it for another package.
+        (["numpy<2; python_full_version < '3.11.0' or extra == 'old'"], []),
     ],
 )
 def test_packages_include_their_dependencies(
     requirements: list[str], expected: list[str]
 ) -> None:
-    assert [*parse_lock(select("x.lock", LOCK, requirements))] == expected
+    assert [*parse_lock(choose(requirements))] == expected
+
+
+def choose(requirements: list[str]) -> str:
+    """Return the entries for requirements on CPython 3.11."""
+    return select("x.lock", LOCK, map(PipRequirement.parse, requirements), "3.11")
 
 
 def test_an_entry_keeps_its_hashes_and_a_missing_one_is_reported() -> None:
-    assert select("x.lock", LOCK, ["aiohttp"]) == AIOHTTP
+    assert choose(["aiohttp"]) == AIOHTTP
     message = "x.lock: the package polars is missing; run ./pants lock"
-    with pytest.raises(MarketplaceError, match=message):
-        select("x.lock", LOCK, ["polars"])
+    for requirement in ("polars", "polars; python_version >= '3.11'"):
+        with pytest.raises(MarketplaceError, match=message):
+            choose([requirement])
