@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 # What an image must not contain: patterns of paths.
@@ -41,10 +42,11 @@ def check_handlers_start(domain: str) -> None:
         assert Path(path).stem in result.stdout
 
 
-def check_content(domain: str) -> None:
+def check_content(domain: str, compiled: Collection[str] = ()) -> None:
     """Assert that an image runs as a non-root user and contains only code and packages.
 
-    The packages must be those of its content tag.
+    The packages must be those of its content tag, and wheels for every Linux. Only those that
+    `compiled` names may come from the compiler of a machine, which the tag does not cover.
     """
     image = image_name(domain)
     config = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
@@ -53,13 +55,20 @@ def check_content(domain: str) -> None:
     search = f"find / -xdev -type f '(' {patterns} ')'"
     found = _run_as_root(image, "sh", "-c", search)
     assert found == "", f"the image contains {found.split()}"
-    search = "ls -d /opt/venv/lib/*/site-packages/*.dist-info"
-    folders = _run_as_root(image, "sh", "-c", search)
+    # Each with its tags, such as cp311-cp311-manylinux_2_17_x86_64.
+    search = "grep -H '^Tag:' /opt/venv/lib/*/site-packages/*.dist-info/WHEEL"
+    found = _run_as_root(image, "sh", "-c", search)
     # A folder is called name-version.dist-info, with underscores in the name.
-    parts = [Path(folder).stem.rsplit("-", 1) for folder in folders.splitlines()]
-    installed = {(re.sub(r"[_.]+", "-", name).lower(), last) for name, last in parts}
+    parts = re.findall(r"([^/]+)-([^/-]+)\.dist-info/WHEEL:Tag: (.*)", found)
+    tags = [(re.sub(r"[_.]+", "-", name).lower(), *others) for name, *others in parts]
+    installed = {(name, version) for name, version, _ in tags}
     lock = _run_as_root(image, "cat", "/opt/maxai/requirements.lock")
     assert installed == {*re.findall(r"^([\w.-]+)==([^ ;\n]+)", lock, re.MULTILINE)}
+    built = {name for name, _, tag in tags if "-linux_" in tag} - {*compiled}
+    assert not built, (
+        f"a compiler of this machine may have built {sorted(built)}: require versions that have "
+        f'wheels, or allow it: check_content("{domain}", compiled={sorted(built)})'
+    )
 
 
 def _run_as_root(image: str, command: str, *arguments: str) -> str:
