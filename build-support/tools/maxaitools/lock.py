@@ -2,8 +2,9 @@
 
 uv compiles a lock `x.lock` from the requirements `x.txt` beside it. Locked versions change only
 if the requirements exclude them. A lock contains names, versions, hashes and the packages that
-require each package. It contains no host or URL, so it works with any package index. Its header
-contains a hash of its inputs, by which `lock_file_test.py` detects an outdated lock.
+require each package. It contains no host or URL, so it works with any package index: the indexes
+are those of [python-repos] in pants.toml, which Pants uses, too. Its header contains a hash of its
+inputs, by which `lock_file_test.py` detects an outdated lock.
 """
 
 from __future__ import annotations
@@ -75,6 +76,18 @@ def read_resolves() -> dict[str, Resolve]:
     return resolves
 
 
+def find_indexes() -> list[str]:
+    """Return the options by which uv uses the package indexes of Pants, in their order."""
+    text = Path(PANTS_TOML).read_text().replace("%(buildroot)s", str(Path.cwd()))
+    repos = tomllib.loads(text).get("python-repos", {})
+    indexes = repos.get("indexes", [])
+    return [
+        *(f"--find-links={url}" for url in repos.get("find_links", [])),
+        *(f"--index={url}" for url in indexes[:-1]),
+        *(f"--default-index={url}" for url in indexes[-1:]),
+    ]
+
+
 def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
     """Write the lock of a resolve; exit if uv cannot meet the requirements.
 
@@ -87,11 +100,22 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
         True if the lock changed.
     """
     lock = resolve.lock
-    before = lock.read_text() if lock.exists() else ""
+    lines = resolve.requirements.read_text().splitlines()
+    for number, line in enumerate(lines, start=1):
+        # The line itself may contain a password.
+        if re.match(r"[^#]*([@/]|(?<!\S)-)", line):
+            sys.exit(
+                f"lock: error: {resolve.requirements}:{number}: a line has no option, URL or path; "
+                f"write name==version, and name the package index in [python-repos] of {PANTS_TOML} "
+                "(see build-support/docs/images.md)"
+            )
+    before = lock.read_bytes() if lock.exists() else b""
     lowest, *others = resolve.interpreters
     command = [
         *(uv.find_uv_bin(), "pip", "compile", "--quiet", "--generate-hashes"),
         *("--no-header", "--no-emit-index-url", "--python", sys.executable),
+        # Otherwise the versions in the first index hide those in the others.
+        *("--index-strategy=unsafe-first-match", *find_indexes()),
         *("--python-version", lowest),
         # A lock for one interpreter is for the images, which run Linux. The system of
         # this machine must not matter.
@@ -106,7 +130,7 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
     entries = re.sub(r"(?m)^(    # .*-r ).*/", r"\1", lock.read_text())
     after = resolve.header() + entries
     lock.write_text(after)
-    return after != before
+    return after.encode() != before
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -124,7 +148,10 @@ def main(arguments: list[str] | None = None) -> None:
             problem = f"{name!r} is neither a domain nor a resolve in {PANTS_TOML}"
             sys.exit(f"lock: error: {problem}; {nearest(name, resolves)}")
     for number, name in enumerate(names, start=1):
-        changed = compile_lock(resolves[name], upgrade=options.upgrade)
+        try:
+            changed = compile_lock(resolves[name], upgrade=options.upgrade)
+        except (OSError, UnicodeError) as error:
+            sys.exit(f"lock: error: {resolves[name].requirements}: {error}")
         state = "written" if changed else "unchanged"
         print(f"[{number}/{len(names)}] {resolves[name].lock}: {state}", flush=True)
 

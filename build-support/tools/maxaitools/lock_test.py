@@ -100,13 +100,55 @@ def test_the_header_depends_on_the_interpreters(repository: Path) -> None:
         assert before[name].header() != after[name].header()
 
 
+def test_the_indexes_of_pants_are_used_in_their_order(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_NO_INDEX")
+    monkeypatch.delenv("UV_FIND_LINKS")
+    urls = []
+    for index, version in (("own", "1.0+cpu"), ("public", "1.3")):
+        folder = repository / index / "sample"
+        folder.mkdir(parents=True)
+        write_wheel(folder, "sample", version)
+        (name,) = (path.name for path in folder.iterdir())
+        (folder / "index.html").write_text(f'<a href="{name}">{name}</a>')
+        urls.append(folder.parent.as_uri())
+    for requirement, options, locked in (
+        ("sample", f"indexes = {urls}", "1.0+cpu"),
+        ("sample", f"indexes = {urls[::-1]}", "1.3"),
+        ("sample==1.0+cpu", f"indexes = {urls[::-1]}", "1.0+cpu"),
+        ("sample", "find_links = ['%(buildroot)s/own/sample']", "1.0+cpu"),
+    ):
+        Path("tools.txt").write_text(requirement)
+        Path("pants.toml").write_text(f"{PANTS_TOML}[python-repos]\n{options}\n")
+        lock.main(["tools", "--upgrade"])
+        assert f"sample=={locked} \\\n" in Path("tools.lock").read_text()
+
+
 @pytest.mark.parametrize(
     ("requirements", "arguments", "message"),
     [
         ("sample\n", ["tools", "domian"], "pants.toml; did you mean domain?"),
         ("sample\n", ["x"], "pants.toml; use one of: domain, tools"),
-        (None, ["tools"], "tools.txt: error: File not found"),
+        (None, ["tools"], "tools.txt: [Errno 2] No such file"),
+        ("caf\udce9\n", ["tools"], "tools.txt: 'utf-8' codec can't decode byte 0xe9"),
         ("sample>9\n", ["tools"], "tools.txt: "),
+        *(
+            (
+                f"# a/b\n{line}",
+                ["tools"],
+                "tools.txt:2: a line has no option, URL or pa",
+            )
+            for line in (
+                "sample @ https://host/sample-1.0-py3-none-any.whl#sha256=0",
+                *("git+https://host/sample.git@v1#egg=sample", "wheels/sample-1.whl"),
+                *(
+                    "--extra-index-url https://host",
+                    "sample --hash=sha256:0",
+                    "-r more",
+                ),
+            )
+        ),
     ],
 )
 def test_an_error_is_reported_and_keeps_the_locks(
@@ -120,7 +162,7 @@ def test_an_error_is_reported_and_keeps_the_locks(
     if requirements is None:
         Path("tools.txt").unlink()
     else:
-        Path("tools.txt").write_text(requirements)
+        Path("tools.txt").write_text(requirements, errors="surrogateescape")
     with pytest.raises(SystemExit, match=rf"^lock: error: .*{re.escape(message)}"):
         lock.main(arguments)
     assert (repository / "tools.lock").read_bytes() == before
