@@ -45,7 +45,7 @@ def data_files():
     resources(name="data", sources=["*/**", "!*/notebooks/**", *exclude])
 
 
-def marketplace_domain(dependencies=(), sample_data=None):
+def marketplace_domain(dependencies=(), sample_data=None, module_mapping=None):
     """Define the targets of a domain: `:image`, `:wheel`, its handlers and their tests.
 
     They cover all folders below, so no usecase needs a BUILD file.
@@ -55,6 +55,8 @@ def marketplace_domain(dependencies=(), sample_data=None):
             `:requirements#openpyxl`.
         sample_data: if the domain has a sample_data.py, the addresses that it depends on
             without an import. A test that depends on `:sample_data` finds its output in `data/`.
+        module_mapping: the modules of each package that is imported under another name, such as
+            `{"imbalanced-learn": ["imblearn"]}`.
     """
     domain = build_file_dir().name
     if domain not in all_domains():
@@ -64,7 +66,12 @@ def marketplace_domain(dependencies=(), sample_data=None):
         )
     _set_defaults(domain)
     _build_walls(domain)
-    python_requirements(name="requirements", source="requirements.txt", resolve=domain)
+    python_requirements(
+        name="requirements",
+        source="requirements.txt",
+        resolve=domain,
+        module_mapping=module_mapping,
+    )
     files(name="resolve", sources=["requirements.*"])
 
     below = ["*/**/*.py", "!*/notebooks/**", "!**/*_test.py", "!**/test_*.py"]

@@ -45,8 +45,9 @@ IMAGE_OF_SHOP = '{"tasks": [{"conf": {"image": "maxai/shop"}}]}'
             f"{HANDLERS}/rank.py",
             "import imblearn.over_sampling\n",
             f"{HANDLERS}/rank.py:1: nothing provides the import imblearn.over_sampling; "
-            "add its package to requirements.txt and run ./pants lock, or correct it; a "
-            'package with another name needs `module_mapping={"<package>": ["imblearn"]}`',
+            "correct it, or add its package to requirements.txt and run ./pants lock; a "
+            "package with another name needs marketplace_domain(module_mapping="
+            '{"<package>": ["imblearn"]})',
         ),
         (
             "maxaiusecases/bank/BUILD",
@@ -305,6 +306,16 @@ def test_the_comment_shows_values_and_packages(repository: Repository) -> None:
     assert {lock, "iniconfig: 2.3.1 -> 2.1.0"} < {*lines}
     assert f"{CONFIGS}/kubepod_config.json (prod)" in lines
     assert '$.conf.size: not set -> "small"' in lines
+
+
+def test_an_import_under_another_name_needs_a_mapping(repository: Repository) -> None:
+    build, mapping = "maxaiusecases/bank/BUILD", "{'iniconfig': ['other']}"
+    repository.write(f"{HANDLERS}/rank.py", "import other.part\n")
+    result = repository.pants("dependencies", f"{HANDLERS}/rank.py")
+    assert "marketplace_domain(module_mapping={" in result.stderr
+    repository.write(build, f"marketplace_domain(module_mapping={mapping})\n")
+    listed = repository.list("dependencies", f"{HANDLERS}/rank.py")
+    assert "maxaiusecases/bank:requirements#iniconfig" in listed
 
 
 @pytest.mark.parametrize("folder", [HANDLERS, DAG])

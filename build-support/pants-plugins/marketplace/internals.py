@@ -23,8 +23,8 @@ from maxairesources.tree import DAGS, TREES
 _DEFECTS = (AssertionError, AttributeError, IndexError, KeyError, TypeError)
 _REQUIREMENT = r"Invalid requirement (.+) in (\S+) at line (\d+): (.*)"
 _OF_PACKAGE = (
-    "add its package to requirements.txt and run ./pants lock, or correct it; a package with "
-    'another name needs `module_mapping={{"<package>": ["{}"]}}` in marketplace_domain()'
+    "correct it, or add its package to requirements.txt and run ./pants lock; a package with "
+    'another name needs marketplace_domain(module_mapping={{"<package>": ["{}"]}})'
 )
 _OF_DOMAIN = "use only the own domain and maxairesources, or correct it"
 
