@@ -74,10 +74,12 @@ def marketplace_domain(dependencies=(), sample_data=None, module_mapping=None):
     )
     files(name="resolve", sources=["requirements.*"])
 
-    below = ["*/**/*.py", "!*/notebooks/**", "!**/*_test.py", "!**/test_*.py"]
+    no_tests = ["!*/notebooks/**", "!**/*_test.py", "!**/test_*.py"]
+    # The image has one of these only if a handler imports it.
+    helpers = ["**/conftest.py", "*/**/*_helper.py", "*/**/fixtures/**/*.py"]
     python_sources(
         name="handlers",
-        sources=[*below, "!**/conftest.py"],
+        sources=["*/**/*.py", *no_tests, *(f"!{each}" for each in helpers)],
         dependencies=[*dependencies, *_spark_connectors(domain)],
     )
     data_files()
@@ -86,7 +88,7 @@ def marketplace_domain(dependencies=(), sample_data=None, module_mapping=None):
     )
     tests = ["**/*_test.py", "**/test_*.py", "!*/notebooks/**"]
     python_tests(name="tests", sources=tests)
-    python_test_utils(name="test_utils", sources=["**/conftest.py"])
+    python_test_utils(name="test_utils", sources=[*helpers, *no_tests])
     if sample_data is not None:
         _define_sample_data(sample_data)
     _define_image(domain)

@@ -129,6 +129,7 @@ def test_a_pointer_of_git_lfs_is_in_no_image(repository: Repository) -> None:
 
 BESIDE = f"{DAG}/load.sql maxaidags/bank/risk/shared.sql"
 RISK = f"{CONFIGS}/kubepod_config.json {CONFIGS}/kubepod_config.prod.json"
+ROWS = f"{HANDLERS}/rows_helper.py {HANDLERS}/conftest.py {HANDLERS}/fixtures/rows.csv"
 DATA = f"{HANDLERS}/query.sql {HANDLERS}/sql/deep%20[[]1].sql"
 
 
@@ -139,7 +140,7 @@ DATA = f"{HANDLERS}/query.sql {HANDLERS}/sql/deep%20[[]1].sql"
         (f"{DAG}/dag_test.py", f"{DAG}/dag.py {BESIDE}"),
         (f"{DAG}/run_test.py", f"{DAG}/dag.py maxaiusecases/bank {BESIDE}"),
         (f"{HANDLERS}/model.py", DATA),
-        (f"{HANDLERS}/rank_test.py", f"{DATA} {HANDLERS}/rank.py"),
+        (f"{HANDLERS}/rank_test.py", f"{DATA} {HANDLERS}/rank.py {ROWS}"),
         (f"{HANDLERS}/prompts/read.py", f"{HANDLERS}/prompts/ask.sql"),
         ("maxaiusecases/bank/common/dates.py", "maxaiusecases/bank/common/a.csv"),
     ],

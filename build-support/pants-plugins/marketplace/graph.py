@@ -6,7 +6,7 @@
   do not.
 - A module can read a data file of its package by any name, so it depends on all of them: those
   in its folder, and in the folders below that hold no Python file. A DAG may also read the files
-  in the folder of its usecase.
+  in the folder of its usecase. Only tests and their helpers read what is below `fixtures/`.
 - A dag.py depends on its configs: the DAG factory reads them from the folders with the same
   names, and refuses a dag.py that names others. Its tests and helpers depend on the dag.py and
   what stands beside it, and a run_test.py on the sample data of its domain.
@@ -58,6 +58,11 @@ from maxairesources.tree import (
 PYTHON = (".py", ".pyi")
 # The names of files that are not data files; the macro `data_files` reads them, too.
 NO_DATA = ("*.py", "*.pyi", "BUILD", "README*", ".*")
+# The files of a domain that are for its tests; the macro `marketplace_domain` has them, too.
+FOR_TESTS = re.compile(
+    rf"{USECASES}/.+/((test_[^/]*|[^/]*_(test|helper)|conftest)\.py)"
+    rf"|{USECASES}/[^/]+/[^/]+/(.+/)?fixtures/.+"
+)
 
 
 class MarketplaceError(Exception):
@@ -122,7 +127,8 @@ def launched_files(content: bytes) -> set[str]:
         launches = [*read_launches(json.loads(content))]
     except (ValueError, RecursionError):
         return set()
-    files = {launch.handler_file for launch in launches if launch.handler_file}
+    named = {launch.handler_file for launch in launches if launch.handler_file}
+    files = {path for path in named if not FOR_TESTS.fullmatch(path)}
     for image in set().union(*(launch.images for launch in launches)):
         repository = image.partition(":")[0]
         domain = repository.rpartition("/")[2]
@@ -196,9 +202,14 @@ async def infer_dependencies(
         globs.append(f"{glob.escape(parent)}/*")
         more = _objective_globs(folder, name)
     near, others = await MultiGet(Get(Paths, PathGlobs(g)) for g in (globs, more))
-    python = {path.rpartition("/")[0] for path in near.files if path.endswith(PYTHON)}
+    modules = (path for path in near.files if path.endswith(PYTHON))
+    # Tests also read the data beside modules in `fixtures/`.
+    python = {each.rpartition("/")[0] for each in modules if "/fixtures/" not in each}
+    is_for_tests = FOR_TESTS.fullmatch(request.field_set.source.file_path)
 
     def is_read(path: str) -> bool:
+        if FOR_TESTS.fullmatch(path) and not is_for_tests:
+            return False
         beside = path.rpartition("/")[0]
         while beside not in (*python, parent):
             beside = beside.rpartition("/")[0]

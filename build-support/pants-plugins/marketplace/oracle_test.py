@@ -45,6 +45,7 @@ from marketplace.small_marketplace import (
     HANDLERS,
     MACROS,
     NEW_LOCK,
+    TEST_FILES,
     Repository,
     add_domain,
     delete_domain,
@@ -221,6 +222,11 @@ CASES: dict[str, Edit] = {
     "__init__ deleted": delete(f"{HANDLERS}/__init__.py"),
     "test": append(RANK[1]),
     "test deleted": delete(RANK[1]),
+    **{f"{path.split('/')[-1]} of tests": append(path) for path in TEST_FILES},
+    **{
+        f"{path.split('/')[-1]} of tests deleted": delete(path)
+        for path in TEST_FILES[1:]
+    },
     "conftest deleted": delete("maxaidags/shop/churn/conftest.py"),
     "image test": append("maxaiusecases/bank/image_test.py"),
     "data beside handlers": append(f"{HANDLERS}/query.sql"),
@@ -325,6 +331,7 @@ def test_what_is_selected_is_what_has_other_inputs(
         {each for each in some if ":image" in each} for some in (affected, selected)
     )
     assert images_selected == images
+    assert not ("test" in case and images)
     oracle.affected += len(affected - images)
     for each in selected - affected:
         # By design, the tests of a DAG belong to the handlers and the image that it launches.

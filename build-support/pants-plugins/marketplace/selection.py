@@ -43,6 +43,7 @@ from pants.engine.target import (
 
 from marketplace.changes import Changes
 from marketplace.graph import (
+    FOR_TESTS,
     PYTHON,
     ConfigTarget,
     MarketplaceError,
@@ -260,6 +261,10 @@ def _find_users(path: str, known: KnownTargets) -> set[Address]:
     """Return the targets whose inferred dependencies a deleted file may have been one of."""
     folder, _, name = path.rpartition("/")
     found: set[Address] = set()
+    if FOR_TESTS.fullmatch(path) and (name == "conftest.py" or is_data(path)):
+        below = known.below(re.split("/fixtures/|/[^/]*$", path)[0])
+        files = (each for each in below if each.is_file_target)
+        return {each for each in files if FOR_TESTS.fullmatch(each.filename)}
     if folder.startswith(f"{CONFIGS}/") or name == "dag.py":
         found = known.below(folder.replace(CONFIGS, DAGS, 1)) | known.releases
     elif name == "conftest.py" or folder.startswith(f"{DAGS}/"):

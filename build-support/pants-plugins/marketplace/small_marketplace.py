@@ -48,6 +48,8 @@ DAG = "maxaidags/bank/risk/weekly"
 # Beside handlers, in a folder below them, beside a DAG, and beside all DAGs of a usecase.
 DATA_FILES = [f"{HANDLERS}/query.sql", f"{HANDLERS}/sql/deep [1].sql"]
 DATA_FILES += [f"{DAG}/load.sql", "maxaidags/bank/risk/shared.sql"]
+ROWS_HELPER = f"{HANDLERS}/rows_helper.py"
+TEST_FILES = [ROWS_HELPER, f"{HANDLERS}/conftest.py", f"{HANDLERS}/fixtures/rows.csv"]
 IN_IMAGE = "local:///opt/maxai/maxaiusecases/shop/churn/handlers"
 SUBMITS = [{"application": f"{IN_IMAGE}/{name}.py"} for name in ("fit", "rank")]
 SPARK = {
@@ -70,6 +72,9 @@ def files() -> dict[str, str]:
     result["maxaidags/shop/churn/conftest.py"] = ""
     result[f"{HANDLERS}/two words [1].py"] = ""
     result |= dict.fromkeys(DATA_FILES, "select 1\n")
+    result |= dict.fromkeys(TEST_FILES, "")
+    helper = ROWS_HELPER.removesuffix(".py").replace("/", ".")
+    result[f"{HANDLERS}/rank_test.py"] += f"import {helper}\n"
     return result
 
 

@@ -36,7 +36,8 @@ Names = tuple[str, ...]
 # The largest file, in bytes.
 LARGEST = 5 * 1000**2
 _HANDLER = re.compile(
-    rf"{USECASES}/[^/]+/[^/]+/handlers/(?!(.*/)?(\w+_test|conftest|__init__)\.py$).+\.py"
+    rf"{USECASES}/[^/]+/[^/]+/handlers/"
+    r"(?!(.*/)?(\w+_(test|helper)|conftest|__init__)\.py$)(?!(.*/)?fixtures/).+\.py"
 )
 
 
@@ -102,9 +103,11 @@ LAYOUT: dict[tuple[str, int], tuple[Names, Names]] = {
         (".python-version", "sample_data.py", "sample_data_test.py"),
     ),
 }
-# Where any file may be: notebooks; what an image has of handlers, and a release of DAGs.
+# Where any file may be: notebooks; what an image has of handlers, and a release of DAGs. And the
+# files that only tests use.
 _OPEN = re.compile(
-    rf"{USECASES}/[^/]+/[^/]+/notebooks/.+"
+    rf"{USECASES}/[^/]+/[^/]+/(notebooks/.+|fixtures/.+|\w+_helper\.py)"
+    rf"|({USECASES}|{DAGS})/[^/]+/([^/]+/)?conftest\.py"
     rf"|(?!.*\.ipynb$)({USECASES}/[^/]+/([^/]+/handlers|{COMMON})/.+"
     rf"|{DAGS}/[^/]+/([^/]+/(?!dag\.py$)[^/]+|[^/]+/[^/]+/.+))"
 )

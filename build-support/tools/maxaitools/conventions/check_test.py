@@ -51,7 +51,9 @@ GOOD: dict[str, Any] = {
     **{f"{U}/requirements.txt": "pandas>=2\n", f"{U}/.python-version": "3.13\n"},
     **{f"{U}/churn/BUILD": "", f"{U}/churn/notebooks/look.ipynb": ""},
     **{f"{U}/common/dates.py": "", f"{U}/common/holidays.csv": ""},
-    **{f"{H}/__init__.py": "", f"{H}/conftest.py": "", f"{H}/query.sql": ""},
+    **{f"{H}/__init__.py": "", f"{H}/query.sql": "", f"{H}/sql_helper.py": ""},
+    **{f"{each}/conftest.py": "" for each in (U, f"{U}/churn", H, D, OBJ)},
+    **{f"{each}/fixtures/A-1.py": "" for each in (f"{U}/churn", H)},
     **{f"{H}/{name}.py": "" for name in ("score", "score_test", "features")},
     **{f"{H}/deep/{name}.py": "" for name in ("__init__", "_private")},
 }
@@ -92,6 +94,7 @@ def test_only_spark_finds_the_modules_beside_a_handler_by_a_bare_name() -> None:
     assert findings(without_spark) == []
 
 
+HELPER = "maxaiusecases.shop.churn.handlers.sql_helper"
 FIT = "maxaiusecases.shop.churn.handlers.deep.fit"
 # The changes that break a rule, the file and the rule of the finding, and essential words of it.
 CASES: list[tuple[dict[str, Any], str, str]] = [
@@ -131,6 +134,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({K: kubepod(handler=f"{MODULE}s")}, f"{K}: launch", f"did you mean {MODULE}?"),
     ({K: kubepod(handler="b.fit"), f"{H}/deep/fit.py": ""}, f"{K}: launch", FIT),
     ({K: kubepod(handler="a.b")}, f"{K}: launch", "$.tasks[0].conf runs a.b, which is"),
+    ({K: kubepod(handler=HELPER)}, f"{K}: launch", f"runs {HELPER}, which is not"),
     ({S: spark(f"/opt/{H}/features.py")}, f"{S}: launch", f"mean {APPLICATION}?"),
     ({f"{H}/m.bin": "x" * 5_300_000}, f"{H}/m.bin: large-file", "5.3 MB, more than 5"),
     ({f"{H}/m.bin": POINTER}, f"{H}/m.bin: lfs", "run `git lfs pull`"),

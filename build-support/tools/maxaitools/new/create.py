@@ -36,8 +36,8 @@ _JINJA = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-# Pants would treat a handler with such a name as a test.
-_TEST = re.compile(r"test_.*|.*_test|tests|conftest")
+# Pants would treat a handler with such a name as a test or a helper of tests.
+_TEST = re.compile(r"test_.*|.*_(test|helper)|tests|conftest")
 # Spark runs a handler as a script. Python then looks for each module in the handler's folder
 # first, so a handler with such a name would hide the module.
 _SHADOWED = sys.stdlib_module_names | {
@@ -110,7 +110,7 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
         yield f"{COMMON!r} is the folder of what usecases share; use another name"
     for handler in options.handlers:
         if _TEST.fullmatch(handler):
-            yield f"Pants treats {handler}.py as a test; use another name"
+            yield f"Pants treats {handler}.py as a test or its helper; use another name"
         if handler in _SHADOWED:
             yield f"handler {handler!r} would hide the module; use another name"
 
