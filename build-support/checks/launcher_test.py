@@ -211,7 +211,9 @@ def test_a_file_that_pants_cannot_decode_is_named(launcher: Launcher) -> None:
         path = write(launcher.root / "maxaiusecases/a" / name, "caf\u00e9\n")
         assert launcher.run("list").stderr == ""
         path.write_bytes(b"caf\xe9\n")
-        listed = f"pants: error: maxaiusecases/a/{name}: this file is not in UTF-8; save"
+        listed = (
+            f"pants: error: maxaiusecases/a/{name}: this file is not in UTF-8; save"
+        )
         assert launcher.run("list").stderr.startswith(listed) == (name != "x.csv")
         path.unlink()
 
