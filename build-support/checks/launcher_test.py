@@ -205,19 +205,6 @@ def test_each_folder_with_requirements_is_a_domain(launcher: Launcher) -> None:
     )
 
 
-def test_a_file_that_pants_cannot_decode_is_named(launcher: Launcher) -> None:
-    launcher.install_stub("")
-    for name in ("BUILD", "requirements.lock", "x y.py", "x.csv"):
-        path = write(launcher.root / "maxaiusecases/a" / name, "caf\u00e9\n")
-        assert launcher.run("list").stderr == ""
-        path.write_bytes(b"caf\xe9\n")
-        listed = (
-            f"pants: error: maxaiusecases/a/{name}: this file is not in UTF-8; save"
-        )
-        assert launcher.run("list").stderr.startswith(listed) == (name != "x.csv")
-        path.unlink()
-
-
 def test_a_domain_that_cannot_be_one(launcher: Launcher) -> None:
     launcher.install_stub("")
     domains = launcher.root / "maxaiusecases"

@@ -23,6 +23,7 @@ marketplace_domain()
 python_sources(name='again', sources=['risk/handlers/model.py'])
 """
 RANK = f"{HANDLERS}/rank_test.py"
+LOCK, TXT = "requirements.lock", "requirements.txt"
 IMAGE_OF_SHOP = '{"tasks": [{"conf": {"image": "maxai/shop"}}]}'
 
 
@@ -81,6 +82,19 @@ def test_a_dependency_that_pants_cannot_see_or_allow_is_an_error(
     assert result.returncode == 1
     assert expected in result.stderr
     assert "traceback" not in result.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [f"{HANDLERS}/rank.py", *(f"maxaiusecases/bank/{n}" for n in ("BUILD", LOCK, TXT))],
+)
+def test_a_file_that_is_not_in_utf_8_is_named(
+    path: str, repository: Repository
+) -> None:
+    (repository.root / path).write_bytes(b"# caf\xe9\n")
+    result = repository.pants(SINCE, "affected")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{path}: is not in UTF-8; save it so")
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any, Callable, NoReturn
+from pathlib import Path
+from typing import Any, Callable, Iterator, NoReturn
 
 from pants.backend.python.dependency_inference.rules import UnownedDependencyError
 from pants.backend.python.goals.run_python_source import PythonSourceFieldSet
 from pants.backend.python.target_types import PythonSourceField
+from pants.base.build_environment import get_buildroot
 from pants.engine.internals.scheduler import ExecutionError, SchedulerSession
 from pants.engine.target import Target
 
@@ -44,6 +46,11 @@ def explain(error: Exception) -> str:
             fix = _OF_DOMAIN if root in TREES else _OF_PACKAGE.format(root)
             lines.append(f"{file}:{line}: nothing provides the import {name}; {fix}")
         return "\n".join(lines)
+    if "utf-8" in text:
+        return (
+            "\n".join(map("{}: is not in UTF-8; save it so".format, _undecodable()))
+            or text
+        )
     # pants.toml ignores warnings that begin as this error does.
     text = re.sub(
         r"^Unmatched glob from (.*): \"(.*)\"\s.*",
@@ -52,6 +59,16 @@ def explain(error: Exception) -> str:
         flags=re.S,
     )
     return re.sub(_REQUIREMENT, r"\2:\3: the requirement \1 is not valid (\4)", text)
+
+
+def _undecodable() -> Iterator[str]:
+    """Yield the source files that Pants cannot decode, which its errors do not name."""
+    for pattern in ("**/*.py", "**/BUILD", "*/requirements.*", "*/Dockerfile"):
+        for path in sorted(Path(get_buildroot()).glob(f"maxai*/{pattern}")):
+            try:
+                path.read_bytes().decode()
+            except UnicodeDecodeError:
+                yield str(path.relative_to(get_buildroot()))
 
 
 def _without_traceback(stock: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
