@@ -79,7 +79,7 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
         "unless it names another (default: now)",
     )
     parser.add_argument(
-        "--conf", metavar="JSON", help="""the DAG's params: '{"country": "de"}'"""
+        "--conf", metavar="JSON", help="""the params, such as '{"country": "de"}'"""
     )
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--task", help="run this task alone")
