@@ -1,25 +1,22 @@
-from __future__ import annotations
-
 import subprocess
 
 import pytest
 
 from maxairesources.testing import images
 
-PACKAGES = "/opt/venv/lib/python3.11/site-packages"
+FOLDER = "/opt/venv/lib/python3.11/site-packages"
+# By a part of the command.
 OUTPUTS = {
     "image inspect": '[{"Config": {"User": "10001"}}]',
     "find /": "",
-    "grep -H": f"{PACKAGES}/Fast_Math-1.0+cpu.dist-info/WHEEL:Tag: cp311-cp311-linux_x86_64\n"
-    f"{PACKAGES}/pure-2.dist-info/WHEEL:Tag: cp311-cp311-manylinux_2_5_x86_64\n",
+    "grep -H": f"{FOLDER}/Fast_Math-1.0+cpu.dist-info/WHEEL:Tag: cp311-cp311-linux_x86_64\n"
+    f"{FOLDER}/pure-2.dist-info/WHEEL:Tag: cp311-cp311-manylinux_2_5_x86_64\n",
     "cat": "fast-math==1.0+cpu \\\n    --hash=sha256:0\npure==2 \\\n",
 }
 
 
-def test_a_package_that_a_compiler_built_is_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def docker(*command: str) -> subprocess.CompletedProcess[str]:
+def test_a_package_that_a_compiler_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    def docker(*command: str) -> "subprocess.CompletedProcess[str]":
         (output,) = (OUTPUTS[each] for each in OUTPUTS if each in " ".join(command))
         return subprocess.CompletedProcess(command, 0, output)
 

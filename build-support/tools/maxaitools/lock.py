@@ -89,23 +89,20 @@ def find_indexes() -> list[str]:
 
 
 def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
-    """Write the lock of a resolve; exit if uv cannot meet the requirements.
+    """Write the lock of a resolve, and return True if it changed; exit if that is not possible.
 
-    Args:
-        resolve: the resolve.
-        upgrade: lock the newest versions. If it is false, locked versions change
-            only if the requirements exclude them.
-
-    Returns:
-        True if the lock changed.
+    With `upgrade`, lock the newest versions. Otherwise, locked versions change only if the
+    requirements exclude them.
     """
     lock = resolve.lock
-    lines = resolve.requirements.read_text().splitlines()
+    # uv reports a file that is missing or not valid.
+    file = resolve.requirements
+    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
     for number, line in enumerate(lines, start=1):
         # The line itself may contain a password.
         if re.match(r"[^#]*([@/]|(?<!\S)-)", line):
             sys.exit(
-                f"lock: error: {resolve.requirements}:{number}: a line has no option, URL or path; "
+                f"lock: error: {file}:{number}: a line has no option, URL or path; "
                 f"write name==version, and name the package index in [python-repos] of {PANTS_TOML} "
                 "(see build-support/docs/images.md)"
             )
@@ -148,10 +145,7 @@ def main(arguments: list[str] | None = None) -> None:
             problem = f"{name!r} is neither a domain nor a resolve in {PANTS_TOML}"
             sys.exit(f"lock: error: {problem}; {nearest(name, resolves)}")
     for number, name in enumerate(names, start=1):
-        try:
-            changed = compile_lock(resolves[name], upgrade=options.upgrade)
-        except (OSError, UnicodeError) as error:
-            sys.exit(f"lock: error: {resolves[name].requirements}: {error}")
+        changed = compile_lock(resolves[name], upgrade=options.upgrade)
         state = "written" if changed else "unchanged"
         print(f"[{number}/{len(names)}] {resolves[name].lock}: {state}", flush=True)
 

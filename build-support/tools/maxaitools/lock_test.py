@@ -19,6 +19,13 @@ tools = "tools.lock"
 [python.resolves_to_interpreter_constraints]
 tools = ["CPython==3.9.*", "CPython==3.11.*"]
 """
+REFUSED = """\
+sample @ https://host/sample-1.0-py3-none-any.whl#sha256=0
+git+https://host/sample.git@v1#egg=sample
+wheels/sample-1.0.whl
+--extra-index-url https://host
+sample --hash=sha256:0
+-r more.txt"""
 
 
 def write_wheel(folder: Path, name: str, version: str) -> None:
@@ -130,24 +137,12 @@ def test_the_indexes_of_pants_are_used_in_their_order(
     [
         ("sample\n", ["tools", "domian"], "pants.toml; did you mean domain?"),
         ("sample\n", ["x"], "pants.toml; use one of: domain, tools"),
-        (None, ["tools"], "tools.txt: [Errno 2] No such file"),
-        ("caf\udce9\n", ["tools"], "tools.txt: 'utf-8' codec can't decode byte 0xe9"),
+        (None, ["tools"], "tools.txt: error: File not found"),
+        ("caf\udce9\n", ["tools"], "tools.txt: error: "),
         ("sample>9\n", ["tools"], "tools.txt: "),
         *(
-            (
-                f"# a/b\n{line}",
-                ["tools"],
-                "tools.txt:2: a line has no option, URL or pa",
-            )
-            for line in (
-                "sample @ https://host/sample-1.0-py3-none-any.whl#sha256=0",
-                *("git+https://host/sample.git@v1#egg=sample", "wheels/sample-1.whl"),
-                *(
-                    "--extra-index-url https://host",
-                    "sample --hash=sha256:0",
-                    "-r more",
-                ),
-            )
+            (f"# a/b\n{line}", ["tools"], "tools.txt:2: a line has no option, URL")
+            for line in REFUSED.splitlines()
         ),
     ],
 )

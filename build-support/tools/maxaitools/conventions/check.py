@@ -103,8 +103,7 @@ LAYOUT: dict[tuple[str, int], tuple[Names, Names]] = {
         (".python-version", "sample_data.py", "sample_data_test.py"),
     ),
 }
-# Where any file may be: notebooks; what an image has of handlers, and a release of DAGs. And the
-# files that only tests use.
+# Where any file may be: notebooks, helpers of tests, what images and releases have of code.
 _OPEN = re.compile(
     rf"{USECASES}/[^/]+/[^/]+/(notebooks/.+|fixtures/.+|\w+_helper\.py)"
     rf"|({USECASES}|{DAGS})/[^/]+/([^/]+/)?conftest\.py"
