@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from maxairesources.configs.objective import read_file
+from maxairesources.deployed import read_file
 
 VARIABLES = "local/variables.json"
 

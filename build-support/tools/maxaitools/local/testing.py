@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from maxairesources.configs.objective import read_file
+from maxairesources.deployed import read_file
 from maxairesources.tree import CONFIGS, PY_CONFIG, path_of
 from maxaitools.local.airflow_server import VARIABLES
 
