@@ -148,7 +148,7 @@ async def find_contents(address: Address, python_setup: PythonSetup) -> Contents
         closure.dependencies, python_setup
     )
     universe = python_setup.interpreter_versions_universe
-    python = constraints and constraints.minimum_python_version(universe)
+    python = constraints.minimum_python_version(universe) if constraints else None
     text = ""
     for path, requirements in sorted(needed.items()):
         (lock,) = await Get(DigestContents, PathGlobs([path]))
