@@ -160,18 +160,22 @@ class DAGFactory:
             problem = f"is not in {self._usecase_configs}/{config}"
             raise InputError(problem, nearest(task_id, known, "add it there"), where)
         hint = f"; see {launch.file}, {json_path(launch.path)}" if launch else ""
+        if launched_by == KUBEPOD and self._deployed.data_root:
+            self._pass_data_root(arguments, expand)
         with _explaining(where, kind, arguments, hint):
-            if launched_by == KUBEPOD and self._deployed.data_root:
-                add = self._deployed.with_data_root
-                if "env_vars" in expand:
-                    expand["env_vars"] = [*map(add, expand["env_vars"])]
-                else:
-                    arguments["env_vars"] = add(arguments.get("env_vars"))
             make = kind.partial if expand else kind
             task = make(**arguments, task_id=task_id, dag=self.dag)
             task = task.expand(**expand) if expand else task
         self._added.append((task, parent))
         return task
+
+    def _pass_data_root(self, arguments: Any, expand: dict[str, Any]) -> None:
+        add = self._deployed.with_data_root
+        # The result of another task is not known yet.
+        if isinstance(expand.get("env_vars"), list):
+            expand["env_vars"] = [*map(add, expand["env_vars"])]
+        elif "env_vars" not in expand:
+            arguments["env_vars"] = add(arguments.get("env_vars"))
 
     def create_dag(self) -> DAG:
         """Connect the tasks with their parents, which must exist now, and return the DAG."""

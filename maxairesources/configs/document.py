@@ -102,7 +102,18 @@ def validate(
     if not errors:
         return model.model_construct(**data)
     found_at, value, error = errors[0]
-    where, kind, context = (*path, *found_at), error["type"], error.get("ctx", {})
+    problem, remedy = _explain(model, error, (*path, *found_at), value)
+    # A union of types has an error for each of them, all of the same place.
+    if more := {place for place, *_ in errors} - {found_at}:
+        problem += f" (and {len(more)} more)"
+    raise InputError(problem, remedy, subject)
+
+
+def _explain(
+    model: type[BaseModel], error: Any, where: Place, value: Any
+) -> tuple[str, str]:
+    """Return the problem and the remedy of an error of pydantic about a value."""
+    kind, context = error["type"], error.get("ctx", {})
     problem = f"{json_path(where)} is {shown(value)}"
     remedy = re.sub(r"^\w+ should", "it should", error["msg"])
     if kind == "missing":
@@ -114,10 +125,7 @@ def validate(
         problem, remedy = f"{json_path(where)}: {wrong.problem}", wrong.remedy
     elif kind == "literal_error" and isinstance(value, str):
         remedy = nearest(value, re.findall(r"'([^']*)'", context["expected"]))
-    # A union of types has an error for each of them, all of the same place.
-    if more := {place for place, *_ in errors} - {found_at}:
-        problem += f" (and {len(more)} more)"
-    raise InputError(problem, remedy, subject)
+    return problem, remedy
 
 
 def _place_of(error: Any, data: Any) -> tuple[Place, Any]:

@@ -19,7 +19,7 @@ import json
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Iterable
+from typing import Any, Container, Iterable
 
 from pants.backend.python.target_types import PythonSourceField
 from pants.core.goals.package import OutputPathField, PackageFieldSet
@@ -92,6 +92,23 @@ def source_address(path: str) -> Address:
         return Address(folder, target_name=kind, relative_file_path=below)
     kind = domain if tree == CONFIGS else kind
     return Address(tree, target_name=kind, relative_file_path=f"{domain}/{below}")
+
+
+def domain_of_address(
+    address: Address, known: Container[str | None] = ()
+) -> str | None:
+    """Return the domain of an address, from its folder or else from its resolve.
+
+    Args:
+        address: the address of a target.
+        known: the domains whose resolves count.
+    """
+    if address.spec_path == CONFIGS and not address.is_file_target:
+        # One target generates the configs of each domain.
+        return address.target_name
+    path = address.filename if address.is_file_target else f"{address.spec_path}/"
+    resolve = address.parameters.get("resolve")
+    return domain_of(path) or (resolve if resolve in known else None)
 
 
 class LaunchesField(SpecialCasedDependencies):

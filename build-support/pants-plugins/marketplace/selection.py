@@ -48,6 +48,7 @@ from marketplace.graph import (
     ConfigTarget,
     MarketplaceError,
     MarketplaceRelease,
+    domain_of_address,
     is_data,
 )
 from maxairesources.tree import CONFIGS, DAGS, domain_of
@@ -115,23 +116,6 @@ async def sort_targets(
         of(DockerImageTarget),
         of(MarketplaceRelease),
     )
-
-
-def domain_of_address(
-    address: Address, known: Collection[str | None] = ()
-) -> str | None:
-    """Return the domain of an address, from its folder or else from its resolve.
-
-    Args:
-        address: the address of a target.
-        known: the domains whose resolves count.
-    """
-    if address.spec_path == CONFIGS and not address.is_file_target:
-        # One target generates the configs of each domain.
-        return address.target_name
-    path = address.filename if address.is_file_target else f"{address.spec_path}/"
-    resolve = address.parameters.get("resolve")
-    return domain_of(path) or (resolve if resolve in known else None)
 
 
 def _refuse_two_owners(

@@ -137,9 +137,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"Airflow starts at http://127.0.0.1:{port}; Ctrl-C ends it")
                 code = stack.enter_context(standalone(environment, port)).wait()
                 raise InputError(f"ended with exit code {code}", "see above", "Airflow")
-            shown = f"{'/'.join(options.folder.parts[1:])}, deployment "
-            shown += options.deployment or "none"
-            print(f"Airflow starts: {shown}, data in {data}")
+            objective = "/".join(options.folder.parts[1:])
+            shown = f"deployment {options.deployment or 'none'}, data in {data}"
+            print(f"Airflow starts: {objective}, {shown}")
             os.environ.clear()
             os.environ.update(environment | _LOGGING)
             sys.dont_write_bytecode = False

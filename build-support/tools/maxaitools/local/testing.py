@@ -104,19 +104,26 @@ def run_objective(
     found = tasks_in(output)
     config = read_file(Path(), path_of(CONFIGS, names, PY_CONFIG))
     for task in (*(key for key in config if key[0] != "$"), *skipped):
-        # A task in a group has the group's name before it, a copy of a mapped one an index.
-        known = re.compile(rf"(.*\.)?{re.escape(task)}(\[\d+\])?")
-        copies = [*filter(known.fullmatch, found)]
-        assert copies, f"task {task!r} is not in the run, which has {[*found]}"
-        expected = "skipped" if task in skipped else "success"
-        for copy in copies:
-            state, written = found[copy]
-            assert state == expected, f"task {copy!r} is {state}, not {expected}"
-            missing = [each for each in written if each.endswith("(missing)")]
-            assert not missing, f"task {copy!r} has not written {missing}"
-            ports = config[task]["output"] if state == "success" else []
-            assert len(written) == len(ports), f"task {copy!r} has written {written}"
+        if task in skipped:
+            _check_task(task, found, "skipped", 0)
+        else:
+            _check_task(task, found, "success", len(config[task]["output"]))
     return tree.data / names[0] / names[1]
+
+
+def _check_task(
+    task: str, found: Mapping[str, tuple[str, list[str]]], expected: str, outputs: int
+) -> None:
+    # A task in a group has the group's name before it, a copy of a mapped one an index.
+    known = re.compile(rf"(.*\.)?{re.escape(task)}(\[\d+\])?")
+    copies = [*filter(known.fullmatch, found)]
+    assert copies, f"task {task!r} is not in the run, which has {[*found]}"
+    for copy in copies:
+        state, written = found[copy]
+        assert state == expected, f"task {copy!r} is {state}, not {expected}"
+        missing = [each for each in written if each.endswith("(missing)")]
+        assert not missing, f"task {copy!r} has not written {missing}"
+        assert len(written) == outputs, f"task {copy!r} has written {written}"
 
 
 def figures(file: Path, **where: str) -> dict[str, str]:

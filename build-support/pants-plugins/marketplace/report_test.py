@@ -4,7 +4,7 @@ from typing import Mapping
 
 import pytest
 
-from marketplace.affected import (
+from marketplace.report import (
     Difference,
     as_markdown,
     as_text,
