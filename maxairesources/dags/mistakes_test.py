@@ -268,3 +268,15 @@ def test_another_container_may_have_an_image_from_elsewhere_by_digest(
     assert "[0].image is 'ghcr.io/sync:v4'; use maxai/qsr, the image of" in use(
         "ghcr.io/sync:v4"
     )
+
+
+def test_an_overlay_may_change_one_of_two_tasks(tree: Objective) -> None:
+    tree.configs(pods={"score": {}, "remind": {}})
+    # The example of docs/configs.md.
+    overlay = {"tasks": [{"name": "score", "conf": {"namespace": "big"}}]}
+    tree.write(f"{CONFIGS}/kubepod_config.dev.json", overlay)
+    both = BOTH + "f.add('remind', 'KubernetesPodOperator', ['score'])\n"
+    assert tree.mistakes(both) == ""
+    tree.deployment = "dev"
+    tasks = {task.task_id: task for task in tree.dag(both).tasks}
+    assert [tasks[n].namespace for n in ("score", "remind")] == ["big", None]
