@@ -25,7 +25,7 @@ def find_breaches(
     for source in sources_of(new):
         commit = source["commit"]
         if not source["clean"]:
-            yield f"the release of commit {commit[:12]} has files that are in no commit"
+            yield f"files of the release differ from commit {commit[:12]}"
         if not is_known(commit):
             yield f"this clone lacks commit {commit[:12]}; run `git fetch`"
         elif to.branch and not is_on_branch(commit, to.branch):

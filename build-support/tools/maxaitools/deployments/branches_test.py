@@ -45,10 +45,10 @@ def test_prod_accepts_only_clean_commits_on_main_from_dev(
     bare.git("checkout", "--quiet", "-b", "feature")
     commit = bare.commit("a feature")[:12]
     notes = bare.write("maxaiusecases/lab/notes", "not committed")
-    assert "files that are in no commit" in run("deploy", "dev", code=1)
+    assert "files of the release differ from commit" in run("deploy", "dev", code=1)
     run("deploy", "dev", "--force", *WHY)
     refused = run("promote", "dev", "prod", code=1)
-    assert f"the release of commit {commit} has files that are in no commit" in refused
+    assert f"files of the release differ from commit {commit}" in refused
     assert f"commit {commit} is not on main" in refused
     # An override needs a reason, and the commit records both.
     with pytest.raises(SystemExit) as wrong:

@@ -41,7 +41,7 @@ def deploy(options: Namespace) -> None:
     trees.check_sources(folder)
     known = carry_over(trees.read_tags(folder), live)
     if uncommitted := find_uncommitted():
-        _say(f"{to.name}: in no commit: {', '.join(uncommitted[:9])}")
+        _say(f"{to.name}: differs from the commit: {', '.join(uncommitted[:9])}")
     source = {"commit": git("rev-parse", "HEAD"), "clean": not uncommitted}
     new = make_record(to, release, known, source)
     breaches = _check_policy(branches, to, new, None, options.force)
