@@ -102,9 +102,9 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
         # The line itself may contain a password.
         if re.match(r"[^#]*([@/]|(?<!\S)-)", line):
             sys.exit(
-                f"lock: error: {file}:{number}: a line has no option, URL or path; "
-                f"write name==version, and name the package index in [python-repos] of {PANTS_TOML} "
-                "(see build-support/docs/images.md)"
+                f"lock: error: {file}:{number}: a requirement cannot have an option, URL or path; "
+                f"write name==version, and add its index to [python-repos] in {PANTS_TOML}; "
+                "see build-support/docs/images.md"
             )
     before = lock.read_bytes() if lock.exists() else b""
     lowest, *others = resolve.interpreters

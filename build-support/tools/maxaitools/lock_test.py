@@ -141,7 +141,7 @@ def test_the_indexes_of_pants_are_used_in_their_order(
         ("caf\udce9\n", ["tools"], "tools.txt: error: "),
         ("sample>9\n", ["tools"], "tools.txt: "),
         *(
-            (f"# a/b\n{line}", ["tools"], "tools.txt:2: a line has no option, URL")
+            (f"# a/b\n{line}", ["tools"], "tools.txt:2: a requirement cannot have an")
             for line in REFUSED.splitlines()
         ),
     ],
