@@ -39,6 +39,14 @@ HANDLER_FILE = re.compile(rf"{USECASES}/\w+/\w+/handlers/(\w+/)*\w+[.]py")
 # The folder of the code that the usecases of a domain share.
 COMMON = "common"
 
+# The folders that Pants reads, and the arguments of Git that list the files in them which no commit
+# has. Pants ignores hidden folders and bytecode, but no file that a .gitignore names.
+SOURCES = ("3rdparty", "build-support", "maxai*")
+UNTRACKED = (
+    *("ls-files", "-z", "--others", "--exclude=.*/", "--exclude=__pycache__/", "--"),
+    *SOURCES,
+)
+
 # A file of Git LFS begins with this if only its pointer is checked out.
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 

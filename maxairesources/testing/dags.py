@@ -48,14 +48,10 @@ def check_dag(test_file: str) -> None:
     import pytest
 
     file = Path(test_file).resolve().with_name("dag.py")
-    for deployment in (None, *sorted({*find_deployments(_configs_of(file))})):
+    configs = Path(file.parents[4], CONFIGS, *file.parts[-4:-2])
+    for deployment in (None, *sorted({*find_deployments(configs)})):
         if mistakes := "\n".join(map(str, _find_mistakes(file, deployment))):
             pytest.fail(mistakes, pytrace=False)
-
-
-def _configs_of(file: Path) -> Path:
-    """Return the folder of the configs of a dag.py's usecase."""
-    return Path(file.parents[4], CONFIGS, *file.parts[-4:-2])
 
 
 def _find_mistakes(file: Path, deployment: str | None) -> Iterable[object]:
@@ -72,9 +68,8 @@ def _find_mistakes(file: Path, deployment: str | None) -> Iterable[object]:
             errors += f"\nAirflow lacks a provider: add its package, such as {package},"
             errors += " to 3rdparty/python/airflow.txt, and run ./pants lock airflow"
         # The traceback of an error of the library helps nobody.
-        return re.findall(r"^\S*\bInputError: (.*)", errors, re.MULTILINE)[-1:] or [
-            errors
-        ]
+        own = re.findall(r"^\S*\bInputError: (.*)", errors, re.MULTILINE)
+        return own[-1:] or [errors]
     # Airflow silently ignores a file without the words airflow and dag.
     if list(bag.dags) != [".".join(names)]:
         return [

@@ -7,7 +7,7 @@ and the images that `package` builds. It reads sources alone, and asks neither e
 from __future__ import annotations
 
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
@@ -112,7 +112,9 @@ def _report(
     # The first two define all deployments.
     others = [*({"BUILD", SETTINGS} & {*changes.files}), *deleted]
     affected = _find_deployments(selection, deployments, {**images, **dags}, others)
-    compared = (partial(read_before, changes.base), read_now, changes.files)
+    # Each deployment is compared, and all of them read the same file.
+    before = lru_cache(None)(partial(read_before, changes.base))
+    compared = (before, read_now, changes.files)
     return {
         "since": changes.since,
         # The merge base, from which the changes count.

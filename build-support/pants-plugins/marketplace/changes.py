@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pants.base.build_environment import get_buildroot
 
 from marketplace.graph import MarketplaceError
+from maxairesources.tree import SOURCES, UNTRACKED
 
 # Every image, test and check depends on these files. The locks are those of the launcher and the
 # tools: targets are in the other resolves. Tests and READMEs of the plugin affect nothing else.
@@ -24,8 +25,7 @@ _EVERYTHING = re.compile(
     r"|build-support/(mypy\.ini|images/(?!BUILD|[^/]*_test\.py).*"
     r"|pants-plugins/(?!.*(_test\.py|README\.md|/BUILD)$).*))"
 )
-# The folders of targets, and the modes of entries whose content Git does not track as files.
-_SOURCES = ("3rdparty", "build-support", "maxai*")
+# The modes of entries whose content Git does not track as files.
 _UNSEEN = {"120000": "symbolic link", "160000": "submodule"}
 
 
@@ -57,16 +57,14 @@ def read_changes(since: str) -> Changes:
     root, base = get_buildroot(), _merge_base(since)
     # Pants follows a link, but Git reports a change of its target under the target's own name.
     # Git reports no files of a submodule.
-    for entry in _git("ls-files", "--stage", "-z", *_SOURCES):
+    for entry in _git("ls-files", "--stage", "-z", *SOURCES):
         if kind := _UNSEEN.get(entry.partition(" ")[0]):
             path = entry.partition("\t")[2]
             raise MarketplaceError(
                 f"{path}: Git does not report changes inside a {kind}; replace it with a copy"
             )
     changed = _git("diff", "--name-only", "--no-renames", "--relative", "-z", base)
-    # Pants reads the files that a .gitignore ignores, too.
-    others = ("ls-files", "--others", "--exclude=__pycache__/", "-z", "--")
-    untracked = _git(*others, *_SOURCES, ":(glob)*")
+    untracked = _git(*UNTRACKED, ":(glob)*")
     for path in untracked:
         if path.endswith("/"):
             raise MarketplaceError(

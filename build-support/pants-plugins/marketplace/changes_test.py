@@ -40,7 +40,7 @@ def test_files_that_git_ignores_are_changes(
     (tmp_path / ".gitignore").write_text("*.csv\n")
     (tmp_path / ".git/info/exclude").write_text("*.txt\n")
     names = ("a.bin", "[1] é*.txt", "a.csv")
-    for name in (*names, "__pycache__/a"):
+    for name in (*names, "__pycache__/a", ".ipynb_checkpoints/a.ipynb"):
         (tmp_path / "maxai" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "maxai" / name).touch()
     monkeypatch.setattr(changes, "get_buildroot", lambda: str(tmp_path))

@@ -47,10 +47,8 @@ def explain(error: Exception) -> str:
             lines.append(f"{file}:{line}: nothing provides the import {name}; {fix}")
         return "\n".join(lines)
     if "utf-8" in text:
-        return (
-            "\n".join(map("{}: is not in UTF-8; save it so".format, _undecodable()))
-            or text
-        )
+        named = [f"{path}: is not in UTF-8; save it so" for path in _undecodable()]
+        return "\n".join(named) or text
     # pants.toml ignores warnings that begin as this error does.
     text = re.sub(
         r"^Unmatched glob from (.*): \"(.*)\"\s.*",

@@ -326,7 +326,7 @@ async def select(
                 and target[PythonResolveField].normalized_value(python_setup) == resolve
             }
     owned = {address for found in by_file.values() for address in found}
-    # Nothing but a deployment depends on a release, and both are shared targets.
+    # Nothing depends on a release, which is a shared target.
     domains = {domain_of_address(a, known.by_domain) for a in owned - known.releases}
     # The dependencies on a deleted file may be errors, which only a look at them reveals.
     domains |= {domain_of(path) for path in changes.files} - {None}

@@ -29,6 +29,7 @@ from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_C
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
 from maxairesources.tree import LAUNCH_CONFIG, LFS_POINTER, SETTINGS, SPARK_CONFIG
 from maxairesources.tree import walk
+from maxaitools.conventions.reserved_names import SHADOWED
 from maxaitools.conventions.secret_values import find_secrets
 
 Names = tuple[str, ...]
@@ -129,10 +130,12 @@ def name(domain: Domain) -> Iterator[Finding]:
             yield path, problem, "rename it; the test of x.py is x_test.py"
         elif keyword.iskeyword(stem):
             yield path, f"{stem!r} is a Python keyword", "rename it"
-        elif stem in sys.stdlib_module_names and path in domain.handlers:
-            # Spark puts the folder of a handler first on sys.path.
+        elif stem in SHADOWED and path in domain.handlers:
             if path_of(CONFIGS, path.split("/")[1:3], SPARK_CONFIG) in domain.files:
-                problem = f"Spark would import it as the standard module {stem!r}"
+                kind = (
+                    "standard module" if stem in sys.stdlib_module_names else "package"
+                )
+                problem = f"Spark would import it as the {kind} {stem!r}"
                 yield path, problem, f"rename it, such as to {stem}_table.py"
         elif not NAME.fullmatch(public):
             words = re.findall("[A-Z]?[a-z0-9]+|[A-Z]+", stem)
@@ -282,10 +285,11 @@ def secret(domain: Domain) -> Iterator[Finding]:
             yield path, f"{place} looks like a secret", fix
 
 
-_ALL = (name, unexpected_file, missing_file, orphan, launch, image, large_file, lfs)
+_OF_FILES = (name, unexpected_file, missing_file, orphan, large_file, lfs)
+_OF_CONFIGS = (launch, image, secret)
 # By their ids, such as missing-file.
 RULES: dict[str, Rule] = {
-    rule.__name__.replace("_", "-"): rule for rule in (*_ALL, secret)
+    rule.__name__.replace("_", "-"): rule for rule in (*_OF_FILES, *_OF_CONFIGS)
 }
 
 

@@ -103,6 +103,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({f"{H}/test_x.py": ""}, f"{H}/test_x.py: name", "the test of x.py is x_test.py"),
     ({f"{H}/class.py": ""}, f"{H}/class.py: name", "Python keyword; rename it"),
     ({f"{H}/queue.py": ""}, f"{H}/queue.py: name", "the standard module 'queue'"),
+    ({f"{H}/pandas.py": ""}, f"{H}/pandas.py: name", "it as the package 'pandas'"),
     *(
         (moved(f"{U}/churn", f"{U}/{bad}"), f"{U}/{bad}: name", "is not a valid name")
         for bad in ("churn_", "_churn", "chu__rn", "2churn", "Churn", "chu-rn")

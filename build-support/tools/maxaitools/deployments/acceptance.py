@@ -34,9 +34,11 @@ def find_breaches(
     domains = {*new.get("domains", {}), *live.get("domains", {}), ""}
     moves = {tuple(source_of(r, d)["commit"] for r in (new, live)) for d in domains}
     for commit, now in sorted(moves):
+        if commit == now:
+            continue
         if not is_known(now):
             yield f"this clone lacks commit {now[:12]}, which is live; run `git fetch`"
-        elif commit != now and is_ancestor(commit, now):
+        elif is_ancestor(commit, now):
             yield f"commit {commit[:12]} is older than {now[:12]}, which is live"
 
 

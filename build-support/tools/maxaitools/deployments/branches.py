@@ -113,9 +113,8 @@ class Branches:
         self.url, rewritten = find_url(), []
         flags = ("--no-tags", "--no-prune", "--no-write-fetch-head")
         try:
-            listed = git("ls-remote", self.url, f"{_BRANCHES}*", *_BLOCKING).split()[
-                1::2
-            ]
+            asked = (f"{_BRANCHES}*", *_BLOCKING)
+            listed = git("ls-remote", self.url, *asked).split()[1::2]
             self._forget_other_repository()
             before = self._list_tips()
             # Git refuses all but a fast-forward, which shows a rewritten branch.
@@ -128,11 +127,9 @@ class Branches:
                 raise InputError(failed.reason, remedy, where) from None
         for ref in listed:
             if not ref.startswith(_BRANCHES):
-                problem = (
-                    f"{ref} has the name of a deployment's branch, or of their folder"
-                )
-                remedy = "rename or delete it"
-                raise InputError(problem, remedy, "deployments repository")
+                problem = f"{ref} has the name of a deployment's branch, or of their "
+                where = "deployments repository"
+                raise InputError(f"{problem}folder", "rename or delete it", where)
         self.tips = self._list_tips()
         remote = {ref.removeprefix(_BRANCHES) for ref in listed}
         self._rewritten = {*rewritten, *(before.keys() - remote)}

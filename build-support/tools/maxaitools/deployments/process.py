@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maxairesources.errors import InputError
-
-# The folders that Pants reads.
-_SOURCES = ("3rdparty", "build-support", "maxai*")
+from maxairesources.tree import SOURCES, UNTRACKED
 
 
 def hide_password(text: str) -> str:
@@ -124,15 +122,7 @@ def find_uncommitted() -> list[str]:
     `git update-index --assume-unchanged` names.
     """
     changed = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
-    listed = ("ls-files", "-z", "-v", "--", *_SOURCES)
-    others = (
-        "ls-files",
-        "-z",
-        "--others",
-        "--exclude=__pycache__/",
-        "--",
-        *_SOURCES,
-    )
+    listed = ("ls-files", "-z", "-v", "--", *SOURCES)
     unseen = [line[2:] for line in git(*listed).split("\0") if line[:1] not in "H"]
-    files = [line[3:] for line in changed.split("\0")] + git(*others).split("\0")
+    files = [line[3:] for line in changed.split("\0")] + git(*UNTRACKED).split("\0")
     return sorted({*filter(None, (*files, *unseen))})

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from maxairesources.deployed import read_file
+from maxairesources.testing.images import image_name
 from maxairesources.tree import CONFIGS, PY_CONFIG, path_of
 from maxaitools.local.airflow_server import VARIABLES
 
@@ -93,11 +94,7 @@ def run_objective(
         (tree.root / VARIABLES).parent.mkdir(exist_ok=True)
         (tree.root / VARIABLES).write_text(json.dumps(variables))
     names = Path(test_file).resolve().parts[-4:-1]
-    info = json.loads(
-        Path(f"maxaiusecases.{names[0]}/image.docker-info.json").read_text()
-    )
-    image = info["registries"][0]["tags"][0]["name"]
-    options = [f"--image={image}", f"--conf={json.dumps(conf or {})}"]
+    options = [f"--image={image_name(names[0])}", f"--conf={json.dumps(conf or {})}"]
     options += [f"--date={date}"] if date else []
     code, output = tree.run("/".join(["maxaidags", *names]), *options)
     assert code == 0, output.rpartition("\n\n")[2]

@@ -18,7 +18,6 @@ import argparse
 import keyword
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ import jinja2
 
 from maxairesources.tree import COMMON, NAME, TREES, USECASES, nearest, path_of
 from maxaitools import lock
+from maxaitools.conventions.reserved_names import SHADOWED
 
 _TEMPLATES = Path(__file__).resolve().with_name("templates")
 _JINJA = jinja2.Environment(
@@ -38,12 +38,6 @@ _JINJA = jinja2.Environment(
 )
 # Pants would treat a handler with such a name as a test or a helper of tests.
 _TEST = re.compile(r"test_.*|.*_(test|helper)|tests|conftest")
-# Spark runs a handler as a script. Python then looks for each module in the handler's folder
-# first, so a handler with such a name would hide the module.
-_SHADOWED = sys.stdlib_module_names | {
-    *("fsspec", "numpy", "pandas", "py4j", "pyarrow", "pydantic", "pyspark"),
-    *("maxairesources", "maxaiusecases"),
-}
 
 
 def name(text: str) -> str:
@@ -111,7 +105,7 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
     for handler in options.handlers:
         if _TEST.fullmatch(handler):
             yield f"Pants treats {handler}.py as a test or its helper; use another name"
-        if handler in _SHADOWED:
+        if handler in SHADOWED:
             yield f"handler {handler!r} would hide the module; use another name"
 
 
