@@ -65,7 +65,7 @@ class DataFrame:
         port = find_port(ports, port_number)
         if port.type == "spark":
             return _spark().read(port)
-        read, _ = _functions(port)
+        read, _ = _functions(port, "input", "frame = pandas.read_excel(path)")
         found, path = storage.find(port.address)
         with storage.converting("read", port.address, port.format):
             return _to_pandas(read(found, path, **port.options))
@@ -84,7 +84,7 @@ class DataFrame:
         if kind == "spark":
             _spark().write(df, port)
             return
-        _, write = _functions(port)
+        _, write = _functions(port, "output", "frame.to_excel(path)")
         is_text = port.format != "parquet"
         codec = get_compression(port.address, "infer") if is_text else None
         buffer = io.BytesIO()
@@ -216,12 +216,12 @@ _FORMATS: dict[str, _Functions] = {
 }
 
 
-def _functions(port: Port) -> _Functions:
+def _functions(port: Port, side: str, call: str) -> _Functions:
     if port.format in _FORMATS:
         return _FORMATS[port.format]
     raise InputError(
         f"ports of pandas have no format {port.format!r}",
         f"use one of: {', '.join(_FORMATS)}; or open the file in the handler: "
-        "path = ports.find_port(settings.input).address; pandas.read_excel(path)",
+        f"path = ports.find_port(settings.{side}).address; {call}",
         storage.shown(port.address),
     )

@@ -205,9 +205,10 @@ def test_a_broken_file(
 
 def test_a_format_that_pandas_ports_lack(tmp_path: Path) -> None:
     ports = [port(1, tmp_path / "x.excel")]
-    for call in (DataFrame().get, lambda ports: DataFrame().write(TABLE, ports)):
-        with pytest.raises(InputError, match=r"'excel'.*; pandas\.read_excel\(path\)"):
-            call(ports)
+    with pytest.raises(InputError, match=r"'excel'.*input\)\.address; frame = pandas\."):
+        DataFrame().get(ports)
+    with pytest.raises(InputError, match=r"output\)\.address; frame\.to_excel\(path"):
+        DataFrame().write(TABLE, ports)
 
 
 def test_a_missing_file_and_things_in_the_way(tmp_path: Path) -> None:
