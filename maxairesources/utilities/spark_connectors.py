@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
+from pyspark.errors import PySparkException, PythonException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -112,11 +112,19 @@ def reading(port: Port, verb: str = "read") -> Iterator[None]:
     context.setLogLevel("OFF")
     try:
         yield
+    except PythonException:
+        raise  # It has the traceback of a function of the handler.
     except (PySparkException, Py4JJavaError) as error:
-        # The text of Java's own error names the file; that of this one does not.
-        found = getattr(error, "java_exception", None)
+        found, texts = getattr(error, "java_exception", None), [str(error)]
+        while found:
+            text = found.getMessage() or found.toString()
+            texts.append(" ".join(text.splitlines()[:2])[:300])
+            found = found.getCause()
+        # The first cause names the file, and the last one the reason.
+        texts = [text for text in texts[1:] if "awaitResult" not in text] or texts
+        reason = ": ".join(dict.fromkeys([texts[0], texts[-1]]))
         with storage.converting(verb, port.address, port.format):
-            raise RuntimeError(found.toString() if found else str(error)) from error
+            raise RuntimeError(reason) from error
     finally:
         context.setLogLevel("ERROR")
 
