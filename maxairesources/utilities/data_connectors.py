@@ -135,7 +135,10 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
         for each in gaps
         if pa.types.is_integer(each) or pa.types.is_boolean(each)
     }
-    frame: pd.DataFrame = table.to_pandas(types_mapper=types.get)
+    # A type depends on the file alone, so that Spark's has the same as one of pandas.
+    frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas(
+        types_mapper=types.get, integer_object_nulls=True
+    )
     return frame
 
 
