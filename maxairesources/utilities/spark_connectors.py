@@ -89,7 +89,9 @@ def read(port: Port) -> DataFrame:
     """
     if "://" not in port.address:
         storage.find(port.address)
-    reader = session().read.options(**{**_READ.get(port.format, {}), **port.options})
+    # The name of a file is not a pattern.
+    options = {"__globPaths__": False, **_READ.get(port.format, {}), **port.options}
+    reader = session().read.options(**options)
     with reading(port):
         table = reader.load(_uri(port), format=port.format)
         if port.format not in ("csv", "json"):
@@ -142,7 +144,7 @@ def write(df: DataFrame, port: Port) -> None:
         return
     try:
         with storage.replacing(port.address) as new:
-            writer.save(new.absolute().as_uri(), port.format, "overwrite")
+            writer.save(f"file://{new.absolute()}", port.format, "overwrite")
             if not any(new.glob("part-*")):
                 problem = "the executors wrote nothing where the driver looks"
                 remedy = "mount the same volume there in all pods of the job"
@@ -156,5 +158,5 @@ def _uri(port: Port) -> str:
     """Return the address of a port as a URI, which no default file system of Spark changes."""
     scheme, separator, rest = port.address.partition("://")
     if not separator:
-        return Path(port.address).absolute().as_uri()
+        return f"file://{Path(port.address).absolute()}"
     return f"{_SCHEMES.get(scheme, scheme)}://{rest}"

@@ -40,6 +40,15 @@ def test_options_and_formats_are_those_of_spark(tmp_path: Path) -> None:
     assert DataFrame().get(spark_port(tmp_path / "x.json")).count() == 2
 
 
+@pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
+def test_the_name_of_a_file_is_not_a_pattern(suffix: str, tmp_path: Path) -> None:
+    # Spark finds no csv file with one of the other characters.
+    more = "" if suffix == "csv" else "[1]{b,c}?*\\"
+    path = tmp_path / f"a é%20+#{more}.{suffix}"
+    DataFrame().write(table(), spark_port(path))
+    assert sorted(DataFrame().get(spark_port(path)).collect()) == [(1, "a"), (2, "b")]
+
+
 @pytest.mark.parametrize("old", ["file", "folder"])
 def test_a_write_replaces_everything_or_nothing(old: str, tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
