@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+from zipfile import ZipFile
 
 import pandas as pd
 import pyarrow as pa
@@ -47,7 +48,7 @@ _CSV: dict[str, Any] = {
     "low_memory": False,
 }
 # The options of pandas that the names of a csv file's columns depend on.
-_HEADER = "comment compression delimiter encoding quotechar sep skiprows".split()
+_HEADER = "comment delimiter encoding encoding_errors quotechar sep skiprows".split()
 
 
 class DataFrame:
@@ -85,12 +86,14 @@ class DataFrame:
             _spark().write(df, port)
             return
         _, write = _functions(port, "output", "frame.to_excel(path)")
+        buffer, options = io.BytesIO(), {**port.options}
         is_text = port.format != "parquet"
-        codec = get_compression(port.address, "infer") if is_text else None
-        buffer = io.BytesIO()
-        packed = compr[codec](buffer, mode="wb") if codec else nullcontext(buffer)
-        with storage.converting("written", port.address, port.format), packed as file:
-            write(_to_arrow(df), file, **port.options)
+        given = options.pop("compression", "infer") if is_text else None
+        with storage.converting("written", port.address, port.format):
+            codec = get_compression(port.address, given)
+            packed = compr[codec](buffer, mode="wb") if codec else nullcontext(buffer)
+            with packed as file:
+                write(_to_arrow(df), file, **options)
         storage.write(port.address, buffer.getvalue())
 
 
@@ -142,29 +145,43 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
+def _content(found: Any, path: str, compression: str | None) -> bytes:
+    """Return the whole content of a file, which may be compressed."""
+    with found.open(path, compression=compression) as file:
+        content: bytes = file.read()
+    if get_compression(path, compression) == "zip":
+        with found.open(path) as file:
+            if len(names := ZipFile(file).namelist()) > 1:
+                raise ValueError(f"it has several files: {', '.join(names)}")
+    return content
+
+
 def _read_csv(found: Any, path: str, **options: Any) -> pa.Table:
-    with found.open(path, compression="infer") as file:
-        if not options.keys() & {"header", "names"}:
-            given = {name: options[name] for name in _HEADER if name in options}
-            head = pd.read_csv(file, header=None, nrows=1, dtype=str, **given)
-            names = head.iloc[0].dropna()
-            # Pandas would rename the second of two.
-            for name in names[names.duplicated()]:
-                raise ValueError(f"two columns have the name {name!r}")
-            file.seek(0)
-        with warnings.catch_warnings():
-            # Pandas would only warn of values without a column.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            missing = [""] + options.pop("na_values", [])
-            frame = pd.read_csv(file, **{**_CSV, "na_values": missing, **options})
+    content = _content(found, path, options.pop("compression", "infer"))
+    encoding = options.get("encoding") or "utf-8"
+    if "\0" in content.decode(encoding, options.get("encoding_errors", "strict")):
+        raise ValueError("a NUL character, at which pandas would end a string")
+    if not options.keys() & {"header", "names"}:
+        given = {name: options[name] for name in _HEADER if name in options}
+        file = io.BytesIO(content)
+        head = pd.read_csv(file, header=None, nrows=1, dtype=str, **given)
+        names = head.iloc[0].dropna()
+        # Pandas would rename the second of two.
+        for name in names[names.duplicated()]:
+            raise ValueError(f"two columns have the name {name!r}")
+    with warnings.catch_warnings():
+        # Pandas would only warn of values without a column.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        missing = [""] + options.pop("na_values", [])
+        options = {**_CSV, "na_values": missing, **options}
+        frame = pd.read_csv(io.BytesIO(content), **options)
     table = pa.Table.from_pandas(frame, preserve_index=False)
     # Without the nullable types of pandas, which `_to_pandas` uses where they are needed.
     return table.replace_schema_metadata(None)
 
 
-def _read_json(found: Any, path: str) -> pa.Table:
-    with found.open(path, compression="infer") as file:
-        text = file.read().decode()
+def _read_json(found: Any, path: str, compression: str | None = "infer") -> pa.Table:
+    text = _content(found, path, compression).decode()
     if text.lstrip().startswith("["):
         records = json.loads(text)
     else:

@@ -1,5 +1,7 @@
 import datetime
 import decimal
+import gzip
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -188,7 +190,9 @@ def test_a_value_that_json_lacks(value: Any, tmp_path: Path) -> None:
         ("x.csv", b"", "No columns"),
         ("x.csv", b"a\n\xe9\n", "utf-8"),
         ("x.csv", b'a,b\n1,"2\n', "EOF inside string"),
+        ("x.csv", b"a\nb\0c\n", "a NUL character"),
         ("x.csv.gz", b"a,b\n1,2\n", "Not a gzipped file"),
+        ("x.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-1], "ended before"),
         ("x.json", b'{"n": 1}\n{"n"', "Expecting"),
         ("x.json", b"[1]", "'int' object has no"),
         ("x.json", b'[{"n": 1}, {"n": "a"}]', "Could not convert|Expected"),
@@ -205,7 +209,9 @@ def test_a_broken_file(
 
 def test_a_format_that_pandas_ports_lack(tmp_path: Path) -> None:
     ports = [port(1, tmp_path / "x.excel")]
-    with pytest.raises(InputError, match=r"'excel'.*input\)\.address; frame = pandas\."):
+    with pytest.raises(
+        InputError, match=r"'excel'.*input\)\.address; frame = pandas\."
+    ):
         DataFrame().get(ports)
     with pytest.raises(InputError, match=r"output\)\.address; frame\.to_excel\(path"):
         DataFrame().write(TABLE, ports)
@@ -239,6 +245,14 @@ def test_compression(name: str, tmp_path: Path) -> None:
     given = {"compression": "gzip"} if name == "x.csv" else {}
     pd.testing.assert_frame_equal(again(TABLE, tmp_path / name, **given), TABLE)
     assert b"a" not in (tmp_path / name).read_bytes()[:4]
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+def test_an_archive_of_several_files(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "in/a/b").mkdir(parents=True)
+    path = Path(shutil.make_archive(f"{tmp_path}/x.csv", kind, tmp_path / "in"))
+    with pytest.raises(InputError, match="several files: a/, a/b/|a NUL character"):
+        DataFrame().get(place(path))
 
 
 def test_json_has_an_object_on_each_line_or_is_a_list(tmp_path: Path) -> None:
