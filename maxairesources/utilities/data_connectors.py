@@ -3,8 +3,8 @@
 A port of pandas and one of Spark read the same values from the same file, or raise an
 error. A table is the same after it was written and read again, except for:
 
-- csv: only strings; types are guessed. Strings of digits come back as numbers, empty
-  strings as missing values, and dates as strings in pandas.
+- csv: only strings. A column of 64-bit whole numbers, numbers (as doubles), or true and
+  false has that type. Dates come back as strings, and empty strings as missing values.
 - json: one object on each line. Dates come back as strings (ISO 8601), and an empty table
   without its columns. A file with a list of objects is also read.
 - parquet: files in folders named column=value have that column too, as a string.
@@ -25,6 +25,7 @@ from zipfile import ZipFile
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from fsspec.compression import compr
 from fsspec.core import get_compression
 from pyarrow import dataset
@@ -38,6 +39,16 @@ from maxairesources.utilities.ports import Ports, find_port
 # Domains without Spark hold this module but not that one, so it is loaded by name.
 _SPARK_CONNECTORS = "maxairesources.utilities.spark_connectors"
 
+# The types of csv columns, in Spark's words, and the pattern of all values of such a column.
+# A number with more digits before its point would lose some as a double.
+CSV_TYPES = {
+    "bigint": r"^[ \t]*[+-]?[0-9]+[ \t]*\z",
+    "double": r"^[ \t]*([+-]?([0-9]{1,16}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+    r"|[+-]?(?i:inf|infinity)|(?i:nan))[ \t]*\z",
+    "boolean": r"^(?i:true|false)\z",
+}
+# With one of these options, pandas finds the types itself.
+_TYPED = "converters decimal dtype false_values parse_dates thousands true_values"
 # What Spark does too: only an empty value is missing. Types are those of whole columns.
 _CSV: dict[str, Any] = {
     "dtype_backend": "numpy_nullable",
@@ -169,15 +180,29 @@ def _read_csv(found: Any, path: str, **options: Any) -> pa.Table:
         # Pandas would rename the second of two.
         for name in names[names.duplicated()]:
             raise ValueError(f"two columns have the name {name!r}")
+    types = {} if options.keys() & {*_TYPED.split()} else {"dtype": str}
+    missing = {"na_values": [""] + options.pop("na_values", [])}
     with warnings.catch_warnings():
         # Pandas would only warn of values without a column.
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        missing = [""] + options.pop("na_values", [])
-        options = {**_CSV, "na_values": missing, **options}
+        options = {**_CSV, **types, **missing, **options}
         frame = pd.read_csv(io.BytesIO(content), **options)
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    # Without the nullable types of pandas, which `_to_pandas` uses where they are needed.
-    return table.replace_schema_metadata(None)
+    columns = [_typed(column) if types else column for column in table.columns]
+    return pa.table(columns, table.column_names)
+
+
+def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the strings of a csv column as the type that all of them have."""
+    column = column.cast(pa.string())
+    for name, pattern in CSV_TYPES.items():
+        if pc.all(pc.match_substring_regex(column, pattern)).as_py():
+            kind = "int64" if name == "bigint" else name
+            try:
+                return pc.utf8_trim(column, " \t+").cast(kind)
+            except pa.ArrowInvalid:
+                continue  # A number has more than 64 bits.
+    return column
 
 
 def _read_json(found: Any, path: str, compression: str | None = "infer") -> pa.Table:

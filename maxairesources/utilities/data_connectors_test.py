@@ -109,6 +109,23 @@ def test_what_one_engine_writes_both_read(
     }
 
 
+def test_both_engines_find_the_same_types_in_csv(tmp_path: Path) -> None:
+    values: dict[str, Any] = {"9223372036854775807": 2**63 - 1, " -1 ": -1, "+01": 1}
+    values |= {"-9223372036854775808": -(2**63), "": None, "NaN": None, "TRUE": True}
+    values |= {"1.": 1.0, ".5E1": 5.0, "-Infinity": -float("inf"), "inf": float("inf")}
+    strings = "9223372036854775808 12345678901234567.5 1d 0x10 ١ 1_0 NA null t - + e5"
+    values |= {text: text for text in f"{strings} 12:30 2018-01 2018-01-02".split()}
+    head = ",".join(f"c{index}" for index in range(len(values)))
+    text = "\n".join([head, ",".join(values), "," * (len(values) - 1), ""])
+    row = read(tmp_path / "x.csv", text.encode()).iloc[0]
+    ports = place(tmp_path / "x.csv", "spark")
+    for found in (plain("", row), plain("", DataFrame().get(ports).first())):
+        assert found == [*values.values()]
+        assert [*map(type, found)] == [*map(type, values.values())]
+    ports[0]["options"] = {"inferSchema": True}
+    assert DataFrame().get(ports).first()[-1] == datetime.date(2018, 1, 2)
+
+
 def again(table: pd.DataFrame, path: Path, **options: Any) -> pd.DataFrame:
     """Return what a table is after pandas wrote and read it."""
     DataFrame().write(table, place(path, **options))

@@ -11,12 +11,13 @@ from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException, PythonException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
+from maxairesources.utilities.data_connectors import CSV_TYPES
 
 # The settings of every session: what other programs write and read too.
 _SETTINGS: dict[str, Any] = {
@@ -45,11 +46,8 @@ _READ: dict[str, dict[str, Any]] = {
         **_CSV,
         "columnPruning": False,
         "enforceSchema": False,
-        "inferSchema": True,
         "mode": "FAILFAST",
         "multiLine": True,
-        "negativeInf": "-inf",
-        "positiveInf": "inf",
     },
     "json": {"mode": "FAILFAST"},
     "parquet": {"mergeSchema": True},
@@ -84,26 +82,39 @@ def session() -> SparkSession:
 def read(port: Port) -> DataFrame:
     """Read the file or folder of a port, with Spark's own options of the format.
 
-    Spark guesses the types of csv columns, including dates. JSON is one object on each
+    Columns of csv have the types that a port of pandas gives them. JSON is one object on each
     line, or a list of objects in one line; its dates are strings.
     """
     if "://" not in port.address:
         storage.find(port.address)
     # The name of a file is not a pattern.
     options = {"__globPaths__": False, **_READ.get(port.format, {}), **port.options}
-    reader = session().read.options(**options)
-    with reading(port):
-        table = reader.load(_uri(port), format=port.format)
-        if port.format not in ("csv", "json"):
-            return table
+    with storage.converting("read", port.address, port.format), reading(port):
+        table = session().read.options(**options).load(_uri(port), port.format)
+        return _with_types(table) if port.format == "csv" else table
+
+
+def _with_types(table: DataFrame) -> DataFrame:
+    """Return a table of csv with the type that all values of each column have."""
+    if not table.columns:
+        raise ValueError("it has no columns")
+    strings = [name for name, kind in table.dtypes if kind == "string"]
+    columns = {name: F.nullif(_column(name), F.lit("")) for name in strings}
+    kinds = table.agg(F.lit(0), *map(_kind, columns.values())).collect()[0][1:]
+    for name, kind in zip(columns, kinds):
         # Spark replaces bytes that are not valid in the encoding by this character.
-        wrong = "raise_error('a string has another encoding')"
-        checked = {
-            name: F.expr(f"if(contains(`{name}`, '\ufffd'), {wrong}, `{name}`)")
-            for name, kind in table.dtypes
-            if kind == "string"
-        }
-        return table.withColumns(checked)
+        if not kind or {*"\r\ufffd"} & {*name}:
+            raise ValueError(f"column {name!r} has another encoding")
+        columns[name] = columns[name].cast(kind)
+    return table.withColumns(columns)
+
+
+def _kind(column: Column) -> Column:
+    kind = F.when(F.bool_or(column.contains("\ufffd")), "")
+    for name, pattern in CSV_TYPES.items():
+        fits = F.count(column.try_cast(name)) == F.count(column)
+        kind = kind.when(F.bool_and(column.rlike(pattern)) & fits, name)
+    return kind.otherwise("string")
 
 
 @contextmanager
@@ -152,6 +163,10 @@ def write(df: DataFrame, port: Port) -> None:
     except OSError:
         with storage.converting("written", port.address):
             raise
+
+
+def _column(name: str) -> Column:
+    return F.col("`" + name.replace("`", "``") + "`")
 
 
 def _uri(port: Port) -> str:

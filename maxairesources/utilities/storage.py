@@ -95,6 +95,8 @@ def converting(verb: str, address: str, file_format: str = "") -> Iterator[None]
     """
     try:
         yield
+    except InputError:
+        raise
     # The errors of readers and of the object stores' packages have no common base class.
     except Exception as error:
         text = str(getattr(error, "strerror", None) or error).strip()
