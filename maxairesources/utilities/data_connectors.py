@@ -17,6 +17,7 @@ import csv
 import importlib
 import io
 import json
+import re
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -170,7 +171,10 @@ def _content(found: Any, path: str, compression: str | None) -> bytes:
 def _read_csv(found: Any, path: str, **options: Any) -> pa.Table:
     content = _content(found, path, options.pop("compression", "infer"))
     encoding = options.get("encoding") or "utf-8"
-    if "\0" in content.decode(encoding, options.get("encoding_errors", "strict")):
+    text = content.decode(encoding, options.get("encoding_errors", "strict"))
+    if "\r" in text.partition("\n")[0][:-1]:
+        raise ValueError("its lines end with a carriage return alone")
+    if "\0" in text:
         raise ValueError("a NUL character, at which pandas would end a string")
     if not options.keys() & {"header", "names"}:
         given = {name: options[name] for name in _HEADER if name in options}
@@ -187,6 +191,8 @@ def _read_csv(found: Any, path: str, **options: Any) -> pa.Table:
         warnings.simplefilter("error", pd.errors.ParserWarning)
         options = {**_CSV, **types, **missing, **options}
         frame = pd.read_csv(io.BytesIO(content), **options)
+    if len(frame.columns) == 1 and re.search(r"(?m)^[ \t]+\r?$", text):
+        raise ValueError("a line of spaces without quotes, which pandas would skip")
     table = pa.Table.from_pandas(frame, preserve_index=False)
     columns = [_typed(column) if types else column for column in table.columns]
     return pa.table(columns, table.column_names)

@@ -208,6 +208,8 @@ def test_a_value_that_json_lacks(value: Any, tmp_path: Path) -> None:
         ("x.csv", b"a\n\xe9\n", "utf-8"),
         ("x.csv", b'a,b\n1,"2\n', "EOF inside string"),
         ("x.csv", b"a\nb\0c\n", "a NUL character"),
+        ("x.csv", b"a\n  \nb\n", "a line of spaces"),
+        ("x.csv", b"a,b\r1,2\r", "end with a carriage return alone"),
         ("x.csv.gz", b"a,b\n1,2\n", "Not a gzipped file"),
         ("x.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-1], "ended before"),
         ("x.json", b'{"n": 1}\n{"n"', "Expecting"),

@@ -4,6 +4,7 @@ An error of Spark that a file causes is an InputError that names the file.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,7 @@ _READ: dict[str, dict[str, Any]] = {
         "enforceSchema": False,
         "mode": "FAILFAST",
         "multiLine": True,
+        "unescapedQuoteHandling": "RAISE_ERROR",
     },
     "json": {"mode": "FAILFAST"},
     "parquet": {"mergeSchema": True},
@@ -90,6 +92,11 @@ def read(port: Port) -> DataFrame:
     # The name of a file is not a pattern.
     options = {"__globPaths__": False, **_READ.get(port.format, {}), **port.options}
     with storage.converting("read", port.address, port.format), reading(port):
+        as_text = session().read.option("__globPaths__", False)
+        if port.format == "csv" and "encoding" not in port.options:
+            _check_csv(as_text.text(_uri(port), lineSep="\n"))
+        elif port.format == "json" and not port.options:
+            _check_json(as_text.text(_uri(port), lineSep="\n"))
         table = session().read.options(**options).load(_uri(port), port.format)
         return _with_types(table) if port.format == "csv" else table
 
@@ -115,6 +122,32 @@ def _kind(column: Column) -> Column:
         fits = F.count(column.try_cast(name)) == F.count(column)
         kind = kind.when(F.bool_and(column.rlike(pattern)) & fits, name)
     return kind.otherwise("string")
+
+
+def _check_csv(lines: DataFrame) -> None:
+    """Raise a ValueError if Spark would change the line breaks in strings."""
+    value, head = F.col("value"), "".join(lines.head() or [])
+    if "\r" in head[:-1]:
+        raise ValueError("its lines end with a carriage return alone")
+    quotes = F.length(F.regexp_replace(value, '[^"]', ""))
+    broken = lines.where(value.endswith("\r") & (quotes % 2 == 1))
+    if head.endswith("\r") and broken.head():
+        raise ValueError(
+            r"a string has a line break that is \r\n, as those of the file"
+        )
+
+
+def _check_json(lines: DataFrame) -> None:
+    """Raise a ValueError for lines that Spark would read in part, or as strings."""
+    one = "bool_and(json_array_length('[' || value || ']') <=> 1)"
+    schema = "schema_of_variant_agg(parse_json(value))"
+    lines = lines.where(F.col("value").rlike(r"\S"))
+    found = lines.selectExpr(one, schema).collect()[0]
+    if found[0] is False:
+        raise ValueError("a line has more than one value")
+    wrong = re.search(r"[^<>]*: (ARRAY<)*(VARIANT|OBJECT<>)|``: ", found[1] or "")
+    if wrong:
+        raise ValueError(f"values of several types, empty ones or no name: {wrong[0]}")
 
 
 @contextmanager

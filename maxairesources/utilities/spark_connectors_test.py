@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -101,24 +102,38 @@ def test_wrong_places(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "expected"),
     [
-        ("x.parquet", b""),
-        ("x.parquet", b"n,t\n1,a\n"),
-        ("x.json", b'{"n": 1}\n{"n": 2\n'),
-        ("x.json", b'{"n": "\xe9"}\n'),
-        ("x.csv", b"n\n\xe9\n"),
-        ("x.csv", b"a,b\n1,2\n4,5,6\n"),
-        ("x.csv", b"a,b\n1,2\n4\n"),
-        ("x.csv", b"a,a\n1,2\n"),
+        ("x.parquet", b"", ""),
+        ("x.parquet", b"n,t\n1,a\n", "not a (P|p)arquet file"),
+        ("x.json", b'{"n": 1}\n{"n": 2\n', ""),
+        ("x.json", b'{"n": "\xe9"}\n', ""),
+        ("x.json", b'{"n": 1} {"n": 2}\n', "a line has more than one value"),
+        ("x.json", b'{"n": [1]}\n{"n": ["a"]}\n', "n: ARRAY<VARIANT"),
+        ("x.json", b'{"n": 1, "o": {}}\n', "o: OBJECT<>"),
+        ("x.csv", b"", "it has no columns"),
+        ("x.csv", b"n\n\xe9\n", "'n' has another encoding"),
+        ("x.csv", b"\xe9\na\n", "has another encoding"),
+        ("x.csv", b"a,b\n1,2\n4,5,6\n", r"x\.csv.* Malformed CSV record: 4,5,6"),
+        ("x.csv", b"a,b\n1,2\n4\n", "Malformed CSV record: 4"),
+        ("x.csv", b"a,a\n1,2\n", "Header: a, a"),
+        ("x.csv", b'a,b\n"1"0,2\n', "Unescaped quote"),
+        ("x.csv", b'a,b\r\n"1\r\n2",3\r\n', r"a line break that is \\r\\n"),
+        ("x.csv", b"a,b\r1,2\r", "end with a carriage return alone"),
+        ("x.csv.gz", gzip.compress(b"a\n1\n")[:-1], "Unexpected end of input"),
     ],
 )
 def test_a_broken_file(
-    name: str, content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    name: str,
+    content: bytes,
+    expected: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / name).write_bytes(content)
     ports = spark_port(tmp_path / name)
-    with pytest.raises(InputError, match=rf"{name}: cannot be read as {name[2:]} \("):
+    kind = ports[0]["sourceDetails"]["fileFormat"] = name.split(".")[1]
+    with pytest.raises(InputError, match=rf"cannot be read as {kind} \(.*{expected}"):
         with reading(find_port(ports)):
             DataFrame().get(ports).collect()
     assert "\tat " not in capfd.readouterr().err
