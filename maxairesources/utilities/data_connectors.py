@@ -9,8 +9,9 @@ error. A table is the same after it was written and read again, except for:
   without its columns. A file with a list of objects is also read.
 - parquet: files in folders named column=value have that column too, as a string.
 
-Times have microseconds; a table with shorter times is refused. Whole numbers with missing
-values stay whole, with a nullable type of pandas. A named index is written as columns.
+A type that the format or the other engine lacks is refused, and so are nanoseconds. Whole
+numbers with missing values stay whole, with a nullable type of pandas, for which NaN is a
+missing value. A named index is written as columns.
 """
 
 import csv
@@ -21,6 +22,7 @@ import re
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from operator import methodcaller
 from typing import Any
 from zipfile import ZipFile
 
@@ -61,6 +63,13 @@ _CSV: dict[str, Any] = {
 }
 # The options of pandas that the names of a csv file's columns depend on.
 _HEADER = "comment delimiter encoding encoding_errors quotechar sep skiprows".split()
+# The types, in the words of Arrow and Spark, that only one engine reads as they are.
+_ANY = "duration|extension|interval|month_day_nano_interval|variant"
+_LACKING = {
+    "csv": rf"{_ANY}|array|(fixed_size_|large_)?(binary|list)(_view)?|map|struct",
+    "json": rf"{_ANY}|decimal\d*|(fixed_size_|large_)?binary(_view)?|map",
+    "parquet": rf"{_ANY}|decimal256|halffloat|time(32|64)?|timestamp\[ns",
+}
 
 
 class DataFrame:
@@ -68,9 +77,6 @@ class DataFrame:
 
     def get(self, ports: Ports, port_number: int = 1) -> Any:
         """Read the table of a port of a task's `input`; see `find_port`.
-
-        Returns:
-            A pandas DataFrame or a Spark one, as the port's type says.
 
         Raises:
             InputError: the port is wrong, or its table is missing or unreadable.
@@ -105,7 +111,7 @@ class DataFrame:
             codec = get_compression(port.address, given)
             packed = compr[codec](buffer, mode="wb") if codec else nullcontext(buffer)
             with packed as file:
-                write(_to_arrow(df), file, **options)
+                write(_to_arrow(df, port.format), file, **options)
         storage.write(port.address, buffer.getvalue())
 
 
@@ -121,7 +127,14 @@ def _spark() -> Any:
     return importlib.import_module(_SPARK_CONNECTORS)
 
 
-def _to_arrow(df: pd.DataFrame) -> pa.Table:
+def check_type(file_format: str, name: str, kind: str) -> None:
+    """Raise a ValueError for a column of a type that only one engine reads as it is."""
+    if not name or re.search(rf"\b({_LACKING.get(file_format, '(?!)')})\b(?!:)", kind):
+        problem = f"pandas and Spark do not read column {name!r} of type {kind} alike"
+        raise ValueError(f"{problem} from {file_format}; convert it")
+
+
+def _to_arrow(df: pd.DataFrame, file_format: str) -> pa.Table:
     """Return a table with its named index as columns, and with times in microseconds."""
     if any(name is not None for name in df.index.names):
         df = df.reset_index()
@@ -134,11 +147,20 @@ def _to_arrow(df: pd.DataFrame) -> pa.Table:
         if not isinstance(name, str):
             raise ValueError(f"the name of a column is {name!r}, not a string")
     table = pa.Table.from_pandas(df, preserve_index=False)
-    for index, each in enumerate(table.schema):
-        if pa.types.is_timestamp(each.type):
-            # An error if a time has nanoseconds, which Spark cannot read.
-            column = table[index].cast(pa.timestamp("us", each.type.tz))
-            table = table.set_column(index, each.name, column)
+    for index, (name, column) in enumerate(zip(table.column_names, table.columns)):
+        if pa.types.is_timestamp(column.type):
+            try:
+                # An error if a time has nanoseconds, which Spark cannot read.
+                column = column.cast(pa.timestamp("us", column.type.tz))
+            except pa.ArrowInvalid as error:
+                raise ValueError(f"column {name!r}: {error}") from error
+            table = table.set_column(index, name, column)
+        kind = str(column.type)
+        check_type(file_format, name, kind)
+        if df[name].dtype == object and re.match("binary|date|time", kind):
+            # Arrow would make a date of a time, and bytes of a string.
+            if column.drop_null().to_pylist() != df[name].dropna().tolist():
+                raise ValueError(f"column {name!r} has values of several types")
     return table
 
 
@@ -244,19 +266,21 @@ def _read_parquet(found: Any, path: str, **options: Any) -> pa.Table:
 def _write_csv(table: pa.Table, file: Any, **options: Any) -> None:
     # A line break in a string would be one of the file if it were not quoted.
     options.setdefault("quoting", csv.QUOTE_NONNUMERIC)
-    _to_pandas(table).to_csv(file, index=False, **options)
+    frame = _to_pandas(table)
+    for name, kind in zip(table.column_names, table.schema.types):
+        # Pandas would write the year 1 as 1, not as 0001.
+        if pa.types.is_timestamp(kind) and frame[name].dt.year.min() < 1000:
+            frame[name] = frame[name].astype(object)
+    frame.to_csv(file, index=False, **options)
 
 
 def _write_json(table: pa.Table, file: Any) -> None:
+    for name, column in zip(table.column_names, table.columns):
+        if pa.types.is_floating(column.type) and pc.any(pc.is_inf(column)).as_py():
+            raise ValueError(f"column {name!r} has an infinite value")
     for record in table.to_pylist():
-        text = json.dumps(record, allow_nan=False, default=_to_json)
+        text = json.dumps(record, allow_nan=False, default=methodcaller("isoformat"))
         file.write(f"{text}\n".encode())
-
-
-def _to_json(value: Any) -> str:
-    if hasattr(value, "isoformat"):
-        return str(value.isoformat())
-    raise TypeError(f"json has no type for {value!r}")
 
 
 _Functions = tuple[Callable[..., pa.Table], Callable[..., None]]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
+from pyarrow import dataset
 from pyspark.errors import PySparkException, PythonException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -18,7 +19,7 @@ from pyspark.sql import functions as F
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
-from maxairesources.utilities.data_connectors import CSV_TYPES
+from maxairesources.utilities.data_connectors import CSV_TYPES, check_type
 
 # The settings of every session: what other programs write and read too.
 _SETTINGS: dict[str, Any] = {
@@ -97,6 +98,11 @@ def read(port: Port) -> DataFrame:
             _check_csv(as_text.text(_uri(port), lineSep="\n"))
         elif port.format == "json" and not port.options:
             _check_json(as_text.text(_uri(port), lineSep="\n"))
+        elif port.format == "parquet" and "://" not in port.address:
+            # Spark reads durations as numbers, and names no column that it cannot read.
+            parquet = dataset.ParquetFileFormat(coerce_int96_timestamp_unit="us")
+            for each in dataset.dataset(port.address, format=parquet).schema:
+                check_type("parquet", each.name, str(each.type))
         table = session().read.options(**options).load(_uri(port), port.format)
         return _with_types(table) if port.format == "csv" else table
 
@@ -181,21 +187,44 @@ def write(df: DataFrame, port: Port) -> None:
     On a file system, the folder is staged beside it, then renamed. A table of Delta or Iceberg
     and an object store replace their content themselves.
     """
-    writer = df.write.options(**{**_WRITE.get(port.format, {}), **port.options})
-    if "://" in port.address or port.format in ("delta", "iceberg"):
-        with reading(port, "written"):
+    with storage.converting("written", port.address, port.format):
+        df = _checked(df, port)
+    with reading(port, "written"):
+        writer = df.write.options(**{**_WRITE.get(port.format, {}), **port.options})
+        if "://" in port.address or port.format in ("delta", "iceberg"):
             writer.save(_uri(port), port.format, "overwrite")
-        return
-    try:
-        with storage.replacing(port.address) as new:
-            writer.save(f"file://{new.absolute()}", port.format, "overwrite")
-            if not any(new.glob("part-*")):
-                problem = "the executors wrote nothing where the driver looks"
-                remedy = "mount the same volume there in all pods of the job"
-                raise InputError(problem, remedy, port.address)
-    except OSError:
-        with storage.converting("written", port.address):
-            raise
+            return
+        try:
+            with storage.replacing(port.address) as new:
+                writer.save(f"file://{new.absolute()}", port.format, "overwrite")
+                if not any(new.glob("part-*")):
+                    problem = "the executors wrote nothing where the driver looks"
+                    remedy = "mount the same volume there in all pods of the job"
+                    raise InputError(problem, remedy, port.address)
+        except OSError:
+            with storage.converting("written", port.address):
+                raise
+
+
+def _checked(df: DataFrame, port: Port) -> DataFrame:
+    """Return a table that raises an error for a value that a text file would change."""
+    columns, encoding = {}, port.options.get("encoding")
+    for name, kind in df.dtypes:
+        check_type(port.format, name, kind)
+        column = _column(name)
+        if kind == "float":
+            # Its digits are those of another double.
+            column = column.cast("double")
+        elif kind == "string" and encoding:
+            # An error for a character that the encoding lacks; Spark would write "?".
+            column = F.decode(F.encode(column, encoding), encoding)
+        if port.format == "json" and re.search("float|double", kind):
+            text = F.to_json(F.struct(column))
+            error = F.raise_error(F.lit(f"column {name!r} has infinity or NaN"))
+            wrong = text.rlike(r'[:\[,]"(NaN|-?Infinity)"')
+            column = F.when(wrong, error).otherwise(column)
+        columns[name] = column
+    return df.withColumns(columns) if port.format in ("csv", "json") else df
 
 
 def _column(name: str) -> Column:

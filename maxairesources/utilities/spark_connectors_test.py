@@ -5,13 +5,17 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pyspark.errors import PythonException
 from pyspark.sql import DataFrame as Table
+from pyspark.sql.functions import udf
 
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port
 from maxairesources.utilities import spark_connectors
 from maxairesources.utilities.data_connectors import DataFrame, reading
 from maxairesources.utilities.ports import find_port
+
+NANOSECONDS = pd.DataFrame({"n": [1], "t": [pd.Timestamp(0)]})
 
 
 def table() -> Table:
@@ -39,6 +43,32 @@ def test_options_and_formats_are_those_of_spark(tmp_path: Path) -> None:
     assert DataFrame().get(spark_port(tmp_path / "x.orc")).count() == 2
     (tmp_path / "x.json").write_text('[{"n": 1}, {"n": 2}]')
     assert DataFrame().get(spark_port(tmp_path / "x.json")).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("suffix", "value", "expected"),
+    [
+        ("csv", "x'00'", "'c' of type binary"),
+        ("csv", "'é'", "us-ascii"),
+        ("json", "map('a', 1)", "'c' of type map"),
+        ("json", "array(double('nan'))", "'c' has infinity or NaN"),
+        ("parquet", "interval '1' day", "'c' of type interval day"),
+    ],
+)
+def test_a_value_that_not_both_engines_read(
+    suffix: str, value: str, expected: str, tmp_path: Path
+) -> None:
+    options = {"encoding": "us-ascii"} if suffix == "csv" else {}
+    ports = spark_port(tmp_path / f"x.{suffix}", **options)
+    with pytest.raises(InputError, match=rf"x\.{suffix}: cannot be wri.*{expected}"):
+        DataFrame().write(table().selectExpr(f"{value} AS c"), ports)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_the_error_of_a_function_is_not_converted(tmp_path: Path) -> None:
+    broken = table().select(udf(lambda n: 1 // 0)("n"))
+    with pytest.raises(PythonException):
+        DataFrame().write(broken, spark_port(tmp_path / "x.csv"))
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
@@ -73,7 +103,7 @@ def test_executors_that_write_elsewhere_leave_the_old_folder_alone(
     DataFrame().write(table(), spark_port(path))
     writer = SimpleNamespace(save=lambda *_, **__: None)
     writer.options = lambda **_: writer
-    elsewhere: Any = SimpleNamespace(write=writer)
+    elsewhere: Any = SimpleNamespace(write=writer, dtypes=[])
     with pytest.raises(
         InputError, match="the executors wrote nothing where the driver"
     ):
@@ -105,7 +135,8 @@ def test_wrong_places(tmp_path: Path) -> None:
     ("name", "content", "expected"),
     [
         ("x.parquet", b"", ""),
-        ("x.parquet", b"n,t\n1,a\n", "not a (P|p)arquet file"),
+        ("x.parquet", b"n,t\n1,a\n", "not a parquet file"),
+        ("x.parquet", NANOSECONDS.to_parquet(), r"'t' of type timestamp\[ns\]"),
         ("x.json", b'{"n": 1}\n{"n": 2\n', ""),
         ("x.json", b'{"n": "\xe9"}\n', ""),
         ("x.json", b'{"n": 1} {"n": 2}\n', "a line has more than one value"),
