@@ -145,10 +145,19 @@ def _define_image(domain):
         execution_mode="venv",
     )
     image_sources(name="sources", dependencies=[":handlers"])
+    # The launcher reads both in marketplace.toml.
+    prefix = env("MAXAI_PREFIX", "")
+    licenses = env("MAXAI_LICENSES", "")
+    labels = dict(
+        title=f"{prefix}/{domain}",
+        source=f"maxaiusecases/{domain}",
+        licenses=licenses,
+    )
     # The plugin adds the content tag.
     docker_image(
         name="image",
-        repository=f"maxai/{domain}",
+        repository=f"{prefix}/{domain}",
+        image_labels={f"org.opencontainers.image.{k}": v for k, v in labels.items()},
         image_tags=[],
         dependencies=[":deps", ":sources"],
     )

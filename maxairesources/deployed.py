@@ -1,7 +1,7 @@
 """The configs of an objective as a deployment runs them, and what else differs between them.
 
 A deployment branch has the file deployment.json beside the three trees. Without it, as on a
-laptop or in CI, an image is the repository `maxai/<domain>`.
+laptop or in CI, an image is a repository without a digest, `<prefix>/<domain>`.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any
 from maxairesources.configs.document import parse
 from maxairesources.errors import InputError
 from maxairesources.launches import SPARK, Launch, merge, read_launches
-from maxairesources.tree import CONFIGS, LAUNCHED_FROM, PY_CONFIG
-from maxairesources.tree import path_of, repository_of
+from maxairesources.settings import repository_of
+from maxairesources.tree import CONFIGS, LAUNCHED_FROM, PY_CONFIG, path_of
 
 FILE = "deployment.json"
 DATA_ROOT = "MAXAI_DATA_ROOT"
@@ -42,7 +42,7 @@ class Deployed:
         paused: if new DAGs start paused; None leaves it to Airflow.
         data_root: the data root of all handlers; None leaves it to the configs.
         registry: the registry of the images; empty on a laptop.
-        images: the tag and the digest of the image of each domain.
+        images: the name, the tag and the digest of the image of each domain.
     """
 
     name: str | None = None
@@ -66,18 +66,16 @@ class Deployed:
         return cls(*(data[key] for key in keys))
 
     def image(self, domain: str) -> str:
-        """Return the reference of a domain's image.
+        """Return the reference of a domain's image in a deployment.
 
         Raises:
             InputError: the deployment has no image of the domain.
         """
-        if not self.registry:
-            return repository_of(domain)
         if domain not in self.images:
             problem = f"$.images: has no image of the domain {domain!r}"
             raise InputError(problem, "deploy a release that has it", FILE)
-        digest = self.images[domain]["digest"]
-        return f"{self.registry}/{repository_of(domain)}@{digest}"
+        image = self.images[domain]
+        return f"{self.registry}/{image['name']}@{image['digest']}"
 
     def with_data_root(self, variables: Any) -> Any:
         """Return the variables of a pod (an object, a list or None) with the data root.
@@ -106,7 +104,8 @@ class Deployed:
             data, launch_file = read_config(root, path, self.name)
             # A domain whose tasks run no handler has no image.
             if data and self.registry:
-                own, image = repository_of(names[0]), self.image(names[0])
+                image = self.image(names[0])
+                own = self.images[names[0]]["name"]
                 text = json.dumps(data).replace(f'"{own}"', f'"{image}"')
                 data = json.loads(text)
             for launch in read_launches(data, launch_file):
@@ -121,9 +120,11 @@ class Deployed:
 def image(domain: str) -> str:
     """Return the image of a domain, for a task that a DAG makes without DAGFactory.
 
-    It is `maxai/<domain>` on a laptop, and the reference by digest in a deployment.
+    It is `<prefix>/<domain>` on a laptop, and the reference by digest in a deployment.
     """
-    return Deployed.read(Path(__file__).parents[1]).image(domain)
+    root = Path(__file__).parents[1]
+    deployed = Deployed.read(root)
+    return deployed.image(domain) if deployed.registry else repository_of(domain, root)
 
 
 def find_deployments(folder: Path) -> Iterator[str]:

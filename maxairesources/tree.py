@@ -13,7 +13,7 @@ from typing import Any, Iterable, Iterator
 CONFIGS, DAGS, USECASES = TREES = ("maxaiconfigs", "maxaidags", "maxaiusecases")
 LIBRARY = "maxairesources"
 PANTS_TOML = "pants.toml"
-# The file that defines the deployments.
+# The file of what a company decides; `settings` reads it.
 SETTINGS = "marketplace.toml"
 
 # Domains, usecases, objectives and handlers have such names: they become part of modules,
@@ -71,11 +71,6 @@ def domain_of(path: str) -> str | None:
 def dag_id(domain: str, usecase: str, objective: str) -> str:
     """Return the id of an objective's DAG."""
     return f"{domain}.{usecase}.{objective}"
-
-
-def repository_of(domain: str) -> str:
-    """Return the repository of a domain's image, as launch configs name it."""
-    return f"maxai/{domain}"
 
 
 def nearest(name: str, valid: Iterable[str], otherwise: str | None = None) -> str:

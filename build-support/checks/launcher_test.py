@@ -17,6 +17,7 @@ LAUNCHER_FILES = ("pants", "3rdparty/python/pants.lock", "3rdparty/python/pex.lo
 LOCK = Path(LAUNCHER_FILES[1]).read_text()
 SETTINGS = tomllib.loads(Path("pants.toml").read_text())
 PEX = SETTINGS["DEFAULT"]["pex_sha256"]
+COMPANY = 'prefix = "maxai"\nlicenses = "MIT"\nindexes = []\nfind_links = []\n'
 VERSION = re.findall("^pantsbuild-pants==([0-9.]+)", LOCK, re.MULTILINE)[0]
 
 
@@ -36,6 +37,7 @@ class Launcher:
         for name in LAUNCHER_FILES:
             write(self.root / name, Path(name).read_text())
         (self.root / "pants.toml").write_text(f'[DEFAULT]\npex_sha256 = "{PEX}"\n')
+        (self.root / "marketplace.toml").write_text(COMPANY)
 
     def run(
         self, *arguments: str, **environment: str
@@ -216,3 +218,28 @@ def test_a_domain_that_cannot_be_one(launcher: Launcher) -> None:
     write(domains / "it's/requirements.txt", "")
     message = "maxaiusecases/it's is not a valid name of a domain: rename"
     assert launcher.error().startswith(message)
+
+
+def test_the_settings_of_the_company_are_passed_on(launcher: Launcher) -> None:
+    indexes, links = "PANTS_PYTHON_REPOS_INDEXES", "PANTS_PYTHON_REPOS_FIND_LINKS"
+    names = ("MAXAI_PREFIX", "MAXAI_LICENSES", indexes, links)
+    launcher.install_stub('"' + "|".join(f"${name}" for name in names) + '"')
+    unset = {indexes: "", links: ""}
+    assert launcher.run("list", **unset).stdout == "maxai|MIT||[]\n"
+    file = launcher.root / "marketplace.toml"
+    file.write_text(
+        'prefix="example.com/a_b/ai"  # Ours.\nlicenses = "MIT OR 0BSD"\n'
+        'indexes = ["https://u:p@i/",\n  "https://j/"]\nfind_links = ["%(buildroot)s/w"]\n'
+    )
+    expected = 'example.com/a_b/ai|MIT OR 0BSD|["https://u:p@i/",\n  "https://j/"]|'
+    assert launcher.run("list", **unset).stdout == f'{expected}["{launcher.root}/w"]\n'
+    own = {indexes: '["https://own/"]', links: "['a']"}
+    assert launcher.run("list", **own).stdout.endswith("""|["https://own/"]|['a']\n""")
+    for line in COMPANY.splitlines():
+        key = line.partition(" ")[0]
+        for wrong in ("", f"{key} = 1", f"other_{line}", f'{key} = "Ma/:"xai"'):
+            file.write_text(COMPANY.replace(line, wrong))
+            message = f"marketplace.toml: the key '{key}' is missing or not valid: wri"
+            assert launcher.error().startswith(message)
+    file.unlink()
+    assert launcher.error().startswith("marketplace.toml: the key 'prefix' is missing")

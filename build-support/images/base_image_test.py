@@ -11,6 +11,14 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
+PREFIX = "example.com/ai"
+# The lines of a Dockerfile that name no base image.
+OTHERS = f"""\
+FROM {PREFIX}/python-extra:old
+# FROM {PREFIX}/python:old
+FROM x/{PREFIX}/python:old
+FROM exampleXcom/ai/python:old
+"""
 
 
 def call(images: Path, *arguments: str) -> tuple[int, str]:
@@ -28,11 +36,12 @@ def tag(name: str) -> str:
 def images(tmp_path: Path) -> Path:
     """A copy of this folder, in a repository with one Dockerfile."""
     copy = shutil.copytree(HERE, tmp_path / "build-support/images")
+    (tmp_path / "marketplace.toml").write_text(f'prefix = "{PREFIX}"\n')
     domain = tmp_path / "maxaiusecases/a domain"
     domain.mkdir(parents=True)
     (domain / "Dockerfile").write_text(
-        "FROM maxai/python:old AS deps\nfrom --platform=x maxai/spark@sha256:12\n"
-        "FROM maxai/python-extra:old\n# FROM maxai/python:old\nFROM x/maxai/python:old\n"
+        f"FROM {PREFIX}/python:old AS deps\nfrom --platform=x {PREFIX}/spark@sha256:12\n"
+        + OTHERS
     )
     return copy
 
@@ -68,8 +77,7 @@ def test_refresh_names_the_new_tags_in_dockerfiles(images: Path) -> None:
     assert call(images, "stale") == (0, "")
     python, spark = (call(images, "tag", name)[1] for name in ("python", "spark"))
     assert dockerfile.read_text() == (
-        f"FROM {python} AS deps\nfrom --platform=x {spark}\n"
-        "FROM maxai/python-extra:old\n# FROM maxai/python:old\nFROM x/maxai/python:old\n"
+        f"FROM {python} AS deps\nfrom --platform=x {spark}\n{OTHERS}"
     )
 
 
@@ -90,7 +98,7 @@ docker wait "$made" >&2 && docker export "$made" && docker rm "$made" >&2
 
 @pytest.fixture
 def later(images: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Yield maxai/python as built when Debian has a newer package; mmdebstrap is a stub."""
+    """Yield the base image python as built when Debian has a newer package; mmdebstrap is a stub."""
     (stub := images / "mmdebstrap").write_text(MMDEBSTRAP.format(tag("python")))
     stub.chmod(0o755)
     monkeypatch.setenv("PATH", f"{images}:{os.environ['PATH']}")

@@ -39,6 +39,7 @@ class Objective:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.deployment: str | None = None
+        self.write("marketplace.toml", 'prefix = "maxai"')
         self.configs()
 
     def write(self, name: str, content: Any) -> Path:

@@ -12,7 +12,7 @@ DEPLOYMENT: dict[str, Any] = {
     "paused": True,
     "data_root": "s3://lake/prod",
     "registry": "127.0.0.1:5000/ai",
-    "images": {"qsr": {"tag": "f00", "digest": "sha256:abc"}},
+    "images": {"qsr": {"name": "maxai/qsr", "digest": "sha256:abc"}},
 }
 REFERENCE = "127.0.0.1:5000/ai/maxai/qsr@sha256:abc"
 INIT = [{"name": "first", "image": "maxai/qsr"}]

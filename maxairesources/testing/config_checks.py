@@ -19,9 +19,9 @@ from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.deployed import overlay_of, read_config, read_file
 from maxairesources.errors import InputError
 from maxairesources.launches import named_tasks
+from maxairesources.settings import repository_of
 from maxairesources.tree import CONFIGS, KUBEPOD_CONFIG, PY_CONFIG, SPARK_CONFIG
-from maxairesources.tree import SPARK_IMAGES, json_path, nearest, path_of
-from maxairesources.tree import repository_of, walk
+from maxairesources.tree import SPARK_IMAGES, json_path, nearest, path_of, walk
 
 # The largest argument of a Linux process, in bytes: 32 pages of 4 KiB.
 _LARGEST_ARGUMENT = 128 * 1024
@@ -139,7 +139,7 @@ def check_configs(
         if (root / path).exists():
             validate(model, data, file)
             if model is not PyConfig:
-                _check_images(data, repository_of(names[0]), file)
+                _check_images(data, repository_of(names[0], root), file)
         elif any(root.glob(overlay_of(path, "*"))):
             raise InputError("is missing", "add it: its overlays need it", path)
         for task, _ in named_tasks(data):

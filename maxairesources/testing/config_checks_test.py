@@ -45,6 +45,7 @@ def write(root: Path, name: str, data: Any) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
+    (tmp_path / "marketplace.toml").write_text('prefix = "maxai"')
     for name, data in FILES.items():
         write(tmp_path, name, data)
     return tmp_path

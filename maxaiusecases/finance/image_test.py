@@ -1,4 +1,4 @@
-"""Tests of the image maxai/finance."""
+"""Tests of the image of the domain finance."""
 
 from maxairesources.testing.images import check_content, check_handlers_start
 

@@ -1,4 +1,4 @@
-"""Tests of the image maxai/healthcare."""
+"""Tests of the image of the domain healthcare."""
 
 from maxairesources.testing.images import check_content, check_handlers_start
 

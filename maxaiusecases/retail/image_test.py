@@ -1,4 +1,4 @@
-"""Tests of the image maxai/retail."""
+"""Tests of the image of the domain retail."""
 
 from maxairesources.testing.images import (
     check_content,

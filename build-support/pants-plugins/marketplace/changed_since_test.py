@@ -244,6 +244,10 @@ def test_the_image_wheel_and_tests_of_a_domain_have_its_python(
 
 CONFIG, PROD = f"{CONFIGS}/kubepod_config.json", f"{CONFIGS}/kubepod_config.prod.json"
 RISKS = "bank.risk.monthly, bank.risk.weekly"
+ALL = (
+    f"bank.fraud.daily, {RISKS}, maxai/bank, maxai/shop, shop.churn.monthly, "
+    "shop.churn.weekly, marketplace.toml"
+)
 
 
 def affected(repository: Repository) -> Any:
@@ -275,7 +279,7 @@ def affected(repository: Repository) -> Any:
         (PROD, "", RISKS, {"bank.risk.weekly": ""}),
         (PROD.replace("prod", "dev"), RISKS, "", {"bank.risk.weekly": ""}),
         (f"{DAG}/dag.py", "bank.risk.weekly", "bank.risk.weekly", {}),
-        ("marketplace.toml", "marketplace.toml", "marketplace.toml", {}),
+        ("marketplace.toml", ALL, ALL, {}),
         ("maxairesources/none.py", "", "", {}),
     ],
 )

@@ -20,7 +20,7 @@ from maxairesources.tree import SOURCES, UNTRACKED
 # Every image, test and check depends on these files. The locks are those of the launcher and the
 # tools: targets are in the other resolves. Tests and READMEs of the plugin affect nothing else.
 _EVERYTHING = re.compile(
-    r"(pants|pants\.toml|pants\.ci\.toml|build-support/macros\.py|maxairesources/(__init__|launches|tree)\.py"
+    r"(pants|(marketplace|pants|pants\.ci)\.toml|build-support/macros\.py|maxairesources/(__init__|launches|tree)\.py"
     r"|3rdparty/python/(?!(act|airflow|build-support|library|pants-plugins)\.)[^/]*\.lock"
     r"|build-support/(mypy\.ini|images/(?!BUILD|[^/]*_test\.py).*"
     r"|pants-plugins/(?!.*(_test\.py|README\.md|/BUILD)$).*))"

@@ -52,7 +52,6 @@ from maxairesources.tree import (
     SETTINGS,
     USECASES,
     domain_of,
-    repository_of,
 )
 
 PYTHON = (".py", ".pyi")
@@ -147,10 +146,9 @@ def launched_files(content: bytes) -> set[str]:
     named = {launch.handler_file for launch in launches if launch.handler_file}
     files = {path for path in named if not FOR_TESTS.fullmatch(path)}
     for image in set().union(*(launch.images for launch in launches)):
-        repository = image.partition(":")[0]
-        domain = repository.rpartition("/")[2]
-        if repository == repository_of(domain):
-            files.add(f"{USECASES}/{domain}/Dockerfile")
+        # The test of a DAG checks the prefix.
+        if found := re.fullmatch(r"(?:[^:@]*/)?(\w[\w.-]*)(?::.*)?", image):
+            files.add(f"{USECASES}/{found[1]}/Dockerfile")
     return files
 
 

@@ -57,7 +57,8 @@ async def package_release(field_set: ReleaseFieldSet) -> BuiltPackage:
     files = {".airflowignore": AIRFLOWIGNORE.encode()}
     for image in tagged:
         path = f"{image.field_set.address.spec_path}/image.json"
-        files[path] = f'{{"tag": "{image.tag}"}}\n'.encode()
+        name = image.name.rpartition(":")[0]
+        files[path] = f'{{"name": "{name}", "tag": "{image.tag}"}}\n'.encode()
     for file in contents:
         if not file.path.startswith((f"{CONFIGS}/", f"{DAGS}/", f"{LIBRARY}/")):
             raise MarketplaceError(

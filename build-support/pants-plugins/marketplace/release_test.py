@@ -54,7 +54,8 @@ def test_a_release_holds_exactly_the_files_that_dags_need(
     expected = {path for path in files() if re.fullmatch(RELEASED, path)}
     assert released.keys() == expected | {".airflowignore", *images, *new}
     assert b"maxaidags" not in released[".airflowignore"]
-    assert json.loads(released["maxaiusecases/shop/image.json"]).keys() == {"tag"}
+    image = json.loads(released["maxaiusecases/shop/image.json"])
+    assert image.keys() == {"name", "tag"} and image["name"] == "maxai/shop"
     # The name is that of the Git tree.
     git = ["git", "--git-dir", str(tmp_path), "--work-tree", str(folder)]
     for command in ("init --quiet", "add --all", "write-tree"):

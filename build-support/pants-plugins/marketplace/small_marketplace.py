@@ -158,13 +158,14 @@ def _dag_files(folder: str) -> dict[str, str]:
 
 
 def domain_variables(root: Path) -> dict[str, str]:
-    """Return the variables by which the launcher passes the domains to Pants."""
+    """Return the variables by which the launcher passes the prefix and the domains to Pants."""
     pythons, resolves = {}, {}
     for path in sorted(root.glob("maxaiusecases/*/requirements.txt")):
         name, version = path.parent.name, path.with_name(".python-version")
         pythons[name] = version.read_text().strip() if version.exists() else "3.11"
         resolves[name] = f"maxaiusecases/{name}/requirements.lock"
     return {
+        "MAXAI_PREFIX": "maxai",
         "MAXAI_DOMAINS": " ".join(f"{name}={v}" for name, v in pythons.items()),
         "PANTS_PYTHON_RESOLVES": f"+{resolves}",
     }

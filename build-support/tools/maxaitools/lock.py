@@ -3,7 +3,7 @@
 uv compiles a lock `x.lock` from the requirements `x.txt` beside it. Locked versions change only
 if the requirements exclude them. A lock contains names, versions, hashes and the packages that
 require each package. It contains no host or URL, so it works with any package index: the indexes
-are those of [python-repos] in pants.toml, which Pants uses, too. Its header contains a hash of its
+are those of marketplace.toml, which Pants uses, too. Its header contains a hash of its
 inputs, by which `lock_file_test.py` detects an outdated lock.
 """
 
@@ -20,7 +20,9 @@ from pathlib import Path
 
 import uv
 
-from maxairesources.tree import PANTS_TOML, USECASES, nearest
+from maxairesources.errors import InputError
+from maxairesources.settings import read_settings
+from maxairesources.tree import PANTS_TOML, SETTINGS, USECASES, nearest
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,14 @@ def read_resolves() -> dict[str, Resolve]:
 
 def find_indexes() -> list[str]:
     """Return the options by which uv uses the package indexes of Pants, in their order."""
-    text = Path(PANTS_TOML).read_text().replace("%(buildroot)s", str(Path.cwd()))
-    repos = tomllib.loads(text).get("python-repos", {})
-    indexes = repos.get("indexes", [])
+    try:
+        settings = read_settings()
+    except InputError as error:
+        sys.exit(f"lock: error: {error}")
+    indexes, root = settings["indexes"], str(Path.cwd())
+    links = [url.replace("%(buildroot)s", root) for url in settings["find_links"]]
     return [
-        *(f"--find-links={url}" for url in repos.get("find_links", [])),
+        *(f"--find-links={url}" for url in links),
         *(f"--index={url}" for url in indexes[:-1]),
         *(f"--default-index={url}" for url in indexes[-1:]),
     ]
@@ -103,7 +108,7 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
         if re.match(r"[^#]*([@/]|(?<!\S)-)", line):
             sys.exit(
                 f"lock: error: {file}:{number}: a requirement cannot have an option, URL or path; "
-                f"write name==version, and add its index to [python-repos] in {PANTS_TOML}; "
+                f"write name==version, and add its index to {SETTINGS}; "
                 "see build-support/docs/images.md"
             )
     before = lock.read_bytes() if lock.exists() else b""

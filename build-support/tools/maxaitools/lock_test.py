@@ -11,6 +11,7 @@ import pytest
 from maxaitools import lock
 
 FOLDER = "maxaiusecases/domain"
+PREFIX = 'prefix = "maxai"\n'
 PANTS_TOML = """\
 [python]
 interpreter_constraints = ["CPython==3.11.*"]
@@ -52,6 +53,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "root"
     (root / FOLDER).mkdir(parents=True)
     (root / "pants.toml").write_text(PANTS_TOML)
+    (root / "marketplace.toml").write_text(PREFIX)
     (root / f"{FOLDER}/requirements.txt").write_text("sample<2\n")
     (root / "tools.txt").write_text("sample\n")
     monkeypatch.chdir(root)
@@ -127,7 +129,7 @@ def test_the_indexes_of_pants_are_used_in_their_order(
         ("sample", "find_links = ['%(buildroot)s/own/sample']", "1.0+cpu"),
     ):
         Path("tools.txt").write_text(requirement)
-        Path("pants.toml").write_text(f"{PANTS_TOML}[python-repos]\n{options}\n")
+        Path("marketplace.toml").write_text(f"{PREFIX}{options}\n")
         lock.main(["tools", "--upgrade"])
         assert f"sample=={locked} \\\n" in Path("tools.lock").read_text()
 

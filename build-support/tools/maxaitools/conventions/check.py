@@ -17,14 +17,15 @@ import keyword
 import re
 import sys
 import textwrap
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from maxairesources.errors import InputError
 from maxairesources.launches import handler_name, read_launches
+from maxairesources.settings import read_settings
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
 from maxairesources.tree import LAUNCH_CONFIG, LFS_POINTER, SETTINGS, SPARK_CONFIG
@@ -312,10 +313,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(key, textwrap.indent(inspect.getdoc(rule) or "", "    "), sep="\n")
         return 0
     try:
-        settings = tomllib.loads(Path(SETTINGS).read_text())
-    except (OSError, ValueError) as error:
-        sys.exit(f"{SETTINGS}: cannot be read ({error}); correct it")
-    allowed = (tuple(settings.get(key, ())) for key in ("deployments", "images"))
+        settings = read_settings()
+    except InputError as error:
+        sys.exit(str(error))
+    allowed = (tuple(settings[key]) for key in ("deployments", "images"))
     findings = check(Domain(options.domain, *allowed))
     print("".join(f"{finding}\n" for finding in findings), end="")
     return 1 if findings else 0

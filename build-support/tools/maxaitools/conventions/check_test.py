@@ -204,7 +204,8 @@ def test_command_prints_the_findings_and_the_rules(
 ) -> None:
     for changes, code in (({f"{U}/x.py": ""}, 1), ({}, 0)):
         expected = findings(changes)
-        Path("marketplace.toml").write_text("[deployments.dev]\n[deployments.prod]\n")
+        settings = 'prefix = "maxai"\n[deployments.dev]\n[deployments.prod]\n'
+        Path("marketplace.toml").write_text(settings)
         assert main(["--domain=shop"]) == code
         assert capsys.readouterr().out.splitlines() == expected
         Path(U, "x.py").unlink(missing_ok=True)

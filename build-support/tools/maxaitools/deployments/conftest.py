@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from maxairesources.tree import CONFIGS, DAGS, LIBRARY, USECASES, repository_of
+from maxairesources.tree import CONFIGS, DAGS, LIBRARY, USECASES
 from maxaitools.deployments import __main__ as tool
 from maxaitools.deployments.branches import Branches, Entry
 from maxaitools.deployments.record import Record
@@ -32,6 +32,8 @@ sys.path[:] = map(os.path.abspath, sys.path)
 
 PY_CONFIG = "maxaiconfigs/lab/probe/first/py_config.json"
 DAG_FILE = "maxaidags/lab/probe/first/dag.py"
+# The settings that all deployments share.
+SHARED = 'prefix = "maxai"\n'
 
 
 def call(*command: str | Path, text: str = "") -> str:
@@ -74,7 +76,7 @@ class Marketplace:
         for each, table in self.settings.items():
             lines += [f"[deployments.{each}]"]
             lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
-        self.write("marketplace.toml", "\n".join(lines))
+        self.write("marketplace.toml", SHARED + "\n".join(lines))
         self.commit("settings")
 
     def add_domain(self, domain: str) -> None:
@@ -114,7 +116,7 @@ class Marketplace:
         self.tags[domain] = hashlib.sha256(f"{domain} {content}".encode()).hexdigest()
         folder = self.write("dist/image/Dockerfile", "FROM scratch\nCOPY content /\n")
         self.write("dist/image/content", content)
-        name = f"{repository_of(domain)}:{self.tags[domain]}"
+        name = f"maxai/{domain}:{self.tags[domain]}"
         call("docker", "build", "--quiet", "--tag", name, folder.parent)
 
     def package(self) -> str:
@@ -126,7 +128,7 @@ class Marketplace:
             shutil.copytree(self.root / tree, folder / tree)
         for domain, tag in self.tags.items():
             name = f"dist/release/new/{USECASES}/{domain}/image.json"
-            self.write(name, {"repository": repository_of(domain), "tag": tag})
+            self.write(name, {"name": f"maxai/{domain}", "tag": tag})
         self.write("dist/release/new/.airflowignore", "/maxairesources/\n")
         git = ("git", "--git-dir", self.root / "dist/git", "--work-tree", folder)
         call(*git, "init", "--quiet")

@@ -39,7 +39,7 @@ def deploy(options: Namespace) -> None:
     live, folder = branches.live(to.name), options.folder or package_release()
     release = trees.store(folder)
     trees.check_sources(folder)
-    known = carry_over(trees.read_tags(folder), live)
+    known = carry_over(trees.read_images(folder), live)
     if uncommitted := find_uncommitted():
         _say(f"{to.name}: differs from the commit: {', '.join(uncommitted[:9])}")
     source = {"commit": git("rev-parse", "HEAD"), "clean": not uncommitted}

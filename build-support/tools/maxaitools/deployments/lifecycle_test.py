@@ -39,7 +39,9 @@ def check_first_deploy(place: Marketplace, release: str) -> None:
         "data_root": None,
         "registry": place.settings["dev"]["registry"],
         "release": release,
-        "images": {"lab": {"tag": place.tags["lab"], "digest": digest}},
+        "images": {
+            "lab": {"name": "maxai/lab", "tag": place.tags["lab"], "digest": digest}
+        },
         "source": {"commit": place.git("rev-parse", "HEAD"), "clean": True},
     }
     # Kubernetes would run the image that was built, and a tag keeps it in the registry.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,18 @@ from maxaitools.deployments import branches, registry, settings
 from maxaitools.deployments.branches import Entry, pick
 from maxaitools.deployments.deploys import find_previous
 from maxaitools.deployments.process import ProcessFailed
+from maxaitools.deployments.record import parse_record, references_of
 from maxaitools.deployments.settings import Definition, read_settings
 
+PREFIX = 'prefix = "maxai"\n'
 PROD = '[deployments.prod]\nafter = "dev"\n'
 
 
 def test_settings_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     own = '[deployments.dev]\nregistry = "r.test/a"\npaused = true\n'
-    Path("marketplace.toml").write_text(f'registry = "127.0.0.1:5000"\n{own}{PROD}')
+    shared = f'{PREFIX}registry = "127.0.0.1:5000"\n'
+    Path("marketplace.toml").write_text(shared + own + PROD)
     dev = Definition("dev", "r.test/a", paused=True)
     prod = Definition("prod", "127.0.0.1:5000", after="dev")
     assert read_settings() == {"dev": dev, "prod": prod}
@@ -32,6 +36,8 @@ def test_settings_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ("text", "problem"),
     [
         ("x", "marketplace.toml: cannot be read"),
+        ("regstry = 'r'\n", "unknown key 'regstry'; did you mean registry?"),
+        ("images = 'r'\n", "marketplace.toml: images is 'r'; use a list of strings"),
         ("[deployments.prod]\n", "'' is not a valid registry; use host[:port]"),
         ('registry = "http://x"\n[deployments.a]\n', "'http://x' is not a valid"),
         ('registry = "r"\n[deployments.prod-eu]\n', "the name does not match [a-z]"),
@@ -45,10 +51,24 @@ def test_a_mistake_in_the_settings_is_reported(
     text: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("marketplace.toml").write_text(text)
+    Path("marketplace.toml").write_text(PREFIX + text)
     with pytest.raises(InputError) as error:
         settings.find_settings("dve")
     assert problem in str(error.value) and "\n" not in str(error.value)
+    Path("marketplace.toml").write_text(PROD)
+    with pytest.raises(
+        InputError, match="marketplace.toml: the key 'prefix' is missing"
+    ):
+        read_settings()
+
+
+def test_a_record_of_an_older_version_names_its_images() -> None:
+    record = {
+        **dict(name="dev", release="r", registry="r.test", source={"commit": "c"}),
+        "images": {"lab": {"tag": "t", "digest": "sha256:a"}},
+    }
+    read = parse_record(json.dumps(record), "commit c")
+    assert references_of(read) == {"lab": "r.test/maxai/lab@sha256:a"}
 
 
 def entry(commit: str, release: str) -> Entry:

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from maxairesources.errors import InputError
-from maxairesources.tree import repository_of
 from maxaitools.deployments.settings import Definition
 
 RECORD_FILE = "deployment.json"
-# The value of deployment.json. `images` has the tag and the digest of each domain's image,
-# without a digest until it is pushed; `domains` the sources of domains that differ.
+# The value of deployment.json. `images` has the name, the tag and the digest of each domain's
+# image, without a digest until it is pushed; `domains` the sources of domains that differ.
 Record = dict[str, Any]
 Images = dict[str, dict[str, str]]
 
@@ -48,21 +47,21 @@ def sources_of(record: Record) -> list[dict[str, Any]]:
 def references_of(record: Record) -> dict[str, str]:
     """Return the name of each domain's image with its digest, as Kubernetes needs it."""
     return {
-        domain: f"{record['registry']}/{repository_of(domain)}@{image['digest']}"
+        domain: f"{record['registry']}/{image['name']}@{image['digest']}"
         for domain, image in record["images"].items()
         if "digest" in image
     }
 
 
-def carry_over(tags: Mapping[str, str], live: Record | None) -> Images:
-    """Return the images with these content tags.
+def carry_over(images: Images, live: Record | None) -> Images:
+    """Return images with their digests, each if the same content tag is live.
 
-    Each has its digest if the same tag is live. Anyone who can read the source can compute a
-    content tag, so no other image of a registry is used.
+    Anyone who can read the source can compute a content tag, so no other image of a registry is
+    used.
     """
     known: Images = live["images"] if live else {}
-    same = {d: image for d, image in known.items() if image["tag"] == tags.get(d)}
-    return {domain: {"tag": tag} for domain, tag in tags.items()} | same
+    same = {d for d in images.keys() & known if images[d]["tag"] == known[d]["tag"]}
+    return {d: known[d] if d in same else image for d, image in images.items()}
 
 
 def parse_record(content: str, where: str) -> Record:
@@ -71,7 +70,10 @@ def parse_record(content: str, where: str) -> Record:
         record: Record = json.loads(content)
         needed = [record[key] for key in ("name", "release", "registry")]
         needed += [each["commit"] for each in sources_of(record)]
-        needed += [each["digest"] for each in record["images"].values()]
+        for domain, image in record["images"].items():
+            needed.append(image["digest"])
+            # Records before marketplace.toml had a prefix have no names.
+            image.setdefault("name", f"maxai/{domain}")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         problem = f"{RECORD_FILE} is missing or damaged ({error!r})"
         remedy = "roll back: ./pants deployments rollback NAME --to HASH --reason WHY"

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from maxairesources.errors import InputError
-from maxairesources.tree import repository_of
 from maxaitools.deployments.process import ProcessFailed, run
 from maxaitools.deployments.record import Images, Record, references_of
 
@@ -54,7 +53,8 @@ def push(record: Record, domains: Sequence[str]) -> Images:
     """Push images of domains from the Docker engine, and return all images of a record."""
     commands = {}
     for domain in domains:
-        name = f"{repository_of(domain)}:{record['images'][domain]['tag']}"
+        image = record["images"][domain]
+        name = f"{image['name']}:{image['tag']}"
         target = f"{record['registry']}/{name}"
         commands[target] = ["docker", "push", target]
         try:

@@ -2,12 +2,11 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, get_type_hints
 
+from maxairesources import settings
 from maxairesources.errors import InputError
 from maxairesources.tree import SETTINGS, nearest
 
@@ -35,12 +34,9 @@ _KINDS = {
 
 def read_settings() -> dict[str, Definition]:
     """Return the settings of all deployments by name; raise an InputError for a mistake."""
-    try:
-        document = tomllib.loads(Path(SETTINGS).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read ({error})", "fix it", SETTINGS) from None
-    tables = document.get("deployments", {})
-    shared = os.environ.get("MAXAI_REGISTRY") or document.get("registry", "")
+    document = settings.read_settings()
+    tables = document["deployments"]
+    shared = os.environ.get("MAXAI_REGISTRY") or document["registry"]
     found = {}
     for name, table in tables.items():
         fields = {"registry": shared, **table}

@@ -11,15 +11,15 @@ from pathlib import Path
 from maxairesources.errors import InputError
 from maxairesources.tree import CONFIGS, DAGS, LIBRARY, TREES, USECASES, nearest
 from maxaitools.deployments.process import git
-from maxaitools.deployments.record import RECORD_FILE, Record
+from maxaitools.deployments.record import RECORD_FILE, Images, Record
 
 _AGAIN = "package it again: ./pants package //:release"
 
 
-def read_tags(folder: Path) -> dict[str, str]:
-    """Return the content tag of each domain's image in the folder of a release."""
+def read_images(folder: Path) -> Images:
+    """Return the name and the content tag of each domain's image in the folder of a release."""
     files = sorted(folder.glob(f"{USECASES}/*/image.json"))
-    return {file.parent.name: json.loads(file.read_bytes())["tag"] for file in files}
+    return {file.parent.name: json.loads(file.read_bytes()) for file in files}
 
 
 def store(folder: Path) -> str:

@@ -25,6 +25,8 @@ from typing import Any
 import black
 import jinja2
 
+from maxairesources.errors import InputError
+from maxairesources.settings import read_settings
 from maxairesources.tree import COMMON, NAME, TREES, USECASES, nearest, path_of
 from maxaitools import lock
 from maxaitools.conventions.reserved_names import SHADOWED
@@ -95,10 +97,14 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
     if domain not in domains:
         hint = nearest(domain, domains, f"create it with `./pants new domain {domain}`")
         yield f"domain {domain!r} does not exist; {hint}"
-    elif options.operator == "spark" and "maxai/spark" not in dockerfile.read_text():
+    elif (
+        options.operator == "spark"
+        and f"{options.prefix}/spark" not in dockerfile.read_text()
+    ):
         yield (
             f"{dockerfile}: the image has no Spark; use --operator kubepod, or add Spark: py4j "
-            f"and pyspark in requirements.txt, maxai/spark here, and `./pants lock {domain}`"
+            f"and pyspark in requirements.txt, {options.prefix}/spark here, and `./pants lock "
+            f"{domain}`"
         )
     if options.usecase == COMMON:
         yield f"{COMMON!r} is the folder of what usecases share; use another name"
@@ -129,6 +135,10 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.kind == "usecase":
         options.handlers = options.handlers or [options.objective]
+    try:
+        options.prefix = read_settings()["prefix"]
+    except InputError as error:
+        parser.error(str(error))
     for problem in find_problems(options):
         parser.error(problem)
     print("written:")

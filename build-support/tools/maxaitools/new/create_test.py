@@ -47,6 +47,7 @@ def root(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "root"
     shutil.copytree("build-support/images", root / "build-support/images")
     (root / "pants.toml").write_text(PANTS_TOML)
+    (root / "marketplace.toml").write_text('prefix = "example.com/ai"\n')
     (root / USECASES / "shipping").mkdir(parents=True)
     for name in ("Dockerfile", "requirements.txt"):
         (root / USECASES / "shipping" / name).touch()
@@ -70,7 +71,7 @@ def test_a_new_domain_is_complete(root: Path, spark: bool) -> None:
     names += ["requirements.txt", "setup.py"]
     assert files(root) - before == {f"{folder}/{name}" for name in names}
     lines = (root / folder / "Dockerfile").read_text().splitlines()
-    base = "maxai/spark:" if spark else "maxai/python:"
+    base = f"example.com/ai/{'spark' if spark else 'python'}:"
     stages = [line for line in lines if line.startswith("FROM ")]
     assert len(stages) == 2 and all(base in line for line in stages)
     lock = (root / folder / "requirements.lock").read_text()
