@@ -148,15 +148,12 @@ def _define_image(domain):
     # The launcher reads both in marketplace.toml.
     prefix = env("MAXAI_PREFIX", "")
     licenses = env("MAXAI_LICENSES", "")
-    labels = dict(
-        title=f"{prefix}/{domain}",
-        source=f"maxaiusecases/{domain}",
-        licenses=licenses,
-    )
+    name, source = f"{prefix}/{domain}", f"maxaiusecases/{domain}"
+    labels = dict(title=name, source=source, licenses=licenses)
     # The plugin adds the content tag.
     docker_image(
         name="image",
-        repository=f"{prefix}/{domain}",
+        repository=name,
         image_labels={f"org.opencontainers.image.{k}": v for k, v in labels.items()},
         image_tags=[],
         dependencies=[":deps", ":sources"],

@@ -10,7 +10,9 @@ inputs, by which `lock_file_test.py` detects an outdated lock.
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -20,8 +22,6 @@ from pathlib import Path
 
 import uv
 
-from maxairesources.errors import InputError
-from maxairesources.settings import read_settings
 from maxairesources.tree import PANTS_TOML, SETTINGS, USECASES, nearest
 
 
@@ -79,13 +79,14 @@ def read_resolves() -> dict[str, Resolve]:
 
 
 def find_indexes() -> list[str]:
-    """Return the options by which uv uses the package indexes of Pants, in their order."""
-    try:
-        settings = read_settings()
-    except InputError as error:
-        sys.exit(f"lock: error: {error}")
-    indexes, root = settings["indexes"], str(Path.cwd())
-    links = [url.replace("%(buildroot)s", root) for url in settings["find_links"]]
+    """Return the options by which uv uses the package indexes of Pants, in their order.
+
+    The launcher passes them from marketplace.toml on to Pants.
+    """
+    indexes, links = (
+        ast.literal_eval(os.environ.get(f"PANTS_PYTHON_REPOS_{key}") or "[]")
+        for key in ("INDEXES", "FIND_LINKS")
+    )
     return [
         *(f"--find-links={url}" for url in links),
         *(f"--index={url}" for url in indexes[:-1]),

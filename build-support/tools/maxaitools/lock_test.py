@@ -11,7 +11,6 @@ import pytest
 from maxaitools import lock
 
 FOLDER = "maxaiusecases/domain"
-PREFIX = 'prefix = "maxai"\n'
 PANTS_TOML = """\
 [python]
 interpreter_constraints = ["CPython==3.11.*"]
@@ -53,7 +52,6 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "root"
     (root / FOLDER).mkdir(parents=True)
     (root / "pants.toml").write_text(PANTS_TOML)
-    (root / "marketplace.toml").write_text(PREFIX)
     (root / f"{FOLDER}/requirements.txt").write_text("sample<2\n")
     (root / "tools.txt").write_text("sample\n")
     monkeypatch.chdir(root)
@@ -122,14 +120,16 @@ def test_the_indexes_of_pants_are_used_in_their_order(
         (name,) = (path.name for path in folder.iterdir())
         (folder / "index.html").write_text(f'<a href="{name}">{name}</a>')
         urls.append(folder.parent.as_uri())
+    own = repository / "own/sample"
     for requirement, options, locked in (
-        ("sample", f"indexes = {urls}", "1.0+cpu"),
-        ("sample", f"indexes = {urls[::-1]}", "1.3"),
-        ("sample==1.0+cpu", f"indexes = {urls[::-1]}", "1.0+cpu"),
-        ("sample", "find_links = ['%(buildroot)s/own/sample']", "1.0+cpu"),
+        ("sample", {"INDEXES": f"{urls}"}, "1.0+cpu"),
+        ("sample", {"INDEXES": f"{urls[::-1]}"}, "1.3"),
+        ("sample==1.0+cpu", {"INDEXES": f"{urls[::-1]}"}, "1.0+cpu"),
+        ("sample", {"INDEXES": "", "FIND_LINKS": f"['{own}']"}, "1.0+cpu"),
     ):
         Path("tools.txt").write_text(requirement)
-        Path("marketplace.toml").write_text(f"{PREFIX}{options}\n")
+        for key, value in options.items():
+            monkeypatch.setenv(f"PANTS_PYTHON_REPOS_{key}", value)
         lock.main(["tools", "--upgrade"])
         assert f"sample=={locked} \\\n" in Path("tools.lock").read_text()
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import keyword
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -25,8 +26,6 @@ from typing import Any
 import black
 import jinja2
 
-from maxairesources.errors import InputError
-from maxairesources.settings import read_settings
 from maxairesources.tree import COMMON, NAME, TREES, USECASES, nearest, path_of
 from maxaitools import lock
 from maxaitools.conventions.reserved_names import SHADOWED
@@ -135,10 +134,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.kind == "usecase":
         options.handlers = options.handlers or [options.objective]
-    try:
-        options.prefix = read_settings()["prefix"]
-    except InputError as error:
-        parser.error(str(error))
+    # From marketplace.toml, by the launcher.
+    options.prefix = os.environ["MAXAI_PREFIX"]
     for problem in find_problems(options):
         parser.error(problem)
     print("written:")

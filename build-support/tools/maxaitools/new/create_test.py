@@ -42,6 +42,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with the domain shipping, which has no Spark."""
     monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("MAXAI_PREFIX", "example.com/ai")
     monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     root = tmp_path / "root"
