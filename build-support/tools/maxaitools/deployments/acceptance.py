@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from maxaitools.deployments.branches import Branches, Entry
-from maxaitools.deployments.process import is_ancestor, is_known, is_on_branch
+from maxaitools.deployments.process import find_branch, is_ancestor, is_known
 from maxaitools.deployments.record import Record, source_of, sources_of
 from maxaitools.deployments.settings import Definition
 
@@ -28,8 +28,10 @@ def find_breaches(
             yield f"files of the release differ from commit {commit[:12]}"
         if not is_known(commit):
             yield f"this clone lacks commit {commit[:12]}; run `git fetch`"
-        elif to.branch and not is_on_branch(commit, to.branch):
-            yield f"commit {commit[:12]} is not on {to.branch}"
+        elif to.branch and not is_ancestor(commit, ref := find_branch(to.branch)):
+            # The ref is refs/heads/main or refs/remotes/origin/main.
+            where = ref.split("/", 2)[2]
+            yield f"commit {commit[:12]} is not on {where}; push it there, or run `git fetch`"
     live = branches.live(to.name) or new
     domains = {*new.get("domains", {}), *live.get("domains", {}), ""}
     moves = {tuple(source_of(r, d)["commit"] for r in (new, live)) for d in domains}

@@ -17,6 +17,7 @@ from maxairesources.errors import InputError
 from maxairesources.tree import nearest
 from maxaitools.deployments.process import ProcessFailed, git, hide_password
 from maxaitools.deployments.record import RECORD_FILE, Record, parse_record
+from maxaitools.deployments.settings import how_to_deploy
 from maxaitools.deployments.trees import release_of
 
 _BRANCHES = "refs/heads/deploy/"
@@ -141,7 +142,7 @@ class Branches:
         """
         if name not in self.tips:
             problem = f"branch deploy/{name} does not exist: nothing was deployed yet"
-            first = f"deploy first: ./pants deployments deploy {name}"
+            first = f"deploy first: {how_to_deploy(name)}"
             remedy = nearest(name, self.tips, first)
             raise InputError(problem, remedy, "deployments repository")
         tip = self.tips[name]

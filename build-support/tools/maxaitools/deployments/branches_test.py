@@ -37,6 +37,8 @@ def test_prod_accepts_only_clean_commits_on_main_from_dev(
     bare: Marketplace, run: Run
 ) -> None:
     bare.package()
+    first = "deploy first: ./pants deployments promote dev prod"
+    assert first in run("history", "prod", code=1)
     assert run("deploy", "prod", code=1) == (
         "error: policy of prod: it accepts only releases promoted from dev; to override "
         "it, use --force --reason '...' (the commit records both)"
@@ -68,7 +70,8 @@ def test_prod_accepts_only_clean_commits_on_main_from_dev(
     # origin/main takes precedence over main.
     bare.git("update-ref", "refs/remotes/origin/main", "main~1")
     deploy(bare, run, 7)
-    assert "is not on main" in run("promote", "dev", "prod", code=1)
+    refused = run("promote", "dev", "prod", code=1)
+    assert "is not on origin/main; push it there, or run `git fetch`" in refused
     bare.configure("prod", branch="release/1.2")
     refused = run("promote", "dev", "prod", code=1)
     assert "this clone has no branch 'release/1.2'; run `git fetch origin`" in refused
@@ -164,7 +167,8 @@ def test_a_rolled_back_release_is_refused(bare: Marketplace, run: Run) -> None:
     run("rollback", "dev", *WHY)
     run("rollback", "dev", *WHY)
     assert bare.live()["release"] == first
-    assert "no other release was live before" in run("rollback", "dev", *WHY, code=1)
+    other = "no other release was live before; deploy another one: ./pants deployments"
+    assert f"{other} deploy dev" in run("rollback", "dev", *WHY, code=1)
     run("rollback", "dev", *WHY, "--to", third)
     assert bare.live()["release"] == third
     assert "already live" in run("rollback", "dev", *WHY, "--to", third, code=1)

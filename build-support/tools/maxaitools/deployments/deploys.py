@@ -23,7 +23,8 @@ from maxaitools.deployments.process import find_uncommitted, git, is_ancestor
 from maxaitools.deployments.process import package, package_release
 from maxaitools.deployments.record import Record, carry_over, make_record
 from maxaitools.deployments.record import settings_of, source_of, sources_of
-from maxaitools.deployments.settings import Definition, find_settings, must_sign
+from maxaitools.deployments.settings import Definition, find_settings
+from maxaitools.deployments.settings import how_to_deploy, must_sign
 
 # The keys that may sign the commits of a deployment with `signed = true`.
 SIGNERS = Path("build-support/allowed_signers")
@@ -120,7 +121,7 @@ def find_previous(
         if entry.action and _content_of(entry, domains) != content:
             return entry
     problem = "no other release was live before"
-    raise InputError(problem, "deploy another release instead", name)
+    raise InputError(problem, f"deploy another one: {how_to_deploy(name)}", name)
 
 
 def _content_of(entry: Entry, domains: Sequence[str]) -> str:

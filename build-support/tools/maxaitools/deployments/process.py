@@ -100,8 +100,8 @@ def is_known(commit: str) -> bool:
     return True
 
 
-def is_on_branch(commit: str, branch: str) -> bool:
-    """Return if a commit is on a branch of origin; if that is missing, of this clone.
+def find_branch(branch: str) -> str:
+    """Return the name of the ref of a branch of origin; if that is missing, of this clone.
 
     Raises:
         InputError: neither of the two branches exists.
@@ -111,7 +111,7 @@ def is_on_branch(commit: str, branch: str) -> bool:
     if not known:
         problem = f"this clone has no branch {branch!r}"
         raise InputError(problem, "run `git fetch origin`", "git")
-    return is_ancestor(commit, known[-1])
+    return known[-1]
 
 
 def find_uncommitted() -> list[str]:

@@ -60,6 +60,12 @@ def must_sign(name: str) -> bool:
     return bool(getattr(read_settings().get(name), "signed", False))
 
 
+def how_to_deploy(name: str) -> str:
+    """Return the command that makes a release live in a deployment, as its policy wants it."""
+    after = getattr(read_settings().get(name), "after", None)
+    return f"./pants deployments {f'promote {after}' if after else 'deploy'} {name}"
+
+
 def _find_mistakes(
     name: str, fields: Mapping[str, Any], tables: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
