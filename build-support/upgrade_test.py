@@ -60,9 +60,10 @@ def commit(root: Path, files: Mapping[str, str]) -> None:
 
 
 def upgrade(root: Path, *arguments: str) -> tuple[int, str]:
-    command = [root / "build-support/upgrade", *arguments]
-    both = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    done = subprocess.run(command, cwd=root / "maxaidags", **both)  # type: ignore
+    command = ["sh", "-c", '"$0" "$@" 2>&1', "../build-support/upgrade", *arguments]
+    done = subprocess.run(
+        command, cwd=root / "maxaidags", stdout=subprocess.PIPE, text=True
+    )
     return done.returncode, done.stdout
 
 
