@@ -51,6 +51,7 @@ def write_lab(
     part = {"input": [], "output": output, "function": {"args": {}}}
     parts = json.dumps(dict.fromkeys(commands, part))
     for path, text in {
+        "marketplace.toml": 'prefix = "maxai"',
         "maxaiconfigs/lab/probe/kubepod_config.json": json.dumps({"tasks": launches}),
         "maxaiconfigs/lab/probe/first/py_config.json": parts,
         f"{LAB}/dag.py": _LAB_DAG.format(parents=dict(parents)),

@@ -14,7 +14,7 @@ from typing import Any
 
 from maxairesources.deployed import read_file
 from maxairesources.testing.images import image_name
-from maxairesources.tree import CONFIGS, PY_CONFIG, path_of
+from maxairesources.tree import CONFIGS, PY_CONFIG, SETTINGS, path_of
 from maxaitools.local.airflow_server import VARIABLES
 
 
@@ -90,6 +90,7 @@ def run_objective(
     for name in ("maxaidags", "maxaiconfigs", "data"):
         if Path(name).exists():
             shutil.copytree(name, tree.root / name, dirs_exist_ok=True)
+    shutil.copy(SETTINGS, tree.root)
     if variables:
         (tree.root / VARIABLES).parent.mkdir(exist_ok=True)
         (tree.root / VARIABLES).write_text(json.dumps(variables))
