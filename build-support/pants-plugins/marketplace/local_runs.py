@@ -1,11 +1,11 @@
 """The goal `run`: runs an objective, or an Airflow with all objectives, on this machine.
 
-It provides the images in the same session, and passes their names to the runner in
-build-support/tools/maxaitools/local. An image is that of the engine, or of the registry, or else
-a new build: the content tag names the same image everywhere. A domain's image_test.py and its
-objectives' run_test.py get the image of their domain, too. Pants' `runtime_package_dependencies`
-would build it, even if the registry has it, and run the tests again for each build of the same
-content.
+It lets the runner in build-support/tools/maxaitools/local check the options and configs, provides
+the images in the same session, and passes their names to the runner. An image is that of the
+engine, or of the registry, or else a new build: the content tag names the same image everywhere.
+A domain's image_test.py and its objectives' run_test.py get the image of their domain, too. Pants'
+`runtime_package_dependencies` would build it, even if the registry has it, and run the tests again
+for each build of the same content.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from pants.backend.python.goals.pytest_runner import (
 )
 from pants.backend.python.goals.run_python_source import PythonSourceFieldSet
 from pants.backend.python.target_types import PythonTestTarget
+from pants.base.build_root import BuildRoot
 from pants.core.goals.package import BuiltPackage, EnvironmentAwarePackageRequest
-from pants.core.goals.run import RunFieldSet, RunInSandboxBehavior, RunRequest
+from pants.core.goals.run import RunFieldSet, RunInSandboxBehavior
+from pants.core.goals.run import RunRequest, RunSubsystem
 from pants.engine.addresses import Address, Addresses, UnparsedAddressInputs
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import CreateDigest, Digest, FileContent, PathGlobs, Paths
@@ -143,23 +145,39 @@ class LocalRunFieldSet(RunFieldSet):
 
 
 @rule
-async def run_locally(field_set: LocalRunFieldSet) -> RunRequest:
+async def run_locally(
+    field_set: LocalRunFieldSet, run_subsystem: RunSubsystem, build_root: BuildRoot
+) -> RunRequest:
     path = field_set.source.file_path
     domain = "*" if path == ALL_DAGS else path.split("/")[1]
     dockerfiles, (tool,) = await MultiGet(
         Get(Paths, PathGlobs([f"{USECASES}/{domain}/Dockerfile"])),
         Get(Targets, Addresses([RUNNER])),
     )
-    # All images at the same time.
-    runner, *provided = await MultiGet(
+    runner, env = await MultiGet(
         Get(RunRequest, RunFieldSet, PythonSourceFieldSet.create(tool)),
-        *(
-            Get(ProvidedImage, Address, source_address(path))
-            for path in dockerfiles.files
-        ),
+        Get(EnvironmentVars, EnvironmentVarsRequest(["MAXAI_DATA_ROOT"])),
+    )
+    runner = replace(runner, args=(*runner.args, posixpath.dirname(path)))
+    in_root = ("/bin/sh", "-c", 'cd "$0" && exec "$@"', build_root.path)
+    check = Process(
+        (*in_root, *runner.args, "--check", *run_subsystem.args),
+        input_digest=runner.digest,
+        env={**env, **runner.extra_env},
+        append_only_caches=runner.append_only_caches,
+        description=f"Check the options and configs of {posixpath.dirname(path)}",
+        cache_scope=ProcessCacheScope.PER_SESSION,
+    )
+    checked = await Get(FallibleProcessResult, Process, check)
+    if checked.exit_code or checked.stdout:
+        # The runner prints what is wrong, or its help, and needs no image for that.
+        return runner
+    # All images at the same time.
+    provided = await MultiGet(
+        Get(ProvidedImage, Address, source_address(path)) for path in dockerfiles.files
     )
     names = (f"--image={each.tagged.name}" for each in provided)
-    return replace(runner, args=(*runner.args, posixpath.dirname(path), *names))
+    return replace(runner, args=(*runner.args, *names))
 
 
 def rules() -> Iterable[Any]:

@@ -21,8 +21,8 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.sdk.listener import get_listener_manager
 from airflow.utils.db import initdb
 
+from maxairesources.deployed import ObjectiveConfigs
 from maxairesources.errors import InputError
-from maxairesources.testing.config_checks import check_configs
 from maxairesources.testing.dag_checks import mistakes_in
 from maxairesources.tree import nearest
 from maxaitools.local.airflow_server import VARIABLES
@@ -184,15 +184,15 @@ def check_date(dag: Any, date: datetime.datetime) -> datetime.datetime:
     return date
 
 
-def run(options: argparse.Namespace, data: Path) -> int:
+def run(options: argparse.Namespace, data: Path, configs: ObjectiveConfigs) -> int:
     """Run the DAG of an objective, and return the exit code.
 
     Args:
         options: the command line.
         data: the data root.
+        configs: the objective's, which are valid.
     """
-    names, file = options.folder.parts[1:], options.folder / "dag.py"
-    configs = check_configs(Path.cwd(), names, options.deployment)
+    file = options.folder / "dag.py"
     initdb()
     for mistake in mistakes_in(whole := load(file), configs, str(file)):
         print(f"error: {mistake}", file=sys.stderr)

@@ -50,16 +50,22 @@ def test_wrong_use(
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_mistake_in_a_config_is_reported_before_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_configs_are_checked_without_an_image_or_an_engine(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("MAXAI_DATA_ROOT", ".")
+    assert run_dags.main([OBJECTIVE, "--check"]) == 0
     folder = tmp_path / "maxaiconfigs/shop/one"
     folder.mkdir(parents=True)
     (folder / "kubepod_config.json").write_text('{"taks": []}')
-    message = "shop/one/kubepod_config.json: .* unknown key 'taks' .*did you mean tasks"
-    with pytest.raises(InputError, match=message):
-        dag_run.run(run_dags.parse([OBJECTIVE], tmp_path), tmp_path)
+    for options in ([], ["--check"]):
+        assert run_dags.main([OBJECTIVE, *options]) == 1
+        (message,) = capsys.readouterr().err.splitlines()
+        assert "shop/one/kubepod_config.json: $ has an unknown key 'taks'" in message
 
 
 def test_a_run_may_begin_at_a_task_or_be_of_one_alone() -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from maxairesources.configs import document
 from maxairesources.deployed import find_deployments
 from maxairesources.errors import InputError
+from maxairesources.testing.config_checks import check_configs
 from maxairesources.tree import DAGS, nearest
 from maxaitools.local.airflow_server import free_port, make_home, standalone
 from maxaitools.local.containers import LocalRun, check_engine
@@ -63,9 +64,10 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    # Pants gives these two.
+    # Pants gives these three; with --check nothing runs.
     parser.add_argument("folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--image", action="append", default=[], help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
         "--deployment",
         metavar="NAME",
@@ -120,6 +122,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not data.is_dir():
                 remedy = "create it with the input files, see the domain's README"
                 raise InputError("no such folder", remedy, data)
+            objective = options.folder.parts[1:]
+            if not options.serves:
+                configs = check_configs(root, objective, options.deployment)
+            if options.check:
+                return 0
             to = LocalRun(str(data), str(root / "local"), options.images)
             check_engine()
             folder = Path(tempfile.mkdtemp(prefix="maxai-local-"))
@@ -137,9 +144,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"Airflow starts at http://127.0.0.1:{port}; Ctrl-C ends it")
                 code = stack.enter_context(standalone(environment, port)).wait()
                 raise InputError(f"ended with exit code {code}", "see above", "Airflow")
-            objective = "/".join(options.folder.parts[1:])
             shown = f"deployment {options.deployment or 'none'}, data in {data}"
-            print(f"Airflow starts: {objective}, {shown}")
+            print(f"Airflow starts: {'/'.join(objective)}, {shown}")
             os.environ.clear()
             os.environ.update(environment | _LOGGING)
             sys.dont_write_bytecode = False
@@ -148,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             gc.set_threshold(1_000_000)
             from maxaitools.local.dag_run import run
 
-            return run(options, data)
+            return run(options, data, configs)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
