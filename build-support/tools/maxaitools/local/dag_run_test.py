@@ -19,7 +19,7 @@ OBJECTIVE = "maxaidags/shop/one/first"
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["maxaidags", "--from", "x"], 2, "has no --date, --conf, --task and --from"),
+        (["maxaidags", "--from", "x"], 2, "--conf, --task, --from and --retries"),
         ([OBJECTIVE, "--date", "June"], 2, "argument --date: invalid"),
         ([OBJECTIVE, "--task", "a", "--from", "b"], 2, "not allowed with argument"),
         ([OBJECTIVE, "--deployment", "pord"], 2, "overlay for 'pord'; did you mean p"),

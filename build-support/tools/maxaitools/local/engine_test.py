@@ -114,7 +114,11 @@ def image() -> Iterator[str]:
 
 def test_states_logs_and_exit_code(tree: Tree, image: str) -> None:
     commands: dict[str, dict[str, Any]] = {
-        "exits": {"cmds": ["sh", "-c", "echo all is lost; exit 3"]},
+        "exits": {
+            "cmds": ["sh", "-c", "echo all is lost; exit 3"],
+            "retries": 2,
+            "retry_delay": 3600,
+        },
         "after": {},
         "skips": {"cmds": ["sh", "-c", "exit 3"], "skip_on_exit_code": 3},
         "reads": {"cmds": ["echo", "{{ var.value.bucket }}"]},
@@ -129,7 +133,8 @@ def test_states_logs_and_exit_code(tree: Tree, image: str) -> None:
         "skips": ("skipped", []),
         "reads": ("failed", []),
     }
-    assert "\nall is lost\n" in output
+    assert output.count("\nall is lost\n") == 1
+    assert "\nretries are off (exits); --retries turns them on\n" in output
     errors = output.rpartition("\n\n")[2]
     assert "error: task 'exits': AirflowException: the container 'base' ended" in errors
     assert "error: task 'reads': the Variable 'bucket' is missing; set AIR" in errors

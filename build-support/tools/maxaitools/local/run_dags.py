@@ -88,12 +88,18 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
     only.add_argument(
         "--from", dest="first", metavar="TASK", help="run this task and all after it"
     )
+    parser.add_argument(
+        "--retries",
+        action="store_true",
+        help="retry failed tasks as the DAG does, with its delays (default: never)",
+    )
     options = parser.parse_args(argv)
     options.serves = options.folder == Path(DAGS)
     options.images = {name.rpartition(":")[0]: name for name in options.image}
-    given = (options.date, options.conf, options.task, options.first)
+    given = (options.date, options.conf, options.task, options.first, options.retries)
     if options.serves and any(given):
-        parser.error("maxaidags:airflow has no --date, --conf, --task and --from")
+        names = "--date, --conf, --task, --from and --retries"
+        parser.error(f"maxaidags:airflow has no {names}")
     known = {*find_deployments(root / "maxaiconfigs")}
     if options.deployment is not None and options.deployment not in known:
         problem = f"no config has an overlay for {options.deployment!r}"
