@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maxairesources.config_store.credentials import Credentials
-from maxairesources.config_store.task import find_task
+from maxairesources.config_store.task import find_configs, find_py_config, find_task
 from maxairesources.configs.document import parse
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
@@ -19,8 +19,9 @@ from maxairesources.utilities import storage
 _XCOM = Path("/airflow/xcom")
 
 _EPILOG = """\
-Relative file paths in the config are below MAXAI_DATA_ROOT, a folder (default: the current
-one) or a URI of an object store. A connection is in AIRFLOW_CONN_<ID>, in the JSON or URI
+In a checkout, --config is by default the py_config of the usecase that has the task. Relative
+file paths in it are below MAXAI_DATA_ROOT, a folder or a URI of an object store (default: data/
+in a checkout, else the current folder). A connection is in AIRFLOW_CONN_<ID>, in the JSON or URI
 form of Airflow; an object store has environment variables of its own.
 
 Exit code: 0 success, 1 wrong input (the error is one line on the standard error stream),
@@ -31,8 +32,8 @@ Exit code: 0 success, 1 wrong input (the error is one line on the standard error
 def main(execute: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """Return a handler's `execute(**kwargs)` as a command; a decorator, with or without ().
 
-    Without arguments, as at the end of a handler's module, the command reads --config and
-    --task, calls `execute` and exits. `execute` is given `config` (the whole py_config, a
+    Without arguments, as at the end of a handler's module, the command reads --task and
+    --config, calls `execute` and exits. `execute` is given `config` (the whole py_config, a
     dict), `task` (the task's name) and `access_credentials` (see `Credentials`).
 
     With other keyword arguments, such as `execute(argument=3)`, it adds these three, returns
@@ -84,10 +85,13 @@ def _call(
     execute: Callable[..., Any], argv: Sequence[str] | None, **kwargs: Any
 ) -> Any:
     """Call `execute` with the config that the command line names; print an InputError."""
-    options = _parser(execute).parse_args(argv)
+    configs = find_configs(execute.__globals__.get("__file__", ""))
+    options = _parser(execute, configs is None).parse_args(argv)
     # DAGFactory puts a space in front of the JSON.
-    inline = options.config.lstrip().startswith("{")
+    inline = (options.config or "").lstrip().startswith("{")
     try:
+        if configs and not options.config:
+            options.config = find_py_config(configs, options.task)
         config = parse(options.config if inline else storage.read_text(options.config))
         find_task(config, options.task)
         value = execute(
@@ -106,7 +110,7 @@ def _call(
         raise
 
 
-def _parser(execute: Callable[..., Any]) -> argparse.ArgumentParser:
+def _parser(execute: Callable[..., Any], needs_config: bool) -> argparse.ArgumentParser:
     module = execute.__globals__
     spec = module.get("__spec__")
     docs = [module.get("__doc__"), getattr(module.get("Arguments"), "__doc__", None)]
@@ -118,7 +122,7 @@ def _parser(execute: Callable[..., Any]) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     config = "the path of a py_config.json, a URI such as s3://bucket/it, or the text"
-    parser.add_argument("--config", required=True, help=config)
+    parser.add_argument("--config", required=needs_config, help=config)
     task = "the name of the task to run, a key of that config"
     parser.add_argument("--task", required=True, help=task)
     return parser

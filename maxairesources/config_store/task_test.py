@@ -1,10 +1,13 @@
 import datetime
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from maxairesources.config_store import task
-from maxairesources.config_store.task import Arguments, read_task
+from maxairesources.config_store import config, task
+from maxairesources.config_store.task import Arguments, open_task, read_task
 from maxairesources.configs.document import validate
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
@@ -116,3 +119,51 @@ def test_a_template_is_checked_when_its_value_is_known(kind: Any, given: Any) ->
 def test_a_committed_argument_has_its_type(args: Any, expected: str) -> None:
     with pytest.raises(InputError, match=expected):
         validate(Seeded, args, templates=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a checkout. The current folder is that of a usecase's notebooks in it."""
+    for objective, tasks in {"first": ["score", "both"], "second": ["both"]}.items():
+        path = tmp_path / "maxaiconfigs/bank/risk" / objective / "py_config.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(dict.fromkeys(tasks, CONFIG["t"])))
+    (folder := tmp_path / "maxaiusecases/bank/risk/notebooks").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    # Without MAXAI_DATA_ROOT, and a copy, because the process gets a default.
+    monkeypatch.setattr(os, "environ", {})
+    return tmp_path
+
+
+def test_a_notebook_opens_a_task(root: Path) -> None:
+    opened = open_task("score")
+    assert (opened.name, opened.args.seed) == ("score", 7)
+    assert opened.input[0].address == f"{root}/data/a.csv"
+    assert open_task("score", Seeded).args == Seeded(seed=7)
+    second = "../../../../maxaiconfigs/bank/risk/second/py_config.json"
+    with pytest.raises(InputError, match=f"several .*/first/py_config.json, {second}$"):
+        open_task("both")
+    assert open_task("both", config=second).args.seed == 7
+    with pytest.raises(
+        InputError, match="bank/risk: no py_config .*did you mean score"
+    ):
+        open_task("scroe")
+    os.chdir("../..")
+    with pytest.raises(
+        InputError, match="^/.*/bank: is not in a usecase; move the not"
+    ):
+        open_task("score")
+
+
+def test_a_handler_in_a_checkout_finds_its_config(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = root / "maxaiusecases/bank/risk/handlers/score.py"
+    code = "def execute(**kwargs): print([*kwargs['config']], kwargs['task'])"
+    handler: dict[str, Any] = {"__file__": str(file)}
+    exec(code, handler)
+    assert config.run_command(handler["execute"], ["--task", "score"]) == 0
+    assert capsys.readouterr().out == "['score', 'both'] score\n"
+    assert os.environ["MAXAI_DATA_ROOT"] == f"{root}/data"
+    assert config.run_command(handler["execute"], ["--task", "both"]) == 1
+    assert "several py_configs have a task 'both'" in capsys.readouterr().err
