@@ -1,14 +1,15 @@
-"""Tests of `./pants lock`, with the real uv and a folder of wheels as package index."""
+"""Tests of `./pants lock` and `venv`, with the real uv and a folder of wheels as index."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from maxaitools import lock
+from maxaitools import lock, venv
 
 FOLDER = "maxaiusecases/domain"
 PANTS_TOML = """\
@@ -163,3 +164,32 @@ def test_an_error_is_reported_and_keeps_the_locks(
     with pytest.raises(SystemExit, match=rf"^lock: error: .*{re.escape(message)}"):
         lock.main(arguments)
     assert (repository / "tools.lock").read_bytes() == before
+
+
+def test_the_environment_of_a_domain(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tools = "".join(
+        f'{n} = "tools.lock"\n' for n in ("notebook", "pytest", "setuptools")
+    )
+    Path("pants.toml").write_text(PANTS_TOML.replace("tools =", f"{tools}tools ="))
+    missing = "requirements.lock: is missing; run ./pants lock domain"
+    with pytest.raises(SystemExit, match=missing):
+        venv.main(["domain"])
+    lock.main(["domain", "tools"])
+    (repository / "module.py").write_text("from importlib.metadata import version")
+    code = "import module; print(module.__file__, module.version('sample'))"
+    for _ in range(2):
+        venv.main(["domain"])
+        assert f"\n{FOLDER}/.venv: written\n" in f"\n{capsys.readouterr().out}"
+        command = [f"{repository}/{FOLDER}/.venv/bin/python", "-P", "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        # The domain's lock has an older version than that of the tools.
+        assert done.stdout == f"{repository}/module.py 1.1\n"
+    Path(FOLDER, "requirements.lock").write_text(
+        f"sample==3 --hash=sha256:{'0' * 64}\n"
+    )
+    with pytest.raises(
+        SystemExit, match="(?s)^venv: error: .*requirements.lock: .*sample"
+    ):
+        venv.main(["domain"])
