@@ -11,22 +11,14 @@ def all_domains():
     return dict(each.split("=") for each in listed.split())
 
 
-def spark_domains():
-    """Return the domains whose lock has pyspark, as the launcher lists them."""
-    listed = env("MAXAI_SPARK_DOMAINS", "")
-    return listed.split()
-
-
 def constraints_of(domain):
     """Return the interpreter constraints of a domain's code."""
     return [f"CPython=={all_domains().get(domain, '3.11')}.*"]
 
 
-def library_sources(name=None, resolves=("library",), domains=None, **fields):
-    """Define `python_sources` in some resolves, among them those of domains (default: all)."""
-    pythons = {
-        d: p for d, p in all_domains().items() if domains is None or d in domains
-    }
+def library_sources(name=None, resolves=("library",), **fields):
+    """Define `python_sources` in some resolves, and in those of all domains."""
+    pythons = all_domains()
     shared = [domain for domain, python in pythons.items() if python == "3.11"]
     python_sources(name=name, resolve=parametrize(*resolves, *shared), **fields)
     for domain in sorted(pythons.keys() - {*shared}):
@@ -80,7 +72,7 @@ def marketplace_domain(dependencies=(), sample_data=None, module_mapping=None):
     python_sources(
         name="handlers",
         sources=["*/**/*.py", *no_tests, *(f"!{each}" for each in helpers)],
-        dependencies=[*dependencies, *_spark_connectors(domain)],
+        dependencies=dependencies,
     )
     data_files()
     python_sources(
@@ -93,13 +85,6 @@ def marketplace_domain(dependencies=(), sample_data=None, module_mapping=None):
         _define_sample_data(sample_data)
     _define_image(domain)
     _define_wheel(domain)
-
-
-def _spark_connectors(domain):
-    # Ports load this module by its name, which Pants does not see.
-    own = "_" + domain if all_domains()[domain] != "3.11" else "@resolve=" + domain
-    module = "//maxairesources/utilities/spark_connectors.py:spark" + own
-    return [module] if domain in spark_domains() else []
 
 
 def _set_defaults(domain):

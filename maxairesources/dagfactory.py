@@ -4,7 +4,7 @@ import functools
 import inspect
 import json
 import os
-import pkgutil
+import pkgutil  # noqa: TID251
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence

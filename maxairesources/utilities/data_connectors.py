@@ -15,7 +15,6 @@ missing value. A named index is written as columns.
 """
 
 import csv
-import importlib
 import io
 import json
 import re
@@ -38,9 +37,6 @@ from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
 from maxairesources.utilities.ports import Ports, find_port
-
-# Domains without Spark hold this module but not that one, so it is loaded by name.
-_SPARK_CONNECTORS = "maxairesources.utilities.spark_connectors"
 
 # The types of csv columns, in Spark's words, and the pattern of all values of such a column.
 # A number with more digits before its point would lose some as a double.
@@ -124,7 +120,10 @@ def reading(port: Port) -> AbstractContextManager[None]:
 
 
 def _spark() -> Any:
-    return importlib.import_module(_SPARK_CONNECTORS)
+    # It imports this module, and needs a second to load.
+    from maxairesources.utilities import spark_connectors
+
+    return spark_connectors
 
 
 def check_type(file_format: str, name: str, kind: str) -> None:

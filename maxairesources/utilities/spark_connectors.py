@@ -10,16 +10,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
 from pyarrow import dataset
-from pyspark.errors import PySparkException, PythonException
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from maxairesources.configs.py_config import Port
 from maxairesources.errors import InputError
 from maxairesources.utilities import storage
 from maxairesources.utilities.data_connectors import CSV_TYPES, check_type
+
+# Pants requires no owner of an import whose error is handled, so this module may be in an image
+# without Spark. Only a port of Spark loads it.
+try:
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException, PythonException
+    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import functions as F
+except ImportError:
+    remedy = "add pyspark to requirements.txt, and run ./pants lock <domain>"
+    raise InputError("the image has no Spark", remedy, "requirements.txt") from None
 
 # The settings of every session: what other programs write and read too.
 _SETTINGS: dict[str, Any] = {

@@ -1,4 +1,5 @@
 import gzip
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,22 @@ def table() -> Table:
     return spark_connectors.session().createDataFrame(
         [(1, "a"), (2, "b")], "n int, t string"
     )
+
+
+def test_a_port_of_spark_in_an_image_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "maxairesources.utilities.spark_connectors"
+    monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("maxairesources.utilities.spark_connectors")
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    with pytest.raises(
+        InputError, match="requirements.txt: the image has no Spark; add"
+    ):
+        DataFrame().get(spark_port(tmp_path / "x.csv"))
+    # A port of pandas needs none of it.
+    DataFrame().write(NANOSECONDS[["n"]], [port(1, tmp_path / "y.csv")])
+    assert name not in sys.modules
 
 
 def spark_port(path: Path, **options: Any) -> list[dict[str, Any]]:

@@ -9,9 +9,6 @@ import pytest
 
 from maxairesources.errors import InputError
 from maxairesources.testing.handlers import port
-
-# The ports of Spark load it by name.
-from maxairesources.utilities import spark_connectors  # noqa: F401
 from maxairesources.utilities.data_connectors import DataFrame
 from maxairesources.utilities.tables import Kind, check_values, read_table
 

@@ -83,8 +83,8 @@ LINTERS = (
             "--ignore=B905",
             # Pants defines the names in there.
             "--per-file-ignores=build-support/macros.py:F821",
-            # In maxaidags and maxaiusecases.
-            "--per-file-ignores=!maxai[du]*/**:TID251",
+            # In the three trees and the library.
+            "--per-file-ignores=!maxai*/**:TID251",
             "--config=lint.flake8-tidy-imports.banned-api={%s}"
             % ", ".join(f"'{name}'={{msg='{_WHY_NOT}'}}" for name in _DYNAMIC_IMPORTS),
         ),
