@@ -51,11 +51,13 @@ class Domain:
         name: the name of the domain; empty for the files that belong to no domain.
         deployments: the deployments that overlays may be for.
         images: the repositories of images from elsewhere that pods may run.
+        problem: why the launcher `pants` defines no targets for it, or an empty string.
     """
 
     name: str
     deployments: Names = ()
     images: Names = ()
+    problem: str = ""
 
     @cached_property
     def files(self) -> dict[str, int]:
@@ -163,7 +165,13 @@ def unexpected_file(domain: Domain) -> Iterator[Finding]:
             problem = "the layout has no file here"
             if layout:
                 problem = f"the folder may contain only {', '.join(sorted(expected))}"
-            to = " to notebooks/" if file.endswith(".ipynb") else ""
+            to = ""
+            if file.endswith(".ipynb"):
+                to = " to the notebooks/ of a usecase"
+            elif re.fullmatch(r"test_.*\.py|.*_test\.py", file):
+                to = " beside the module that it tests, as x_test.py"
+            elif tree == USECASES and re.fullmatch(r"(?!__init__).*\.py", file):
+                to = " to common/, or to the handlers/ of a usecase"
             yield path, problem, nearest(file, expected, f"move it{to}, or delete it")
 
 
@@ -184,7 +192,52 @@ def missing_file(domain: Domain) -> Iterator[Finding]:
         if any(not task.startswith("$") for task in tasks):
             wanted.add(path_of(DAGS, names, "run_test.py"))
     for path in wanted - domain.files.keys():
-        yield path, "missing", "add it"
+        yield path, "missing", f"add it, or run ./pants new adopt {domain.name}"
+
+
+def not_built(domain: Domain) -> Iterator[Finding]:
+    """A domain has a valid name, requirements.txt and .python-version, and what handlers need.
+    Why: Pants would stop in each command of all domains; so this one has no targets.
+    Fix: correct the line that the message names.
+    """
+    # Other rules report a missing file and a name.
+    if domain.problem and not re.search(": missing; |a valid name", domain.problem):
+        file, what, fix = re.split("[:;] ", domain.problem, maxsplit=2)
+        yield file, what, fix
+
+
+def outside_pants(domain: Domain) -> Iterator[Finding]:
+    """The Dockerfile and the setup.py of a domain use what Pants puts beside them.
+    Why: Pants locks the packages and finds the sources, and an image may have no others.
+    Fix: delete the file, run `./pants new adopt <domain>`, and add what is special to it.
+    """
+    packages, sources = f"{USECASES}.{domain.name}/deps.pex", f"sources/{USECASES}"
+    for name, *used in ("Dockerfile", packages, sources), ("setup.py", USECASES):
+        path = path_of(USECASES, (domain.name, name))
+        text = Path(path).read_text(errors="replace") if path in domain.files else ""
+        if path in domain.files and (
+            lacking := [each for each in used if each not in text]
+        ):
+            fix = f"delete it, run ./pants new adopt {domain.name}, and add your own lines"
+            yield path, f"it does not use {' and '.join(lacking)}", fix
+
+
+def spark_port(domain: Domain) -> Iterator[Finding]:
+    """A domain whose tasks have ports of the type spark requires pyspark.
+    Why: the image has no other packages than those of requirements.txt, and those they need.
+    Fix: add pyspark to requirements.txt and run ./pants lock, or change the type to pandas.
+    """
+    file = Path(path_of(USECASES, (domain.name, "requirements.txt")))
+    text = file.read_text(errors="replace") if file.exists() else ""
+    if re.search(r"(?im)^pyspark(?![\w.-])", text):
+        return
+    for path, config in domain.configs.items():
+        for place, value in walk(config) if path.startswith(CONFIGS) else ():
+            # Such as $.score.input[0].type.
+            if value == "spark" and re.search(r"put\[\d+\]\.type$", json_path(place)):
+                problem = f"{json_path(place)} is spark, and {file} lacks pyspark"
+                fix = f"add it and run ./pants lock {domain.name}, or use pandas"
+                yield path, problem, fix
 
 
 def orphan(domain: Domain) -> Iterator[Finding]:
@@ -197,6 +250,12 @@ def orphan(domain: Domain) -> Iterator[Finding]:
             tree: {each for each in domain.folders(tree, depth) if each[1] != COMMON}
             for tree in trees
         }
+        if depth == 2:
+            # Another rule reports a folder without any file of a usecase.
+            kept = {
+                tuple(p.split("/")[1:3]) for p in domain.files if _OPEN.fullmatch(p)
+            }
+            folders[USECASES] &= kept
         mirrored = set.intersection(*folders.values())
         alone = set.union(*(folders[tree] for tree in trees if tree != DAGS)) - mirrored
         for names in alone:
@@ -286,11 +345,11 @@ def secret(domain: Domain) -> Iterator[Finding]:
             yield path, f"{place} looks like a secret", fix
 
 
-_OF_FILES = (name, unexpected_file, missing_file, orphan, large_file, lfs)
-_OF_CONFIGS = (launch, image, secret)
+_OF_FILES = (name, unexpected_file, missing_file, not_built, outside_pants, orphan)
+_OF_CONTENT = (large_file, lfs, launch, image, spark_port, secret)
 # By their ids, such as missing-file.
 RULES: dict[str, Rule] = {
-    rule.__name__.replace("_", "-"): rule for rule in (*_OF_FILES, *_OF_CONFIGS)
+    rule.__name__.replace("_", "-"): rule for rule in (*_OF_FILES, *_OF_CONTENT)
 }
 
 
@@ -307,6 +366,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     # `lint` gives this. An empty name stands for the files that belong to no domain.
     parser.add_argument("--domain", help=argparse.SUPPRESS)
+    parser.add_argument("--problem", default="", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.domain is None:
         for key, rule in RULES.items():
@@ -317,7 +377,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         sys.exit(str(error))
     allowed = (tuple(settings[key]) for key in ("deployments", "images"))
-    findings = check(Domain(options.domain, *allowed))
+    findings = check(Domain(options.domain, *allowed, options.problem))
     print("".join(f"{finding}\n" for finding in findings), end="")
     return 1 if findings else 0
 

@@ -46,7 +46,9 @@ GOOD: dict[str, Any] = {
     **{f"{OBJ}/dag.py": "", f"{OBJ}/dag_test.py": "", f"{OBJ}/run_test.py": ""},
     **{f"{OBJ}/load.sql": "", f"{OBJ}/sql/more.sql": "", f"{OBJ}/tools.py": ""},
     **{f"{D}/churn/helper.py": "", "maxaidags/BUILD": ""},
-    **{f"{U}/{name}": "" for name in ("BUILD", "Dockerfile", "README.md", "setup.py")},
+    **{f"{U}/{name}": "" for name in ("BUILD", "README.md")},
+    f"{U}/Dockerfile": "COPY maxaiusecases.shop/deps.pex /\nCOPY sources/maxaiusecases /\n",
+    f"{U}/setup.py": "find_packages('../..', include=['maxaiusecases.shop'])\n",
     **{f"{U}/{name}": "" for name in ("image_test.py", "requirements.lock")},
     **{f"{U}/requirements.txt": "pandas>=2\n", f"{U}/.python-version": "3.13\n"},
     **{f"{U}/churn/BUILD": "", f"{U}/churn/notebooks/look.ipynb": ""},
@@ -94,6 +96,7 @@ def test_only_spark_finds_the_modules_beside_a_handler_by_a_bare_name() -> None:
     assert findings(without_spark) == []
 
 
+SPARK_PORT = {"input": [{"port": 1, "type": "spark"}], "output": []}
 HELPER = "maxaiusecases.shop.churn.handlers.sql_helper"
 FIT = "maxaiusecases.shop.churn.handlers.deep.fit"
 # The changes that break a rule, the file and the rule of the finding, and essential words of it.
@@ -117,7 +120,9 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
             (f"{D}/churn/dag.py", "the layout has no file here; move it"),
             (f"{U}/Dockerfil", "did you mean Dockerfile?"),
             (f"{U}/churn/handler/x.py", "move it"),
-            (f"{H}/look.ipynb", "move it to notebooks/"),
+            (f"{H}/look.ipynb", "move it to the notebooks/ of a usecase"),
+            (f"{U}/utils/io.py", "move it to common/, or to the handlers/ of a us"),
+            (f"{U}/tests/test_io.py", "beside the module that it tests, as x_test.py"),
         )
     ),
     *(
@@ -137,6 +142,13 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({K: kubepod(handler="a.b")}, f"{K}: launch", "$.tasks[0].conf runs a.b, which is"),
     ({K: kubepod(handler=HELPER)}, f"{K}: launch", f"runs {HELPER}, which is not"),
     ({S: spark(f"/opt/{H}/features.py")}, f"{S}: launch", f"mean {APPLICATION}?"),
+    (
+        {f"{U}/Dockerfile": "COPY sources/maxaiusecases ."},
+        f"{U}/Dockerfile: outside-pants",
+        "delete it, run",
+    ),
+    ({f"{U}/setup.py": "setup()"}, f"{U}/setup.py: outside-pants", "not use maxaiusec"),
+    ({P: {"score": SPARK_PORT}}, f"{P}: spark-port", "$.score.input[0].type is spark"),
     ({f"{H}/m.bin": "x" * 5_300_000}, f"{H}/m.bin: large-file", "5.3 MB, more than 5"),
     ({f"{H}/m.bin": POINTER}, f"{H}/m.bin: lfs", "run `git lfs pull`"),
     ({K: kubepod(env={"PASSWORD": "x"})}, f"{K}: secret", "conf.env.PASSWORD looks l"),
@@ -154,7 +166,18 @@ def test_a_mistake_is_found_with_the_file_and_the_fix(
 
 
 def test_each_rule_has_a_case() -> None:
-    assert RULES.keys() == {start.split(": ")[1] for _, start, _ in CASES}
+    of_launcher = {"not-built"}
+    assert RULES.keys() - of_launcher == {start.split(": ")[1] for _, start, _ in CASES}
+
+
+def test_what_the_launcher_has_found_is_a_finding() -> None:
+    for problem in (f"{U}/requirements.txt:1: not valid; correct it", ""):
+        found = check(Domain("shop", problem=problem))
+        assert found == [problem.replace(": ", ": not-built: ")] * bool(problem)
+    # Another rule reports a missing file.
+    assert (
+        check(Domain("shop", problem=f"{U}/requirements.lock: missing; run it")) == []
+    )
 
 
 @pytest.mark.parametrize("folder", [f"{D}/churn/load", f"{D}/loads/load"])
