@@ -4,11 +4,18 @@
 def all_domains():
     """Return the domains: a dict from each name to its CPython, such as 3.11.
 
-    The launcher lists them: each folder of maxaiusecases that has a requirements.txt.
+    The launcher lists them: each folder of maxaiusecases that is ready to be built.
     """
     # Pants sees `env` only where it stands alone.
     listed = env("MAXAI_DOMAINS", "")
     return dict(each.split("=") for each in listed.split())
+
+
+def without_problems():
+    """Return globs that exclude the folders of domains with a problem, which the launcher lists."""
+    problems = env("MAXAI_PROBLEMS", "")
+    paths = (each.partition(":")[0] for each in problems.splitlines())
+    return [f"!{path.split('/')[1]}/**" for path in paths]
 
 
 def constraints_of(domain):
@@ -30,17 +37,18 @@ def library_sources(name=None, resolves=("library",), **fields):
         )
 
 
-def data_files():
+def data_files(exclude=()):
     """Define a `resource` of `:data` for each data file in the folders below, which modules read."""
     # The plugin defines NO_DATA.
-    exclude = [f"!**/{each}" for each in NO_DATA]
+    exclude = [*exclude, *(f"!**/{each}" for each in NO_DATA)]
     resources(name="data", sources=["*/**", "!*/notebooks/**", *exclude])
 
 
 def marketplace_domain(dependencies=(), sample_data=None, module_mapping=None):
     """Define the targets of a domain: `:image`, `:wheel`, its handlers and their tests.
 
-    They cover all folders below, so no usecase needs a BUILD file.
+    They cover all folders below, so no usecase needs a BUILD file. A domain with a problem, which
+    the launcher and `lint` report, has no targets.
 
     Args:
         dependencies: the addresses that handlers need without an import, such as
@@ -52,10 +60,7 @@ def marketplace_domain(dependencies=(), sample_data=None, module_mapping=None):
     """
     domain = build_file_dir().name
     if domain not in all_domains():
-        raise ValueError(
-            f"maxaiusecases/{domain}/requirements.txt is missing; create it, even if it is "
-            "empty, or delete the folder"
-        )
+        return
     _set_defaults(domain)
     _build_walls(domain)
     python_requirements(

@@ -185,37 +185,36 @@ def test_interpreters_are_looked_for_only_in_folders_that_have_one(
     assert found.startswith(f'["<PYENV>", "{tmp_path}/a b", "/usr/bin"')
 
 
-def test_each_folder_with_requirements_is_a_domain(launcher: Launcher) -> None:
-    names = ("MAXAI_DOMAINS", "PANTS_PYTHON_RESOLVES")
-    launcher.install_stub('"' + "|".join(f"${name}" for name in names) + '"')
-    assert launcher.run("list").stdout == "|+{}\n"
-    for path, content in {
-        "bank/requirements.txt": "",
-        "mines/requirements.txt": "",
-        "mines/.python-version": " 3.13.1\r\n",
-        "shop/requirements.txt": "pyspark\n",
-    }.items():
+NEEDED = "fsspec\npandas>=2\nPyArrow >= 18 , <30 ; python_version<'4'  # as tested\npydantic\n"
+VARIABLES = ("MAXAI_DOMAINS", "PANTS_PYTHON_RESOLVES", "MAXAI_PROBLEMS")
+
+
+def domains(launcher: Launcher, files: dict[str, str]) -> tuple[list[str], str]:
+    """Return what the launcher passes to Pants about domains with these files, and prints."""
+    launcher.install_stub('"' + "|".join(f"${name}" for name in VARIABLES) + '"')
+    for path, content in files.items():
         write(launcher.root / "maxaiusecases" / path, content)
+    done = launcher.run("list")
+    return done.stdout.strip().split("|"), done.stderr
+
+
+def test_each_folder_with_requirements_and_a_lock_is_a_domain(
+    launcher: Launcher,
+) -> None:
+    (launcher.root / ".pids").mkdir()
+    assert domains(launcher, {}) == (["", "+{}", ""], "")
+    files = {f"{each}/requirements.txt": NEEDED for each in ("bank", "mines")}
+    files |= {f"{each}/requirements.lock": "" for each in ("bank", "mines")}
+    # Git leaves it behind when it checks out another branch.
+    files |= {"mines/.python-version": " 3.13.1\r\n", "old/churn/x.pyc": ""}
     locks = ", ".join(
         f"'{name}': 'maxaiusecases/{name}/requirements.lock'"
-        for name in ("bank", "mines", "shop")
+        for name in ("bank", "mines")
     )
-    assert launcher.run("list").stdout == (
-        f"bank=3.11 mines=3.13 shop=3.11 |+{{{locks}, }}\n"
+    assert domains(launcher, files) == (
+        ["bank=3.11 mines=3.13 ", f"+{{{locks}, }}", ""],
+        "",
     )
-
-
-def test_a_domain_that_cannot_be_one(launcher: Launcher) -> None:
-    launcher.install_stub("")
-    domains = launcher.root / "maxaiusecases"
-    write(domains / "a/requirements.txt", "")
-    write(domains / "a/.python-version", "pypy3.9\n")
-    message = "maxaiusecases/a/.python-version is not a version such as 3.13"
-    assert launcher.error().startswith(message)
-    write(domains / "a/.python-version", "3.11\n")
-    write(domains / "it's/requirements.txt", "")
-    message = "maxaiusecases/it's is not a valid name of a domain: rename"
-    assert launcher.error().startswith(message)
 
 
 def test_the_settings_of_the_company_are_passed_on(launcher: Launcher) -> None:
@@ -241,3 +240,40 @@ def test_the_settings_of_the_company_are_passed_on(launcher: Launcher) -> None:
             assert launcher.error().startswith(message)
     file.unlink()
     assert launcher.error().startswith("marketplace.toml: the key 'prefix' is missing")
+
+
+TXT = "a/requirements.txt"
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ({"a/BUILD": ""}, f"{TXT}: missing; run ./pants new adopt a, or delete"),
+        ({TXT: NEEDED}, "a/requirements.lock: missing; run ./pants lock a"),
+        (
+            {TXT: "pandas\n"},
+            f"{TXT}: maxairesources also needs fsspec, pyarrow, pydantic;",
+        ),
+        *(
+            ({TXT: f"# 1\n\n{line}"}, f"{TXT}:3: not a requirement such as pandas>=2.2; write one")
+            for line in ("-r base.txt", "numpy=2", "numpy 2", "<<<<<<< HEAD", "a @ b:c")
+        ),
+        (
+            {TXT: "", "a/.python-version": "pypy3.9\n"},
+            "a/.python-version: not a version",
+        ),
+        ({"it's/requirements.txt": ""}, "it's: not a valid name of a domain; rename"),
+        (
+            {"a-b/requirements.txt": ""},
+            "a-b: not a valid name of a domain; rename it in each tree, such as to a_b",
+        ),
+    ],
+)
+def test_a_domain_that_cannot_be_built_stops_no_other(
+    launcher: Launcher, files: dict[str, str], problem: str
+) -> None:
+    good = {"z/requirements.txt": NEEDED, "z/requirements.lock": ""}
+    (names, resolves, problems), printed = domains(launcher, good | files)
+    assert (names, "'z'" in resolves) == ("z=3.11 ", True)
+    assert problems.startswith(f"maxaiusecases/{problem}") and "\n" not in problems
+    assert f" is not built: {problems}\n" in printed

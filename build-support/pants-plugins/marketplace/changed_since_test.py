@@ -345,10 +345,23 @@ def test_a_test_may_begin_with_the_word(repository: Repository, folder: str) -> 
     assert f"{folder}/conftest.py:" in result.stdout, result.stderr
 
 
-def test_a_domain_without_a_lock_stops_no_other(repository: Repository) -> None:
-    repository.delete("maxaiusecases/bank/requirements.lock")
-    repository.commit()
-    assert "maxaiusecases/bank:image" in repository.list("list", "::")
+@pytest.mark.parametrize("file", ["requirements.lock", "requirements.txt"])
+def test_a_domain_with_a_problem_stops_no_other(
+    repository: Repository, file: str
+) -> None:
+    path = f"maxaiusecases/bank/{file}"
+    repository.write(path, "numpy=>=1\n")
+    problem = {
+        "MAXAI_PROBLEMS": f"{path}:1: not a valid requirement; correct it\n",
+        "MAXAI_DOMAINS": "shop=3.11",
+        "PANTS_PYTHON_RESOLVES": "+{'shop': 'maxaiusecases/shop/requirements.lock'}",
+    }
+    for command in ("list", "dependencies"):
+        result = repository.pants(command, "::", **problem)
+        assert result.returncode == 0, result.stderr
+        assert "bank" not in result.stdout and "maxaiusecases/shop" in result.stdout
+    released = repository.pants("dependencies", "//:release", **problem).stdout
+    assert "shop/churn/weekly/dag.py" in released and "bank" not in released
     repository.append("maxaiusecases/shop/churn/handlers/fit.py")
-    listed = repository.list("--changed-since=HEAD", "list", "::")
-    assert "maxaiusecases/shop:image" in listed
+    selected = repository.pants("--changed-since=HEAD", "list", "::", **problem)
+    assert "maxaiusecases/shop:image" in selected.stdout, selected.stderr

@@ -26,6 +26,7 @@ from pants.core.goals.package import OutputPathField, PackageFieldSet
 from pants.core.target_types import FilesGeneratingSourcesField, FileSourceField
 from pants.engine.addresses import Address
 from pants.engine.collection import Collection
+from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import Digest, DigestContents, PathGlobs, Paths
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
@@ -43,6 +44,7 @@ from pants.engine.target import (
     TargetGenerator,
 )
 from pants.engine.unions import UnionMembership, UnionRule
+from pants.util.frozendict import FrozenDict
 
 from maxairesources.launches import read_launches
 from maxairesources.tree import (
@@ -266,6 +268,20 @@ class ReleaseFieldSet(PackageFieldSet):
     output_path: OutputPathField
 
 
+class Problems(FrozenDict[str, str]):
+    """Why domains have no targets, by their names, as the launcher has found."""
+
+
+@rule
+async def find_problems() -> Problems:
+    name = "MAXAI_PROBLEMS"
+    variables = await Get(EnvironmentVars, EnvironmentVarsRequest([name]))
+    lines = variables.get(name, "").splitlines()
+    return Problems(
+        (domain_of(f"{each.partition(':')[0]}/") or "", each) for each in lines
+    )
+
+
 class InferReleaseDependenciesRequest(InferDependenciesRequest):
     infer_from = ReleaseFieldSet
 
@@ -276,6 +292,8 @@ async def infer_release_dependencies(
 ) -> InferredDependencies:
     # It depends on each DAG and config directly, not on the targets that gather them for tests.
     globs = [f"{CONFIGS}/**/*.json", f"{DAGS}/*/*/*/dag.py"]
+    for domain in await Get(Problems):
+        globs += [f"!{CONFIGS}/{domain}/**", f"!{DAGS}/{domain}/**"]
     paths = await Get(Paths, PathGlobs(globs))
     return InferredDependencies(map(source_address, paths.files))
 

@@ -33,6 +33,7 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
+from marketplace.graph import Problems
 from maxairesources.tree import SETTINGS, TREES, domain_of
 
 CONVENTIONS = Address(
@@ -130,8 +131,9 @@ async def check_conventions(
 ) -> LintResult:
     (domain,) = request.elements
     below = f"{domain}/**" if domain else "*"
-    files, venv = await MultiGet(
+    files, problems, venv = await MultiGet(
         Get(Digest, PathGlobs([SETTINGS, *(f"{tree}/{below}" for tree in TREES)])),
+        Get(Problems),
         Get(
             VenvPex,
             PexFromTargetsRequest(
@@ -146,7 +148,7 @@ async def check_conventions(
         FallibleProcessResult,
         VenvPexProcess(
             venv,
-            argv=(f"--domain={domain}",),
+            argv=(f"--domain={domain}", f"--problem={problems.get(domain, '')}"),
             input_digest=files,
             description=f"Check the conventions of {domain or 'the other files'}",
             level=LogLevel.DEBUG,
