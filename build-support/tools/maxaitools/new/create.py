@@ -4,8 +4,12 @@ A usecase gets one objective, and one handler for each task of its DAG. The firs
 input file; each later task reads the output of the previous task. The handlers are working examples
 with tests. Replace them with your own code. To undo: git clean -d maxai*
 
+`adopt` completes domains that you have copied into the three trees: it writes the files that they
+lack and their locks, changes no other file, and lists what you have to decide.
+
 examples:
   ./pants new domain logistics
+  ./pants new adopt growth web
   ./pants new usecase logistics delays --objective score --operator kubepod \\
       --handler delay_features --handler delay_score
 
@@ -19,6 +23,7 @@ import keyword
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +34,7 @@ import jinja2
 from maxairesources.tree import COMMON, NAME, TREES, USECASES, nearest, path_of
 from maxaitools import lock
 from maxaitools.conventions.reserved_names import SHADOWED
+from maxaitools.new import adopt as adoption
 
 _TEMPLATES = Path(__file__).resolve().with_name("templates")
 _JINJA = jinja2.Environment(
@@ -37,6 +43,9 @@ _JINJA = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+# The launcher reads it from marketplace.toml.
+_JINJA.globals["prefix"] = os.environ["MAXAI_PREFIX"]
+_SPARK = f"{os.environ['MAXAI_PREFIX']}/spark"
 # Pants would treat a handler with such a name as a test or a helper of tests.
 _TEST = re.compile(r"test_.*|.*_(test|helper)|tests|conftest")
 
@@ -60,8 +69,11 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kinds = parser.add_subparsers(
-        dest="kind", metavar="domain | usecase", required=True
+        dest="kind", metavar="domain | usecase | adopt", required=True
     )
+    text = "add what domains from elsewhere lack, and list what you have to decide"
+    adopt = kinds.add_parser("adopt", help=text, description=text)
+    adopt.add_argument("domains", type=name, nargs="+", metavar="domain")
     text = "create a domain: an image with its own requirements and lock"
     domain = kinds.add_parser("domain", help=text, description=text)
     domain.add_argument("domain", type=name, help="the new domain, such as logistics")
@@ -96,14 +108,10 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
     if domain not in domains:
         hint = nearest(domain, domains, f"create it with `./pants new domain {domain}`")
         yield f"domain {domain!r} does not exist; {hint}"
-    elif (
-        options.operator == "spark"
-        and f"{options.prefix}/spark" not in dockerfile.read_text()
-    ):
+    elif options.operator == "spark" and _SPARK not in dockerfile.read_text():
         yield (
             f"{dockerfile}: the image has no Spark; use --operator kubepod, or add Spark: py4j "
-            f"and pyspark in requirements.txt, {options.prefix}/spark here, and `./pants lock "
-            f"{domain}`"
+            f"and pyspark in requirements.txt, {_SPARK} here, and `./pants lock {domain}`"
         )
     if options.usecase == COMMON:
         yield f"{COMMON!r} is the folder of what usecases share; use another name"
@@ -115,11 +123,13 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
 
 
 def write(template: str, **values: Any) -> None:
-    """Write the files of a template, and print their paths."""
+    """Write the files of a template that do not exist, and print their paths."""
     folder = _TEMPLATES / template
     for source in sorted(folder.rglob("*.jinja")):
         where = str(source.relative_to(folder).with_suffix(""))
         path = Path(_JINJA.from_string(where).render(values))
+        if path.exists():
+            continue
         text = _JINJA.from_string(source.read_text()).render(values)
         if path.suffix == ".py":
             text = black.format_str(text, mode=black.Mode())
@@ -128,22 +138,44 @@ def write(template: str, **values: Any) -> None:
         print(f"  {path}")
 
 
+def write_domain(domain: str, spark: bool) -> None:
+    """Write the files of a domain; its image has Spark or not."""
+    command = ["build-support/images/base-image", "tag", "spark" if spark else "python"]
+    tag = subprocess.check_output(command, text=True).strip()
+    write("domain", domain=domain, spark=spark, base=tag)
+
+
+def adopt(domain: str) -> None:
+    """Complete a domain that was copied here, and print what a person has to decide."""
+    requirements = Path(USECASES, domain, "requirements.txt")
+    if not requirements.parent.is_dir():
+        sys.exit(f"new: error: {requirements.parent}: missing; copy the domain there")
+    text = requirements.read_text() if requirements.exists() else ""
+    write_domain(domain, bool(re.search("(?im)^pyspark", text)))
+    adoption.add_requirements(domain)
+    for values in adoption.objectives(domain):
+        for template in ("adopt", "usecase", values["operator"]):
+            write(template, **values, adopted=True)
+    if adoption.is_completed(domain):
+        lock.main([domain])
+    print("to decide:", *adoption.decisions(domain), sep="\n  ")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; an error ends it with exit code 1 or 2."""
     parser = make_parser()
     options = parser.parse_args(arguments)
     if options.kind == "usecase":
         options.handlers = options.handlers or [options.objective]
-    # From marketplace.toml, by the launcher.
-    options.prefix = os.environ["MAXAI_PREFIX"]
-    for problem in find_problems(options):
+    for problem in find_problems(options) if options.kind != "adopt" else ():
         parser.error(problem)
     print("written:")
-    if options.kind == "domain":
-        base = "spark" if options.spark else "python"
-        command = ["build-support/images/base-image", "tag", base]
-        tag = subprocess.check_output(command, text=True).strip()
-        write("domain", **vars(options), base=tag)
+    if options.kind == "adopt":
+        for domain in options.domains:
+            adopt(domain)
+        step = "new adopt " + " ".join(options.domains) + "   # after each decision"
+    elif options.kind == "domain":
+        write_domain(options.domain, options.spark)
         lock.main([options.domain])
         step = f"new usecase {options.domain}"
     else:
