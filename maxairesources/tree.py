@@ -16,6 +16,10 @@ PANTS_TOML = "pants.toml"
 # The file of what a company decides; `settings` reads it.
 SETTINGS = "marketplace.toml"
 
+# The variable in which the launcher lists the domains that cannot be built, each in a line with the
+# file, the problem and the fix.
+PROBLEMS = "MAXAI_PROBLEMS"
+
 # Domains, usecases, objectives and handlers have such names: they become part of modules,
 # images and ids.
 NAME = re.compile("[a-z][a-z0-9]*(_[a-z0-9]+)*")

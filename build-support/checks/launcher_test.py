@@ -255,7 +255,10 @@ TXT = "a/requirements.txt"
             f"{TXT}: maxairesources also needs fsspec, pyarrow, pydantic;",
         ),
         *(
-            ({TXT: f"# 1\n\n{line}"}, f"{TXT}:3: not a requirement such as pandas>=2.2; write one")
+            (
+                {TXT: f"# 1\n\n{line}"},
+                f"{TXT}:3: not a requirement such as pandas>=2.2; write one",
+            )
             for line in ("-r base.txt", "numpy=2", "numpy 2", "<<<<<<< HEAD", "a @ b:c")
         ),
         (

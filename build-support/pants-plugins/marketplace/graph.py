@@ -44,13 +44,13 @@ from pants.engine.target import (
     TargetGenerator,
 )
 from pants.engine.unions import UnionMembership, UnionRule
-from pants.util.frozendict import FrozenDict
 
 from maxairesources.launches import read_launches
 from maxairesources.tree import (
     CONFIGS,
     DAGS,
     LAUNCH_CONFIG,
+    PROBLEMS,
     SETTINGS,
     USECASES,
     domain_of,
@@ -268,20 +268,6 @@ class ReleaseFieldSet(PackageFieldSet):
     output_path: OutputPathField
 
 
-class Problems(FrozenDict[str, str]):
-    """Why domains have no targets, by their names, as the launcher has found."""
-
-
-@rule
-async def find_problems() -> Problems:
-    name = "MAXAI_PROBLEMS"
-    variables = await Get(EnvironmentVars, EnvironmentVarsRequest([name]))
-    lines = variables.get(name, "").splitlines()
-    return Problems(
-        (domain_of(f"{each.partition(':')[0]}/") or "", each) for each in lines
-    )
-
-
 class InferReleaseDependenciesRequest(InferDependenciesRequest):
     infer_from = ReleaseFieldSet
 
@@ -292,7 +278,9 @@ async def infer_release_dependencies(
 ) -> InferredDependencies:
     # It depends on each DAG and config directly, not on the targets that gather them for tests.
     globs = [f"{CONFIGS}/**/*.json", f"{DAGS}/*/*/*/dag.py"]
-    for domain in await Get(Problems):
+    variables = await Get(EnvironmentVars, EnvironmentVarsRequest([PROBLEMS]))
+    for problem in variables.get(PROBLEMS, "").splitlines():
+        domain = domain_of(f"{problem.partition(':')[0]}/")
         globs += [f"!{CONFIGS}/{domain}/**", f"!{DAGS}/{domain}/**"]
     paths = await Get(Paths, PathGlobs(globs))
     return InferredDependencies(map(source_address, paths.files))

@@ -27,14 +27,14 @@ from pants.base.build_environment import get_buildroot, get_pants_cachedir
 from pants.core.goals.lint import LintFilesRequest, LintResult
 from pants.core.util_rules.partitions import Partition, Partitions
 from pants.engine.addresses import Address
+from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import Digest, DigestContents, PathGlobs
 from pants.engine.process import FallibleProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
-from marketplace.graph import Problems
-from maxairesources.tree import SETTINGS, TREES, domain_of
+from maxairesources.tree import PROBLEMS, SETTINGS, TREES, domain_of
 
 CONVENTIONS = Address(
     "build-support/tools/maxaitools/conventions", relative_file_path="check.py"
@@ -131,9 +131,9 @@ async def check_conventions(
 ) -> LintResult:
     (domain,) = request.elements
     below = f"{domain}/**" if domain else "*"
-    files, problems, venv = await MultiGet(
+    files, variables, venv = await MultiGet(
         Get(Digest, PathGlobs([SETTINGS, *(f"{tree}/{below}" for tree in TREES)])),
-        Get(Problems),
+        Get(EnvironmentVars, EnvironmentVarsRequest([PROBLEMS])),
         Get(
             VenvPex,
             PexFromTargetsRequest(
@@ -148,7 +148,8 @@ async def check_conventions(
         FallibleProcessResult,
         VenvPexProcess(
             venv,
-            argv=(f"--domain={domain}", f"--problem={problems.get(domain, '')}"),
+            argv=(f"--domain={domain}",),
+            extra_env=variables,
             input_digest=files,
             description=f"Check the conventions of {domain or 'the other files'}",
             level=LogLevel.DEBUG,

@@ -14,6 +14,7 @@ import inspect
 import itertools
 import json
 import keyword
+import os
 import re
 import sys
 import textwrap
@@ -28,8 +29,8 @@ from maxairesources.launches import handler_name, read_launches
 from maxairesources.settings import read_settings
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
-from maxairesources.tree import LAUNCH_CONFIG, LFS_POINTER, SETTINGS, SPARK_CONFIG
-from maxairesources.tree import walk
+from maxairesources.tree import LAUNCH_CONFIG, LFS_POINTER, PROBLEMS, SETTINGS
+from maxairesources.tree import SPARK_CONFIG, domain_of, walk
 from maxaitools.conventions.reserved_names import SHADOWED
 from maxaitools.conventions.secret_values import find_secrets
 
@@ -51,13 +52,11 @@ class Domain:
         name: the name of the domain; empty for the files that belong to no domain.
         deployments: the deployments that overlays may be for.
         images: the repositories of images from elsewhere that pods may run.
-        problem: why the launcher `pants` defines no targets for it, or an empty string.
     """
 
     name: str
     deployments: Names = ()
     images: Names = ()
-    problem: str = ""
 
     @cached_property
     def files(self) -> dict[str, int]:
@@ -200,10 +199,12 @@ def not_built(domain: Domain) -> Iterator[Finding]:
     Why: Pants would stop in each command of all domains; so this one has no targets.
     Fix: correct the line that the message names.
     """
-    # Other rules report a missing file and a name.
-    if domain.problem and not re.search(": missing; |a valid name", domain.problem):
-        file, what, fix = re.split("[:;] ", domain.problem, maxsplit=2)
-        yield file, what, fix
+    for problem in os.environ.get(PROBLEMS, "").splitlines():
+        file, what, fix = re.split("[:;] ", problem, maxsplit=2)
+        # Other rules report a missing file and a name.
+        is_reported = what == "missing" or "valid name" in what
+        if domain_of(f"{file}/") == domain.name and not is_reported:
+            yield file, what, fix
 
 
 def outside_pants(domain: Domain) -> Iterator[Finding]:
@@ -214,10 +215,9 @@ def outside_pants(domain: Domain) -> Iterator[Finding]:
     packages, sources = f"{USECASES}.{domain.name}/deps.pex", f"sources/{USECASES}"
     for name, *used in ("Dockerfile", packages, sources), ("setup.py", USECASES):
         path = path_of(USECASES, (domain.name, name))
-        text = Path(path).read_text(errors="replace") if path in domain.files else ""
-        if path in domain.files and (
-            lacking := [each for each in used if each not in text]
-        ):
+        text = Path(path).read_text(errors="replace") if path in domain.files else None
+        lacking = [each for each in used if text is not None and each not in text]
+        if lacking:
             fix = f"delete it, run ./pants new adopt {domain.name}, and add your own lines"
             yield path, f"it does not use {' and '.join(lacking)}", fix
 
@@ -250,12 +250,10 @@ def orphan(domain: Domain) -> Iterator[Finding]:
             tree: {each for each in domain.folders(tree, depth) if each[1] != COMMON}
             for tree in trees
         }
-        if depth == 2:
+        if USECASES in trees:
             # Another rule reports a folder without any file of a usecase.
-            kept = {
-                tuple(p.split("/")[1:3]) for p in domain.files if _OPEN.fullmatch(p)
-            }
-            folders[USECASES] &= kept
+            fitting = filter(_OPEN.fullmatch, domain.files)
+            folders[USECASES] &= {tuple(path.split("/")[1:3]) for path in fitting}
         mirrored = set.intersection(*folders.values())
         alone = set.union(*(folders[tree] for tree in trees if tree != DAGS)) - mirrored
         for names in alone:
@@ -353,6 +351,16 @@ RULES: dict[str, Rule] = {
 }
 
 
+def read_domain(name: str) -> Domain:
+    """Return a domain with what marketplace.toml allows; exit if that cannot be read."""
+    try:
+        settings = read_settings()
+    except InputError as error:
+        sys.exit(str(error))
+    allowed = (tuple(settings[key]) for key in ("deployments", "images"))
+    return Domain(name, *allowed)
+
+
 def check(domain: Domain) -> list[str]:
     """Return the findings of all rules, one line each."""
     found = {(each, key) for key, rule in RULES.items() for each in rule(domain)}
@@ -366,18 +374,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     # `lint` gives this. An empty name stands for the files that belong to no domain.
     parser.add_argument("--domain", help=argparse.SUPPRESS)
-    parser.add_argument("--problem", default="", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.domain is None:
         for key, rule in RULES.items():
             print(key, textwrap.indent(inspect.getdoc(rule) or "", "    "), sep="\n")
         return 0
-    try:
-        settings = read_settings()
-    except InputError as error:
-        sys.exit(str(error))
-    allowed = (tuple(settings[key]) for key in ("deployments", "images"))
-    findings = check(Domain(options.domain, *allowed, options.problem))
+    findings = check(read_domain(options.domain))
     print("".join(f"{finding}\n" for finding in findings), end="")
     return 1 if findings else 0
 

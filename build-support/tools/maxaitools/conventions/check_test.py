@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from maxairesources.tree import PROBLEMS
 from maxaitools.conventions.check import RULES, Domain, check, main
 
 C, D, U = "maxaiconfigs/shop", "maxaidags/shop", "maxaiusecases/shop"
@@ -170,14 +171,14 @@ def test_each_rule_has_a_case() -> None:
     assert RULES.keys() - of_launcher == {start.split(": ")[1] for _, start, _ in CASES}
 
 
-def test_what_the_launcher_has_found_is_a_finding() -> None:
-    for problem in (f"{U}/requirements.txt:1: not valid; correct it", ""):
-        found = check(Domain("shop", problem=problem))
-        assert found == [problem.replace(": ", ": not-built: ")] * bool(problem)
+def test_what_the_launcher_has_found_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = f"{U}/requirements.txt"
     # Another rule reports a missing file.
-    assert (
-        check(Domain("shop", problem=f"{U}/requirements.lock: missing; run it")) == []
-    )
+    others = f"{U}_2: not valid; correct it\n{U}/requirements.lock: missing; lock it"
+    monkeypatch.setenv(PROBLEMS, f"{file}:1: not valid; correct it\n{others}")
+    assert findings({}) == [f"{file}:1: not-built: not valid; correct it"]
 
 
 @pytest.mark.parametrize("folder", [f"{D}/churn/load", f"{D}/loads/load"])

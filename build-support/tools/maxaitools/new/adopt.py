@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
 
-from maxairesources.configs.document import parse, validate
-from maxairesources.configs.py_config import PyConfig
-from maxairesources.errors import InputError
-from maxairesources.tree import CONFIGS, SETTINGS, TREES, USECASES, path_of
+from maxairesources.tree import CONFIGS, DAGS, TREES, USECASES
 from maxaitools import lock
-from maxaitools.conventions.check import Domain, check
+from maxaitools.conventions.check import check, read_domain
 
-_AGAIN = "or delete it and run this again for one to start from"
-_NO_PORTS = "does not use config.main and ports; see build-support/docs/adopt.md"
-_NO_FACTORY = f"does not use DAGFactory; see build-support/docs/adopt.md, {_AGAIN}"
-_NO_TASKS = f"has no tasks; write them, {_AGAIN} if the usecase needs it"
-
-
-def find_problem(domain: str) -> str:
-    """Return why the launcher does not build a domain, or an empty string."""
-    lines = os.environ.get("MAXAI_PROBLEMS", "").splitlines()
-    folder = path_of(USECASES, [domain])
-    return next((each for each in lines if re.match(f"{folder}[/:]", each)), "")
+# Patterns of files in a domain, with what each of them contains that fits here.
+_FITTING = {
+    f"{CONFIGS}/{{}}/*/*/py_config.json": ('"function"', "does not describe ports"),
+    f"{CONFIGS}/{{}}/*/*_config.json": ('"tasks"', "has no tasks"),
+    f"{DAGS}/{{}}/*/*/dag.py": ("maxairesources", "does not use DAGFactory"),
+}
+# What the launcher wants too.
+_NEEDED = ("fsspec", "pandas", "pyarrow", "pydantic")
+_AGAIN = "see build-support/docs/adopt.md, or delete it and run this again"
 
 
-def is_completed(domain: str) -> bool:
-    """Return if this command solves the problem of a domain, so that it can be locked."""
-    return bool(re.match("$|.*: missing; |.* also needs ", find_problem(domain)))
+def read(path: Path) -> str:
+    """Return the text of a file, or an empty string if it is missing."""
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
-def add_requirements(domain: str) -> None:
-    """Append to a requirements.txt what maxairesources needs, as the launcher has found."""
-    if lacking := re.search("maxairesources also needs (.*);", find_problem(domain)):
-        path = Path(USECASES, domain, "requirements.txt")
-        lines = [f"{_of_library()[name]}\n" for name in lacking[1].split(", ")]
+def add_requirements(path: Path) -> None:
+    """Append to a requirements.txt what maxairesources needs."""
+    needed = {name: _of_library()[name] for name in _NEEDED}
+    added = [line for name, line in needed.items() if not requires(read(path), name)]
+    if added:
         with path.open("a") as file:
-            file.write(f"\n# maxairesources imports these.\n{''.join(lines)}")
-        print(f"  {path}: added {lacking[1]}")
+            file.write("\n".join(["", "# maxairesources imports these.", *added, ""]))
+        print(f"  {path}: added {', '.join(added)}")
+
+
+def requires(text: str, package: str) -> bool:
+    """Return if a requirements.txt with this text names a package."""
+    return bool(re.search(rf"(?im)^{package}(?![\w.-])", text))
 
 
 def _of_library() -> dict[str, str]:
@@ -54,62 +52,34 @@ def _of_library() -> dict[str, str]:
 
 def objectives(domain: str) -> Iterator[dict[str, Any]]:
     """Yield the values of the templates for each objective of a domain."""
-    found = {
-        path.parts[2:4] for t in TREES[:2] for path in Path(t, domain).glob("*/*/")
-    }
-    for usecase, objective in sorted(found):
-        folder = Path(USECASES, domain, usecase, "handlers")
-        sources = {each.stem: each.read_text() for each in sorted(folder.glob("*.py"))}
-        names = [name for name, text in sources.items() if "__main__" in text]
-        is_spark = any("pyspark" in text for text in sources.values())
+    folders = [path for tree in TREES[:2] for path in Path(tree, domain).glob("*/*/")]
+    for usecase, objective in sorted({path.parts[2:4] for path in folders}):
+        handlers = sorted(Path(USECASES, domain, usecase, "handlers").glob("*.py"))
+        is_spark = any("pyspark" in read(path) for path in handlers)
+        started = [path.stem for path in handlers if "__main__" in read(path)]
         yield {
-            "domain": domain,
-            "usecase": usecase,
-            "objective": objective,
+            **{"domain": domain, "usecase": usecase, "objective": objective},
             "operator": "spark" if is_spark else "kubepod",
-            "handlers": names or [objective],
+            "handlers": started or [objective],
         }
 
 
 def decisions(domain: str) -> Iterator[str]:
     """Yield what a person has to decide: the findings of `lint`, and old files; one line each."""
-    settings = tomllib.loads(Path(SETTINGS).read_text())
-    allowed = (tuple(settings.get(key, ())) for key in ("deployments", "images"))
-    problem = "" if is_completed(domain) else find_problem(domain)
-    findings = check(Domain(domain, *allowed, problem))
-    yield from (each for each in findings if re.match(f"[^/]+/{domain}/", each))
-    for path in sorted(
-        each for tree in TREES for each in Path(tree, domain).rglob("*")
-    ):
-        if path.is_file() and (reason := _why_old(path)):
-            yield f"{path}: {reason}"
-    yield from _versions(domain)
-
-
-def _why_old(path: Path) -> str | None:
-    """Return why a file does not fit yet, for a DAG, a handler or a config."""
-    text = path.read_text() if path.suffix in (".py", ".json") else ""
-    if path.name == "dag.py" and "maxairesources" not in text:
-        return _NO_FACTORY
-    if path.parent.name == "handlers" and "__main__" in text:
-        return None if "maxairesources" in text else _NO_PORTS
-    if path.parts[0] != CONFIGS or path.suffix != ".json":
-        return None
-    try:
-        config = parse(text)
-        if re.match("py_config", path.name):
-            validate(PyConfig, config)
-    except InputError as error:
-        return f"{error.problem}; {error.remedy}, {_AGAIN}"
-    is_launch = re.fullmatch("(spark|kubepod)_config.json", path.name)
-    return _NO_TASKS if is_launch and "tasks" not in config else None
-
-
-def _versions(domain: str) -> Iterator[str]:
+    # The launcher has printed a problem, which this command may have solved.
+    of_domain = re.compile(f"[^/]+/{domain}/(?!.*: not-built: )")
+    yield from filter(of_domain.match, check(read_domain(domain)))
+    for pattern, (content, problem) in _FITTING.items():
+        for path in sorted(Path().glob(pattern.format(domain))):
+            if content not in read(path):
+                yield f"{path}: {problem}; {_AGAIN}"
+    for path in sorted(Path(USECASES, domain).glob("*/handlers/*.py")):
+        if "__main__" in read(path) and "maxairesources" not in read(path):
+            problem = "does not use config.main and ports"
+            yield f"{path}: {problem}; see build-support/docs/adopt.md"
     path = Path(USECASES, domain, "requirements.lock")
-    text = path.read_text() if path.exists() else ""
-    locked = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", text))
+    locked = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", read(path)))
     for name, tested in _of_library().items():
         if name in locked and locked[name] not in Requirement(tested).specifier:
             file = path.with_suffix(".txt")
-            yield f"{file}: {name} {locked[name]} is locked; maxairesources needs {tested}"
+            yield f"{file}: maxairesources needs {tested}, not {locked[name]}; change it"

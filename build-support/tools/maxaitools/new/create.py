@@ -43,9 +43,6 @@ _JINJA = jinja2.Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-# The launcher reads it from marketplace.toml.
-_JINJA.globals["prefix"] = os.environ["MAXAI_PREFIX"]
-_SPARK = f"{os.environ['MAXAI_PREFIX']}/spark"
 # Pants would treat a handler with such a name as a test or a helper of tests.
 _TEST = re.compile(r"test_.*|.*_(test|helper)|tests|conftest")
 
@@ -92,6 +89,11 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _prefix() -> str:
+    """Return the prefix of images; the launcher reads it from marketplace.toml."""
+    return os.environ["MAXAI_PREFIX"]
+
+
 def find_problems(options: argparse.Namespace) -> Iterator[str]:
     """Yield why the domain or usecase cannot be created."""
     is_domain, domain = options.kind == "domain", options.domain
@@ -108,10 +110,13 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
     if domain not in domains:
         hint = nearest(domain, domains, f"create it with `./pants new domain {domain}`")
         yield f"domain {domain!r} does not exist; {hint}"
-    elif options.operator == "spark" and _SPARK not in dockerfile.read_text():
+    elif (
+        options.operator == "spark"
+        and f"{_prefix()}/spark" not in dockerfile.read_text()
+    ):
         yield (
-            f"{dockerfile}: the image has no Spark; use --operator kubepod, or add Spark: py4j "
-            f"and pyspark in requirements.txt, {_SPARK} here, and `./pants lock {domain}`"
+            f"{dockerfile}: the image has no Spark; use --operator kubepod, or add Spark: pyspark "
+            f"in requirements.txt, {_prefix()}/spark here, and `./pants lock {domain}`"
         )
     if options.usecase == COMMON:
         yield f"{COMMON!r} is the folder of what usecases share; use another name"
@@ -125,6 +130,7 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
 def write(template: str, **values: Any) -> None:
     """Write the files of a template that do not exist, and print their paths."""
     folder = _TEMPLATES / template
+    values["prefix"] = _prefix()
     for source in sorted(folder.rglob("*.jinja")):
         where = str(source.relative_to(folder).with_suffix(""))
         path = Path(_JINJA.from_string(where).render(values))
@@ -150,14 +156,12 @@ def adopt(domain: str) -> None:
     requirements = Path(USECASES, domain, "requirements.txt")
     if not requirements.parent.is_dir():
         sys.exit(f"new: error: {requirements.parent}: missing; copy the domain there")
-    text = requirements.read_text() if requirements.exists() else ""
-    write_domain(domain, bool(re.search("(?im)^pyspark", text)))
-    adoption.add_requirements(domain)
+    write_domain(domain, adoption.requires(adoption.read(requirements), "pyspark"))
+    adoption.add_requirements(requirements)
     for values in adoption.objectives(domain):
         for template in ("adopt", "usecase", values["operator"]):
             write(template, **values, adopted=True)
-    if adoption.is_completed(domain):
-        lock.main([domain])
+    lock.main([domain])
     print("to decide:", *adoption.decisions(domain), sep="\n  ")
 
 
