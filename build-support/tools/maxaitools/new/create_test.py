@@ -115,6 +115,89 @@ def test_a_usecase_with_spark(root: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"score", "spark_config.json"}
 
 
+OBJECTIVE = "objective shipping delays monthly".split()
+LAUNCH_CONFIG = "maxaiconfigs/shipping/delays/kubepod_config.json"
+
+
+def test_an_objective_changes_only_the_launch_config(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new.main(USECASE)
+    code = root / "maxaiusecases/shipping/delays/handlers"
+    (code / "__init__.py").write_text("# A comment\n")
+    launch = root / LAUNCH_CONFIG
+    # The list has another one after it, and stands on one line.
+    config = {**json.loads(launch.read_text()), "conf": {"arguments": []}}
+    text = json.dumps(config)
+    launch.write_text(text)
+    before = {path: (root / path).read_text() for path in files(root)}
+    capsys.readouterr()
+    new.main([*OBJECTIVE, "--handler", "one", "--handler", "two"])
+    written = {
+        *(f"{code.relative_to(root)}/{name}.py" for name in ("one", "one_test")),
+        *(f"{code.relative_to(root)}/{name}.py" for name in ("two", "two_test")),
+        "maxaiconfigs/shipping/delays/monthly/py_config.json",
+        *(
+            f"maxaidags/shipping/delays/monthly/{name}.py"
+            for name in ("dag", "dag_test", "run_test")
+        ),
+    }
+    assert files(root) - before.keys() == written
+    changed = {path for path in before if (root / path).read_text() != before[path]}
+    assert changed == {LAUNCH_CONFIG}
+    after = json.loads(launch.read_text())
+    tasks = [(task["id"], task["name"]) for task in after["tasks"]]
+    assert tasks == [(1, "score"), (2, "one"), (3, "two")]
+    assert {**after, "tasks": after["tasks"][:1]} == config
+    end = text.index("}], ") + 1
+    assert launch.read_text().startswith(text[:end])
+    assert launch.read_text().endswith(text[end:])
+    printed = capsys.readouterr().out
+    assert f"{LAUNCH_CONFIG} (the tasks are added)" in printed
+    assert "__init__" not in printed
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "expected"),
+    [
+        ({}, "--handler score", "handlers/score.py: already exists; use another name"),
+        (
+            {LAUNCH_CONFIG: '{"tasks": [{"name": "monthly"}]}'},
+            "",
+            f"{LAUNCH_CONFIG}: already has a task 'monthly'; use another name",
+        ),
+        ({LAUNCH_CONFIG: "{"}, "", f"{LAUNCH_CONFIG}: cannot be read (JSONDecodeErr"),
+        ({LAUNCH_CONFIG: "{}"}, "", f"{LAUNCH_CONFIG}: cannot be read (KeyError('ta"),
+        (
+            {"maxaidags/shipping/delays/monthly/dag.py": ""},
+            "",
+            "maxaidags/shipping/delays/monthly: already exists; use another name",
+        ),
+        (
+            {"maxaiconfigs/shipping/delays/spark_config.json": '{"tasks": []}'},
+            "",
+            "--operator is required, because the usecase has maxaiconfigs/shipping",
+        ),
+    ],
+)
+def test_a_refused_objective_writes_nothing(
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, str],
+    arguments: str,
+    expected: str,
+) -> None:
+    new.main(USECASE)
+    for path, text in changes.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    before = files(root)
+    with pytest.raises(SystemExit, match="2"):
+        new.main([*OBJECTIVE, *arguments.split()])
+    assert expected in capsys.readouterr().err
+    assert files(root) == before
+
+
 def test_code_with_the_longest_names_is_formatted(root: Path) -> None:
     name = "a" * 40
     new.main(["domain", name])
@@ -140,7 +223,8 @@ KUBEPOD = "--operator kubepod --objective a"
         ("domain a-b", "'a-b' is not a valid name: use lowercase"),
         ("domain black", "is the name of a base image or of a tool's resolve"),
         ("domain spark", "is the name of a base image or of a tool's resolve"),
-        ("domain shipping", "maxaiusecases/shipping: already exists"),
+        ("domain shipping", "or add to it: ./pants new usecase shipping ..."),
+        ("objective shipping delays a", "does not exist; create it with `./pants new"),
         (f"usecase shipping common {KUBEPOD}", "what usecases share; use another name"),
         (f"usecase shiping a {KUBEPOD}", "did you mean shipping?"),
         (f"usecase energy a {KUBEPOD}", "create it with `./pants new domain energy`"),
@@ -164,10 +248,14 @@ def test_a_refused_request_writes_nothing(
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_an_existing_folder_in_any_tree_is_refused(root: Path, tree: str) -> None:
+def test_an_existing_folder_in_any_tree_is_refused(
+    root: Path, capsys: pytest.CaptureFixture[str], tree: str
+) -> None:
     (root / tree / "shipping/delays").mkdir(parents=True)
     with pytest.raises(SystemExit):
         new.main(USECASE)
+    expected = f"{tree}/shipping/delays: already exists; use another name, or add to it"
+    assert expected in capsys.readouterr().err
 
 
 def test_requirements_that_cannot_be_met_leave_the_files_to_correct(
