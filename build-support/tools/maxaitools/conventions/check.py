@@ -264,7 +264,8 @@ def orphan(domain: Domain) -> Iterator[Finding]:
                 if tree not in present and is_first:
                     path = path_of(tree, names)
                     strays = [path_of(tree, each) for each in folders[tree] - mirrored]
-                    fix = nearest(path, strays, "add it, or delete this")
+                    rest = " and ".join(path_of(each, names) for each in present)
+                    fix = nearest(path, strays, f"add it, or delete {rest}")
                     yield path_of(present[0], names), f"the {kind} has no {path}", fix
 
 
@@ -286,10 +287,14 @@ def launch(domain: Domain) -> Iterator[Finding]:
             if each.handler and each.handler not in known.values():
                 # Most of a full name is the same for all handlers.
                 stem = re.split("[./]", each.handler.removesuffix(".py"))[-1]
-                close = difflib.get_close_matches(stem, known, 1) or known
+                fix = "add it, or remove the task"
+                if close := difflib.get_close_matches(stem, known, 1):
+                    fix = f"did you mean {known[close[0]]}?"
+                elif known:
+                    fix += f", or use one of: {', '.join(known.values())}"
                 problem = f"{json_path(each.path)} runs {each.handler}, which is not a "
                 problem += f"handler of {'/'.join(usecase)}"
-                yield file, problem, nearest(each.handler, [known[k] for k in close])
+                yield file, problem, fix
 
 
 def image(domain: Domain) -> Iterator[Finding]:
