@@ -18,6 +18,9 @@ handler=$(git ls-files 'maxaiusecases/*/handlers/*.py' | grep -vE '_test|__init_
 # shellcheck disable=SC2034
 domain=$(cut -d/ -f2 <<<"$handler")
 
+# The files at the root of each tree stay, and so does maxairesources.
+delete_domains() { git rm -r --quiet 'maxai[cdu]*/*/*'; }
+
 # commit MESSAGE: commits everything.
 commit() {
   git add --all
