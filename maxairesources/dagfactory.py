@@ -158,7 +158,11 @@ class DAGFactory:
         elif config := LAUNCHED_FROM.get(kind.__name__):
             known = {*self._configs.launches} - {task_id}
             problem = f"is not in {self._usecase_configs}/{config}"
-            raise InputError(problem, nearest(task_id, known, "add it there"), where)
+            raise InputError(
+                problem,
+                nearest(task_id, known, "add it there, or remove it here"),
+                where,
+            )
         hint = f"; see {launch.file}, {json_path(launch.path)}" if launch else ""
         if launched_by == KUBEPOD and self._deployed.data_root:
             self._pass_data_root(arguments, expand)
