@@ -7,7 +7,7 @@ import os
 import pkgutil  # noqa: TID251
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from maxairesources.configs.document import has_template
 from maxairesources.deployed import Deployed
-from maxairesources.errors import InputError
+from maxairesources.errors import InputError, raise_all
 from maxairesources.launches import KUBEPOD, SPARK, Launch
 from maxairesources.tree import CONFIGS, DAG_FILE, DAGS, LAUNCHED_FROM
 from maxairesources.tree import json_path, nearest, path_of
@@ -163,10 +163,9 @@ class DAGFactory:
                 nearest(task_id, known, "add it there, or remove it here"),
                 where,
             )
-        hint = f"; see {launch.file}, {json_path(launch.path)}" if launch else ""
         if launched_by == KUBEPOD and self._deployed.data_root:
             self._pass_data_root(arguments, expand)
-        with _explaining(where, kind, arguments, hint):
+        with _explaining(where, kind, arguments, launch):
             make = kind.partial if expand else kind
             task = make(**arguments, task_id=task_id, dag=self.dag)
             task = task.expand(**expand) if expand else task
@@ -259,7 +258,7 @@ def to_python(launch: Launch) -> dict[str, Any]:
 
     Durations become timedeltas, and parts of a pod objects of the Kubernetes client.
     """
-    converted = dict(launch.arguments)
+    converted, mistakes = dict(launch.arguments), list[InputError]()
     types = operator_class(launch.operator).__init__.__annotations__
     for name, value in launch.arguments.items():
         try:
@@ -270,10 +269,11 @@ def to_python(launch: Launch) -> dict[str, Any]:
                 remedy = f"use the fields of Kubernetes' {kind[1]}{kind[2]}"
                 converted[name] = _kubernetes_object(value, kind[1] + kind[2])
         except (AttributeError, OverflowError, TypeError, ValueError) as error:
-            problem = f"{json_path((*launch.path, name))} is {value!r}"
+            problem = f"{launch.place_of(name)} is {value!r}"
             if not isinstance(error, ValidationError):
                 problem += f" ({error})"
-            raise InputError(problem, remedy, launch.file) from None
+            mistakes.append(InputError(problem, remedy, launch.file))
+    raise_all(mistakes)
     return converted
 
 
@@ -282,28 +282,60 @@ def _kubernetes_object(value: Any, kind: str) -> Any:
     # The import takes a second. The operator has already imported it.
     from kubernetes.client import ApiClient
 
+    if unknown := ", ".join(_unknown_keys(value, kind)):
+        raise ValueError(f"unknown key {unknown}")
     client = ApiClient()
     found = client.deserialize(SimpleNamespace(data=json.dumps(value)), kind)
-    # The client silently removes unknown keys.
+    # The client silently removes what does not fit.
     if client.sanitize_for_serialization(found) != value:
         raise ValueError("with a key that Kubernetes lacks")
     return found
 
 
+def _unknown_keys(value: Any, kind: str) -> Iterator[str]:
+    """Yield each key of some JSON that a type of the Kubernetes client lacks, with advice."""
+    from kubernetes import client
+
+    if inner := re.fullmatch(r"list\[(\w+)\]", kind):
+        for item in value if isinstance(value, list) else ():
+            yield from _unknown_keys(item, inner[1])
+    elif isinstance(value, dict) and kind.startswith("V1"):
+        model = getattr(client, kind)
+        names = {key: name for name, key in model.attribute_map.items()}
+        for key, item in value.items():
+            if key in names:
+                yield from _unknown_keys(item, model.openapi_types[names[key]])
+            else:
+                yield f"{key!r}: {nearest(key, names)}"
+
+
 @contextmanager
 def _explaining(
-    where: str, kind: Any, arguments: Mapping[str, Any], hint: str = ""
+    where: str, kind: Any, arguments: Mapping[str, Any], launch: Launch | None = None
 ) -> Iterator[None]:
     """Convert Airflow's error about the arguments of a DAG or an operator."""
     try:
         yield
     except Exception as error:
         problem, remedy = f"Airflow rejects it ({error})", "correct its arguments"
-        known = parameters(kind)
-        for name in arguments.keys() - known.keys():
-            problem = f"{kind.__name__} has no argument {name!r}"
-            remedy = nearest(name, known, "remove it")
-        raise InputError(problem + hint, remedy, where) from error
+        problem += f"; see {launch.file}, {json_path(launch.path)}" if launch else ""
+        raise_all(unknown_arguments(where, kind, arguments, launch))
+        raise InputError(problem, remedy, where) from error
+
+
+def unknown_arguments(
+    where: str, kind: Any, arguments: Iterable[str], launch: Launch | None = None
+) -> Iterator[InputError]:
+    """Yield an error for each argument that a DAG or an operator does not have."""
+    known = parameters(kind)
+    for name in (each for each in arguments if each not in known):
+        problem, otherwise = f"{kind.__name__} has no argument {name!r}", "remove it"
+        if launch and name in launch.arguments:
+            if name.startswith("spark."):
+                otherwise = f"move it to {launch.place_of('conf')}"
+            problem = f"{launch.place_of(name)}: {problem}"
+        file = launch.file if launch and name in launch.arguments else where
+        yield InputError(problem, nearest(name, known, otherwise), file)
 
 
 def _find_dag_file(given: Sequence[str | None]) -> tuple[Path, str, tuple[str, ...]]:

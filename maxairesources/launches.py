@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterator
 
-from maxairesources.tree import HANDLER_FILE, IN_IMAGE, SPARK_IMAGES
+from maxairesources.tree import HANDLER_FILE, IN_IMAGE, SPARK_IMAGES, json_path
 
 SPARK, KUBEPOD = "SparkSubmitOperator", "KubernetesPodOperator"
 
@@ -24,6 +24,7 @@ class Launch:
         task: the task's name, or an empty string.
         operator: the name of the operator that launches it.
         arguments: the operator's arguments, with those that all tasks have.
+        shared: those of them that stand in the `conf` of all tasks.
     """
 
     file: str
@@ -31,6 +32,12 @@ class Launch:
     task: str
     operator: str
     arguments: dict[str, Any]
+    shared: frozenset[str] = frozenset()
+
+    def place_of(self, argument: str) -> str:
+        """Return where in the file an argument of the operator is."""
+        folder = ("conf",) if argument in self.shared else self.path
+        return json_path((*folder, argument))
 
     @property
     def handler(self) -> str:
@@ -112,8 +119,10 @@ def read_launches(config: Any, file: str = "") -> Iterator[Launch]:
             arguments = {**own, "conf": {**common, **_object(own, "conf")}}
         else:
             operator, key = KUBEPOD, "conf"
-            arguments = {**common, **_object(task, key)}
-        yield Launch(file, ("tasks", index, key), name or "", operator, arguments)
+            own = _object(task, key)
+            arguments = {**common, **own}
+        path, shared = ("tasks", index, key), frozenset(common.keys() - own.keys())
+        yield Launch(file, path, name or "", operator, arguments, shared)
 
 
 def _object(value: Any, key: str) -> dict[str, Any]:

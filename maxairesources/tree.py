@@ -80,14 +80,22 @@ def dag_id(domain: str, usecase: str, objective: str) -> str:
 def nearest(name: str, valid: Iterable[str], otherwise: str | None = None) -> str:
     """Return advice that names the valid names nearest to `name`.
 
-    If none is near, the advice is `otherwise`; by default, a list of the valid names.
+    The style of a name, such as camelCase or kebab-case, does not matter. If none is near, the
+    advice is `otherwise`; by default, a list of the valid names.
     """
-    names = sorted({*valid})
-    if close := difflib.get_close_matches(name, names):
-        return f"did you mean {' or '.join(close)}?"
+
+    def plain(text: str) -> str:
+        return re.sub("[-_]", "", text).lower()
+
+    names = {plain(each): each for each in sorted(valid)}
+    close = difflib.get_close_matches(plain(name), names)
+    if plain(name) in names:
+        close = [plain(name)]
+    if close:
+        return f"did you mean {' or '.join(names[each] for each in close)}?"
     if otherwise is not None:
         return otherwise
-    return f"use one of: {', '.join(names)}" if names else "remove it"
+    return f"use one of: {', '.join(names.values())}" if names else "remove it"
 
 
 def walk(

@@ -23,19 +23,21 @@ def read(path: Path) -> dict[str, Any]:
     return parse(path.read_text(), path)
 
 
-def arguments(usecase: Path, task: str) -> type[Arguments] | None:
-    """Return the model of the arguments of the handler that a usecase's task runs.
+def arguments(py_config: Path, task: str) -> type[Arguments] | None:
+    """Return the model of the arguments of the handler that a task of a py_config runs.
 
     It is None for a handler without such a model, which checks its arguments itself. Such a
     handler may run when it is imported.
     """
+    usecase = py_config.parent.parent
     configs = [read(path) for path in usecase.glob("*_config.json")]
     launches = [launch for config in configs for launch in read_launches(config)]
     files = {str(each.handler_file) for each in launches if each.task == task}
     file = next((each for each in files if Path(each).is_file()), None)
     if file is None:
         problem = f"$.{task}: no launch config runs a handler that exists for it"
-        raise InputError(problem, "correct it there, or remove the task here")
+        remedy = "correct it there, or remove the task here"
+        raise InputError(problem, remedy, py_config)
     if not re.search(r"^class Arguments\b", Path(file).read_text(), re.MULTILINE):
         return None
     model: type[Arguments] = import_module(handler_name(file, False)).Arguments
@@ -51,7 +53,7 @@ def test_handlers_accept_the_arguments(path: Path) -> None:
     for name, task in validate(PyConfig, config, path).tasks.items():
         place, args = (name, "function", "args"), task.function.args
         try:
-            if model := arguments(path.parent.parent, name):
-                validate(model, args, path=place, templates=True)
+            if model := arguments(path, name):
+                validate(model, args, path, place, templates=True)
         except InputError as error:
-            pytest.fail(f"{path}: {error.problem}; {error.remedy}", pytrace=False)
+            pytest.fail(str(error), pytrace=False)

@@ -104,8 +104,9 @@ def _call(
             _hand_over(value)
         return value
     except InputError as error:
-        if error.subject is None:
-            error.subject = "--config" if inline else storage.shown(options.config)
+        for each in (error, *error.others):
+            if each.subject is None:
+                each.subject = "--config" if inline else storage.shown(options.config)
         print(f"error: {error}", file=sys.stderr)
         raise
 

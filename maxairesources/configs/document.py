@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Container
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 # A part of pydantic, which Pants does not know.
 from pydantic_core import from_json  # pants: no-infer-dep
 
-from maxairesources.errors import InputError
+from maxairesources.errors import InputError, raise_all
 from maxairesources.tree import json_path, nearest
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound="ConfigModel")
 # The keys and indexes that lead to a value of a config.
 Place = tuple[Any, ...]
 
@@ -24,6 +25,11 @@ class ConfigModel(BaseModel):
     """A JSON object of a config, without unknown keys and without type conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @classmethod
+    def advice(cls, place: Place, key: str) -> str | None:
+        """Return what to do with an unknown key at a place, if that is known."""
+        return None
 
 
 class Config(ConfigModel):
@@ -83,8 +89,8 @@ def validate(
         templates: if a string with a template is accepted in place of any value.
 
     Raises:
-        InputError: the data does not match the model. The message has the first place,
-            the nearest valid name, and the number of further mistakes.
+        InputError: the data does not match the model. The message has a line for each
+            mistake, with its place and the nearest valid name.
     """
     try:
         # As JSON, because strict validation then accepts a string for a date.
@@ -99,18 +105,21 @@ def validate(
             for each in errors
             if each[2]["type"] == "extra_forbidden" or not has_template(each[1])
         ]
-    if not errors:
-        return model.model_construct(**data)
-    found_at, value, error = errors[0]
-    problem, remedy = _explain(model, error, (*path, *found_at), value)
-    # A union of types has an error for each of them, all of the same place.
-    if more := {place for place, *_ in errors} - {found_at}:
-        problem += f" (and {len(more)} more)"
-    raise InputError(problem, remedy, subject)
+    found: dict[Place, InputError] = {}
+    for place, value, error in errors:
+        problem, remedy = _explain(model, error, (*path, *place), value)
+        # A union of types has an error for each of them, all of the same place; and a misspelt
+        # key that is reported is not missing.
+        found.setdefault(place, InputError(problem, remedy, subject))
+        if remedy.startswith("did you mean"):
+            for key in re.findall(r"\w+", remedy[12:]):
+                found.setdefault((*place[:-1], key), found[place])
+    raise_all(found.values())
+    return model.model_construct(**data)
 
 
 def _explain(
-    model: type[BaseModel], error: Any, where: Place, value: Any
+    model: type[ConfigModel], error: Any, where: Place, value: Any
 ) -> tuple[str, str]:
     """Return the problem and the remedy of an error of pydantic about a value."""
     kind, context = error["type"], error.get("ctx", {})
@@ -120,7 +129,10 @@ def _explain(
         problem, remedy = f"{json_path(where)} is missing", "add it"
     elif kind == "extra_forbidden":
         problem = f"{json_path(where[:-1])} has an unknown key {where[-1]!r}"
-        remedy = nearest(where[-1], _known_keys(model, error["loc"][:-1]))
+        known, (*place, unknown) = _known_keys(model, error["loc"][:-1]), where
+        remedy = nearest(unknown, known, model.advice((*place,), unknown))
+        for key in (key for key, below in known.items() if unknown in below):
+            remedy = f"move it to {json_path((*place, key))}"
     elif isinstance(wrong := context.get("error"), InputError):
         problem, remedy = f"{json_path(where)}: {wrong.problem}", wrong.remedy
     elif kind == "literal_error" and isinstance(value, str):
@@ -156,11 +168,17 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:
-    """Return the valid keys of the object at a place of a model's data."""
-    part = schema = model.model_json_schema()
+def _known_keys(
+    model: type[BaseModel], loc: tuple[Any, ...]
+) -> dict[str, Container[str]]:
+    """Return the valid keys of the object at a place of a model's data, and those below each."""
+
+    def follow(part: Any) -> Any:
+        return schema["$defs"].get(part.get("$ref", "").rpartition("/")[2], part)
+
+    part = schema = {"$defs": {}, **model.model_json_schema()}
     for key in loc:
         inner = "items" if isinstance(key, int) else "additionalProperties"
-        part = part.get("properties", {}).get(key) or part[inner]
-        part = schema["$defs"].get(part.get("$ref", "").rpartition("/")[2], part)
-    return set(part["properties"])
+        part = follow(part.get("properties", {}).get(key) or part[inner])
+    below = {key: follow(each) for key, each in part["properties"].items()}
+    return {key: each.get("properties", ()) for key, each in below.items()}

@@ -17,7 +17,7 @@ from maxairesources.configs.document import shown, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.deployed import overlay_of, read_config, read_file
-from maxairesources.errors import InputError
+from maxairesources.errors import InputError, raise_all
 from maxairesources.launches import named_tasks
 from maxairesources.settings import repository_of
 from maxairesources.tree import CONFIGS, KUBEPOD_CONFIG, PY_CONFIG, SPARK_CONFIG
@@ -56,7 +56,10 @@ def _check_keys(conf: dict[str, Any]) -> dict[str, Any]:
     for key in conf:
         if not key.startswith("spark."):
             problem = f"{key!r} does not begin with spark., so Spark would ignore it"
-            raise InputError(problem, "prefix a key of Hadoop with spark.hadoop.")
+            remedy = (
+                "prefix a key of Hadoop with spark.hadoop.; move an argument of the "
+            )
+            raise InputError(problem, f"{remedy}operator to spark_submit_conf")
         close = difflib.get_close_matches(key, FREQUENT, 1, _CLOSE)
         if close and key not in FREQUENT:
             remedy = f"did you mean {close[0]}?"
@@ -104,12 +107,25 @@ class SparkConfig(Config):
     conf: SparkConf
     tasks: list[SparkTask] = Field(min_length=1)
 
+    @classmethod
+    def advice(cls, place: Place, key: str) -> str | None:
+        to = (*(place or ("tasks", 0)), "spark_submit_conf")
+        if key.startswith("spark."):
+            to = (*to, "conf") if place else ("conf",)
+        return f"move it to {json_path(to)}"
+
 
 class KubepodConfig(Config):
     """How KubernetesPodOperator launches a usecase's tasks; `conf` is for all tasks."""
 
     conf: dict[str, Any] = {}
     tasks: list[KubepodTask] = Field(min_length=1)
+
+    @classmethod
+    def advice(cls, place: Place, key: str) -> str | None:
+        if key == "spark_submit_conf":
+            return f"rename it to conf, or move the task to {SPARK_CONFIG}"
+        return f"move it to {json_path((*place, 'conf'))}"
 
 
 _MODELS: dict[str, type[ConfigModel]] = {
@@ -125,8 +141,15 @@ def check_configs(
     """Return the configs of an objective, if they are valid with the overlays of a deployment.
 
     Raises:
-        InputError: a config is missing or wrong, with its file and place.
+        InputError: a config is missing or wrong; with each mistake, its file and place.
     """
+    raise_all(_mistakes(root, names, deployment))
+    return Deployed(deployment).read_objective(root, names)
+
+
+def _mistakes(
+    root: Path, names: Sequence[str], deployment: str | None
+) -> Iterator[InputError]:
     launched: dict[str, str] = {}
     for name, model in _MODELS.items():
         path = path_of(CONFIGS, names if model is PyConfig else names[:2], name)
@@ -134,28 +157,31 @@ def check_configs(
         base, patch = read_file(root, path), read_file(root, overlay)
         for place, known in _not_in_base(_by_name(base), _by_name(patch)):
             problem = f"{json_path(place)}: {name} has no {place[-1]!r}"
-            raise InputError(problem, nearest(place[-1], known), overlay)
+            yield InputError(problem, nearest(place[-1], known), overlay)
         data, file = read_config(root, path, deployment)
         if (root / path).exists():
-            validate(model, data, file)
+            try:
+                validate(model, data, file)
+            except InputError as error:
+                yield error
             if model is not PyConfig:
-                _check_images(data, repository_of(names[0], root), file)
+                yield from _mistakes_in_images(data, repository_of(names[0], root), file)
+            elif len(json.dumps(data)) >= _LARGEST_ARGUMENT:
+                problem = "has more than 128 KiB, too large for an argument"
+                remedy = "move large values into a table that the handlers read"
+                yield InputError(problem, remedy, file)
         elif any(root.glob(overlay_of(path, "*"))):
-            raise InputError("is missing", "add it: its overlays need it", path)
+            yield InputError("is missing", "add it: its overlays need it", path)
         for task, _ in named_tasks(data):
             if task in launched:
                 problem = f"task {task!r} is also in {launched[task]}"
-                raise InputError(problem, "keep one of them", file)
+                yield InputError(problem, "keep one of them", file)
             launched[str(task)] = file
-    configs = Deployed(deployment).read_objective(root, names)
-    if len(json.dumps(configs.py_config)) >= _LARGEST_ARGUMENT:
-        problem = "has more than 128 KiB, too large for an argument"
-        remedy = "move large values into a table that the handlers read"
-        raise InputError(problem, remedy, configs.py_config_file)
-    return configs
 
 
-def _check_images(config: dict[str, Any], own: str, file: str) -> None:
+def _mistakes_in_images(
+    config: dict[str, Any], own: str, file: str
+) -> Iterator[InputError]:
     for path, value in walk(config):
         key = str(path[-1]) if path else ""
         # People choose the keys of these.
@@ -163,7 +189,7 @@ def _check_images(config: dict[str, Any], own: str, file: str) -> None:
             continue
         if re.fullmatch("pod_template_file|spark.*[.]podTemplateFile", key):
             problem = f"{json_path(path)}: a pod template could name any image"
-            raise InputError(problem, "put its content into the config", file)
+            yield InputError(problem, "put its content into the config", file)
         if key in ("image", *SPARK_IMAGES) and value != own:
             remedy = f"use {own}, the image of the domain"
             if key == "image" and isinstance(path[-2], int):
@@ -171,7 +197,7 @@ def _check_images(config: dict[str, Any], own: str, file: str) -> None:
                 if re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", str(value)):
                     continue
                 remedy += ", or one from `images` in marketplace.toml as REPOSITORY@sha256:..."
-            raise InputError(f"{json_path(path)} is {shown(value)}", remedy, file)
+            yield InputError(f"{json_path(path)} is {shown(value)}", remedy, file)
 
 
 def _by_name(config: dict[str, Any]) -> dict[str, Any]:

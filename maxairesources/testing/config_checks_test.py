@@ -97,14 +97,38 @@ AT = "score input 0"
         (POD, "tasks", {"score": {}}, "$.tasks is {'score': {}}; it should be a valid"),
         (POD, "tasks 0 name", "", "$.tasks[0].name is ''; it should have at least 1 c"),
         (POD, "tasks 0 name", "features", "task 'features' is also in maxaiconfigs/sh"),
-        (POD, "tasks 0 spark_submit_conf", {}, "unknown key 'spark_submit_conf'; use"),
+        (
+            POD,
+            "tasks 0 spark_submit_conf",
+            {},
+            "'spark_submit_conf'; rename it to conf",
+        ),
         (POD, POD_CONF, [], "$.tasks[0].conf is []; it should be an object"),
         (PY, "$scema", "x", "$['$scema'] is 'x'; it should be an object"),
         (PY, "score ouput", [], "$.score has an unknown key 'ouput'; did you mean o"),
         (PY, "score function args", [7], "$.score.function.args is [7]; it should be"),
-        (PY, "score input", [{}], "$.score.input[0].port is missing (and 2 more); add"),
-        # One misspelt key is two mistakes; the one that can be fixed is reported.
-        (PY, AT, {"prot": 1}, "input[0] has an unknown key 'prot' (and 3 more); did y"),
+        (
+            PY,
+            AT,
+            {**PORT, "prot": 1},
+            "$.score.input[0] has an unknown key 'prot'; did",
+        ),
+        (PY, "score args", {}, "unknown key 'args'; move it to $.score.function"),
+        (PY, f"{AT} file_path", "", "unknown key 'file_path'; use one of: "),
+        (PY, f"{AT} filePath", "", "'filePath'; move it to $.score.input[0].sourceD"),
+        (
+            PY,
+            f"{AT} sourceDetails file-path",
+            "",
+            "'file-path'; did you mean filePath?",
+        ),
+        (SPARK, "application", "", "; move it to $.tasks[0].spark_submit_conf"),
+        (SPARK, "spark.a", "", "unknown key 'spark.a'; move it to $.conf"),
+        (SPARK, "tasks 0 conf", {}, "; move it to $.tasks[0].spark_submit_conf"),
+        (SPARK, "tasks 0 spark.a", 1, "; move it to $.tasks[0].spark_submit_conf.conf"),
+        (SPARK, "conf name", "x", "; move an argument of the operator to spark_submit"),
+        (POD, "env_vars", {}, "$ has an unknown key 'env_vars'; move it to $.conf"),
+        (POD, "tasks 0 image", "x", "unknown key 'image'; move it to $.tasks[0].conf"),
         (PY, "score input 1", PORT, "$.score.input: port 1 is defined twice; remove o"),
         (PY, f"{AT} port", 0, "$.score.input[0].port is 0; it should be greater than"),
         (PY, f"{AT} type", "panda", "$.score.input[0].type is 'panda'; did you mean p"),
@@ -183,6 +207,20 @@ def test_a_mistake_in_an_overlay(
     assert expected in message(root, "dev")
     check_configs(root, ("shop", "loyalty", "churn"), "prod")
     assert {*find_deployments(root)} == {"dev", "prod"}
+
+
+def test_all_mistakes_are_reported_at_once(root: Path) -> None:
+    write(root, PY, changed(PY, AT, {"prot": 1}))
+    write(root, f"{PY}.dev", {"socre": None})
+    write(root, POD, changed(POD, "tasks 0 conf image", "x"))
+    reported = message(root, "dev").splitlines()
+    # One misspelt key is two mistakes; the one that can be fixed is reported.
+    parts = (
+        "no 'socre'; unknown key 'prot'; .type is m; .sourceDetails is m; image is 'x'"
+    )
+    assert len(reported) == 5
+    for line, part in zip(reported, parts.split("; ")):
+        assert line.startswith(f"{FOLDER}/") and part in line
 
 
 def test_an_overlay_needs_a_base(root: Path) -> None:

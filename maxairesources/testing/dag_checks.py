@@ -14,8 +14,9 @@ from kubernetes.client import ApiClient
 from kubernetes.utils.quantity import parse_quantity
 from pydantic import TypeAdapter, ValidationError
 
-from maxairesources.configs.document import Place, has_template, shown
-from maxairesources.dagfactory import launcher, parameters
+from maxairesources.configs.document import has_template, shown
+from maxairesources.dagfactory import launcher, operator_class, parameters
+from maxairesources.dagfactory import to_python, unknown_arguments
 from maxairesources.deployed import ObjectiveConfigs
 from maxairesources.errors import InputError
 from maxairesources.launches import KUBEPOD, SPARK, Launch
@@ -70,6 +71,17 @@ _PLACES = (
 _RESOURCES = {"cpu": (0.0009, 4096), "memory": (6 * 2**20, 2**50)}
 
 
+def mistakes_in_launches(configs: ObjectiveConfigs) -> Iterator[InputError]:
+    """Yield the mistakes in launch configs for which a dag.py does not load."""
+    for launch in configs.launches.values():
+        kind = operator_class(launch.operator)
+        yield from unknown_arguments(launch.file, kind, launch.arguments, launch)
+        try:
+            to_python(launch)
+        except InputError as error:
+            yield error
+
+
 def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[object]:
     """Yield a message for each mistake in the DAG of a `file` and in its objective's configs."""
     tasks: dict[str, Any] = {str(task.label): task for task in dag.tasks}
@@ -78,7 +90,7 @@ def mistakes_in(dag: DAG, configs: ObjectiveConfigs, file: str) -> Iterator[obje
     for name in py_config.keys() - launched:
         problem = f"$.{name}: {file} launches no task {name!r}"
         yield InputError(problem, nearest(name, launched), py_config_file)
-    yield from _mistakes_in_templates(dag, py_config, (), py_config_file)
+    yield from _mistakes_in_templates(dag, py_config, "$", py_config_file)
     known = {name for task in dag.tasks for name in parameters(_kind(task))}
     # Airflow ignores a default argument that no operator has.
     for name in dag.default_args.keys() - known if tasks else ():
@@ -109,14 +121,14 @@ def _mistakes_in_launch(
     # They may be in the common conf.
     for key in ("image", "arguments") if launch.operator == KUBEPOD else ():
         if not launch.arguments.get(key):
-            problem = f"{json_path((*launch.path, key))} is missing"
+            problem = f"{launch.place_of(key)} is missing"
             yield InputError(problem, "add it", launch.file)
     for key, value in launch.arguments.items():
-        path = (*launch.path, key)
+        place = launch.place_of(key)
         for problem, remedy in _mistakes_in_argument(task, key, value):
-            yield InputError(f"{json_path(path)} {problem}", remedy, launch.file)
+            yield InputError(f"{place} {problem}", remedy, launch.file)
         if key in task.template_fields:
-            yield from _mistakes_in_templates(dag, value, path, launch.file)
+            yield from _mistakes_in_templates(dag, value, place, launch.file)
 
 
 def _mistakes_in_argument(task: Any, key: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -135,26 +147,26 @@ def _mistakes_in_argument(task: Any, key: str, value: Any) -> Iterator[tuple[str
 
 
 def _mistakes_in_templates(
-    dag: DAG, config: Any, path: Place, file: str
+    dag: DAG, config: Any, start: str, file: str
 ) -> Iterator[InputError]:
     """Yield the strings in a part of a config that Airflow cannot render."""
     environment = dag.get_template_env()
     known = {*Context.__annotations__, *environment.globals} - _OF_AIRFLOW_2.keys()
-    for place, text in walk(config, path):
+    for place, text in walk(config):
         if not has_template(text):
             continue
-        start, names = f"{json_path(place)}: {shown(text)}", set()
+        where, names = f"{start}{json_path(place)[1:]}: {shown(text)}", set()
         try:
             environment.compile(text)
             names = meta.find_undeclared_variables(environment.parse(text)) - known
         except TemplateSyntaxError as error:
-            problem = f"{start} is not a valid template ({error.message})"
+            problem = f"{where} is not a valid template ({error.message})"
             yield InputError(problem, "fix the syntax", file)
         for name in sorted(names):
             remedy = nearest(name, known)
             if name in _OF_AIRFLOW_2:
                 remedy = f"Airflow 3 has {_OF_AIRFLOW_2[name]} instead"
-            yield InputError(f"{start} has an unknown variable {name!r}", remedy, file)
+            yield InputError(f"{where} has an unknown variable {name!r}", remedy, file)
 
 
 def _mistakes_in_task(task: Any) -> Iterator[str]:
@@ -221,8 +233,11 @@ def mistakes_in_pod(pod: dict[str, Any]) -> Iterator[str]:
     try:
         kubernetes_validate.validate(pod, version, strict=True)
     except kubernetes_validate.ValidationError as error:
-        place = ".".join(str(key) for key in error.path)
-        yield f"the pod's {place or 'top level'}: {error.message}"
+        place, remedy = ".".join(str(key) for key in error.path), ""
+        known = error.schema.get("properties", {})
+        for name in error.instance if error.validator == "additionalProperties" else ():
+            remedy += f"; {nearest(name, known)}" if name not in known else ""
+        yield f"the pod's {place or 'top level'}: {error.message}{remedy}"
         return
     for path, value in walk(pod):
         place = ".".join(map(str, path))

@@ -51,7 +51,11 @@ RULE = "use at most 63 letters"
     ("path", "value", "expected"),
     [
         # Kubernetes' schema lacks them.
-        ("spec contaners", [], "'contaners' was unexpected"),
+        (
+            "spec contaners",
+            [],
+            "'contaners' was unexpected); did you mean containers or",
+        ),
         (f"{BASE} resources limitz", {}, "'limitz' was unexpected"),
         (f"{BASE} env", [{"nam": "STAGE"}], "the pod's spec.containers.0.env.0: "),
         (f"{BASE} args", "a.b", "the pod's spec.containers.0.args: 'a.b' is not of ty"),

@@ -26,9 +26,10 @@ from airflow.dag_processing.dagbag import DagBag  # noqa: E402
 from airflow.serialization.serialized_objects import DagSerialization  # noqa: E402
 
 from maxairesources.deployed import find_deployments  # noqa: E402
-from maxairesources.errors import InputError  # noqa: E402
+from maxairesources.errors import InputError, raise_all  # noqa: E402
 from maxairesources.testing.config_checks import check_configs  # noqa: E402
 from maxairesources.testing.dag_checks import mistakes_in  # noqa: E402
+from maxairesources.testing.dag_checks import mistakes_in_launches  # noqa: E402
 from maxairesources.tree import CONFIGS, DAGS, path_of  # noqa: E402
 
 
@@ -59,6 +60,7 @@ def _find_mistakes(file: Path, deployment: str | None) -> Iterable[object]:
     names = file.parts[-4:-1]
     try:
         found = check_configs(file.parents[4], names, deployment)
+        raise_all(mistakes_in_launches(found))
     except InputError as error:
         return [error]
     bag = load_dags(file, deployment)

@@ -204,8 +204,10 @@ def run(options: argparse.Namespace, data: Path, configs: ObjectiveConfigs) -> i
     """
     file = options.folder / "dag.py"
     initdb()
-    for mistake in mistakes_in(whole := load(file), configs, str(file)):
+    mistakes = [*mistakes_in(whole := load(file), configs, str(file))]
+    for mistake in mistakes:
         print(f"error: {mistake}", file=sys.stderr)
+    if mistakes:
         return 1
     dag = select(whole, options.task, options.first)
     if not options.retries:
