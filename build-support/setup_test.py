@@ -14,11 +14,18 @@ from typing import Any
 import pytest
 
 SETUP = Path(__file__).resolve().parent / "setup"
-BASIC = "bash cat cp dirname env grep head mktemp rm sed setsid sleep tail touch"
+BASIC = "bash cat cp dirname env grep head mkdir mktemp rm sed setsid sleep tail touch"
 # A stub that changes something is logged.
 LOG = 'echo "${0##*/} $*" >> "$HOME/changes"'
 STUBS = {
     "git": "echo git version 2",
+    "uv": f'{LOG}; mkdir -p "$UV_PYTHON_BIN_DIR"; cp "$HOME/apt/python$4" "$UV_PYTHON_BIN_DIR"',
+    # It can install uv.
+    "python3": f"""
+case $2 in
+    venv) {LOG}; mkdir -p "$3/bin"; cp "$HOME/bin/python3" "$3/bin/python"; cp "$HOME/apt/uv" "$3/bin" ;;
+    pip) {LOG}; cat "$7" >> "$HOME/changes" ;;
+esac""",
     "python3.9": "echo cpython3.9",
     "python3.11": "echo cpython3.11",
     "docker": f"""
@@ -120,9 +127,15 @@ NO_ROOT = {"id": "echo 1000"}
     ("machine", "env", "message"),
     [
         (("git", DEBIAN, {}), {}, "git: setup installs git"),
-        (("git", DEBIAN, NO_ROOT), {}, "git: by hand: install git"),
-        (("docker", UBUNTU, {}), {}, "Docker engine: by hand: install docker.io"),
-        (("", DEBIAN, ELSEWHERE | NO_ROOT), {}, "Docker engine: by hand: start the"),
+        (("git", DEBIAN, NO_ROOT), {}, "git: by hand: run sudo apt-get install git"),
+        (("git apt-get", UBUNTU, {}), {}, "git: by hand: install git"),
+        (("docker", UBUNTU, {}), {}, "run sudo apt-get install docker.io iptables\n"),
+        (("", DEBIAN, ELSEWHERE | NO_ROOT), {}, "run sudo systemctl start docker; if"),
+        (
+            ("spark engine", DEBIAN, ELSEWHERE | NO_ROOT),
+            {},
+            "by hand: first the Docker",
+        ),
         (
             ("", DEBIAN, ELSEWHERE),
             {"DOCKER_HOST": "x"},
@@ -136,9 +149,11 @@ NO_ROOT = {"id": "echo 1000"}
             {"JAVA_HOME": "/x"},
             "Java 17 or newer: by hand: JAVA",
         ),
-        (("", DEBIAN, SHIM), {}, "CPython 3.9: by hand: run `pyenv install 3.9`, or"),
-        (("python3.11", DEBIAN, {}), {}, "CPython 3.11: setup installs python3.11"),
-        (("python3.11", DEBIAN_13, {}), {}, "CPython 3.11: by hand: run `pyenv"),
+        (("", DEBIAN, SHIM), {}, "CPython 3.9: setup installs it with uv"),
+        (("", DEBIAN, SHIM), {"PANTS_PYTHON": "/x"}, "by hand: set PANTS_PYTHON (/x)"),
+        (("python3.11 uv", DEBIAN, {}), {}, "CPython 3.11: setup installs it with uv"),
+        (("python3.11 python3 uv", DEBIAN, {}), {}, "uv: setup installs python3-venv"),
+        (("python3.9 python3 uv", UBUNTU, {}), {}, "apt-get install python3-venv"),
     ],
 )
 def test_what_is_missing_is_printed_before_anything_changes(
@@ -146,10 +161,12 @@ def test_what_is_missing_is_printed_before_anything_changes(
 ) -> None:
     here = Machine(tmp_path, *machine)
     code, output, changes = here.run("--check", **env)
-    assert (code, changes) == (1, "") and f"missing  {message}" in output, output
+    assert (code, changes) == (1, "") and message in output, output
     if "by hand" in message:
         code, again, changes = here.run(**env)
         assert (code, changes) == (3, "") and again.startswith(output)
+        on_debian = machine[1:] in ((DEBIAN, NO_ROOT), (DEBIAN, ELSEWHERE | NO_ROOT))
+        assert ("or run it with sudo" in again) is on_debian
 
 
 def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
@@ -164,6 +181,19 @@ def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
     assert "it cannot be pulled: manifest unknown" in output
     assert f"to stop it: kill $(cat {tmp_path}/var/run/docker.pid)" in output
     assert here.run()[::2] == (0, "")
+
+
+@pytest.mark.parametrize("lacks", ["python3.9", "python3.9 uv"])
+def test_uv_installs_cpython_for_a_user(tmp_path: Path, lacks: str) -> None:
+    here = Machine(tmp_path, lacks, UBUNTU, NO_ROOT)
+    here.stub("3rdparty/python/build-support.lock", "")
+    lock = "a==1 \\\n    --hash=a\nuv==2 \\\n    --hash=b \\\n    --hash=c\nz==1\n"
+    (tmp_path / "3rdparty/python/build-support.lock").write_text(lock)
+    code, output, changes = here.run()
+    assert code == 0 and "uv python install --no-progress 3.9" in changes, output
+    assert f"ok       CPython 3.9: {tmp_path}/.local/bin/python3.9" in output
+    pinned = "uv==2 \\\n    --hash=b \\\n    --hash=c\n"
+    assert (pinned in changes) is ("uv" in lacks) and "z==1" not in changes
 
 
 def test_a_failure_shows_the_end_of_the_output(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_deployments_need_python_311_and_no_pants(
         write(tmp_path / name, "#!/bin/sh\nexit 1\n")
     path = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYENV_ROOT": str(tmp_path)}
     error = launcher.run("deployments", "status", **path).stderr
-    assert error.startswith("pants: error: no Python 3.11 found on the PATH or under")
+    assert error.startswith("pants: error: no Python 3.11 found on the PATH, under")
     assert launcher.files("*") == []
 
 
@@ -167,7 +167,7 @@ def test_no_cpython_39_and_no_folder_for_it(launcher: Launcher, tmp_path: Path) 
     shim = write(tmp_path / "bin/python3.9", "#!/bin/sh\nexit 127\n").parent
     homes = dict.fromkeys(("HOME", "PYENV_ROOT"), str(tmp_path))
     message = launcher.error(PATH=f"{shim}:/usr/bin:/bin", **homes)
-    assert message.startswith("no CPython 3.9 found on the PATH or under pyenv")
+    assert message.startswith("no CPython 3.9 found on the PATH, under pyenv or")
     launcher.cache.write_text("a file where the folder should be")
     message = launcher.error()
     assert message.startswith(f"cannot write to the cache folder {launcher.cache}/max")
