@@ -19,10 +19,10 @@ from jinja2 import pass_context
 from pydantic import TypeAdapter, ValidationError
 
 from maxairesources.configs.document import has_template
-from maxairesources.deployed import Deployed
+from maxairesources.deployed import Deployed, read_file
 from maxairesources.errors import InputError, raise_all
 from maxairesources.launches import KUBEPOD, SPARK, Launch
-from maxairesources.tree import CONFIGS, DAG_FILE, DAGS, LAUNCHED_FROM
+from maxairesources.tree import CONFIGS, DAG_FILE, DAGS, DOMAIN_CONFIG, LAUNCHED_FROM
 from maxairesources.tree import json_path, nearest, path_of
 
 ROOT = "root"
@@ -87,8 +87,8 @@ class DAGFactory:
             obj: the objective.
             schedule_interval: the `schedule` of Airflow's DAG: None, a cron expression,
                 a timedelta, a timetable or assets. `schedule` is the same.
-            default_args: default arguments of all operators; the owner is the domain
-                unless they name another.
+            default_args: default arguments of all operators. Unless they name the owner, the
+                domain.json does, or else it is the domain.
             dag_kwargs: further arguments of Airflow's DAG. The tags domain, usecase and
                 objective are added to given ones.
 
@@ -100,13 +100,20 @@ class DAGFactory:
         self._deployed = Deployed.read(root)
         self._configs = self._deployed.read_objective(root, names)
         self._usecase_configs = path_of(CONFIGS, names[:2])
+        self._labels = dict(zip(("domain", "usecase", "objective"), names))
+        domain = read_file(root, path_of(CONFIGS, names[:1], DOMAIN_CONFIG))
+        owners = domain.get("owners") or {}
         self._added: list[tuple[Any, Sequence[str]]] = []
         tags = dag_kwargs.pop("tags", None) or ()
         macros = dag_kwargs.pop("user_defined_macros", None) or {}
         dag_kwargs.setdefault("is_paused_upon_creation", self._deployed.paused)
+        dag_kwargs.setdefault("owner_links", owners)
         own: dict[str, Any] = {
             "dag_id": dag_id or ".".join(names),
-            "default_args": {"owner": names[0], **(default_args or {})},
+            "default_args": {
+                "owner": ", ".join(owners) or names[0],
+                **(default_args or {}),
+            },
             "tags": {*names, *([tags] if isinstance(tags, str) else tags)},
             "user_defined_macros": {**macros, "maxai_config": self._render_config},
         }
@@ -165,6 +172,7 @@ class DAGFactory:
             )
         if launched_by == KUBEPOD and self._deployed.data_root:
             self._pass_data_root(arguments, expand)
+        self._set_labels(task_id, launched_by, arguments, expand)
         with _explaining(where, kind, arguments, launch):
             make = kind.partial if expand else kind
             task = make(**arguments, task_id=task_id, dag=self.dag)
@@ -179,6 +187,25 @@ class DAGFactory:
             expand["env_vars"] = [*map(add, expand["env_vars"])]
         elif "env_vars" not in expand:
             arguments["env_vars"] = add(arguments.get("env_vars"))
+
+    def _set_labels(
+        self, task_id: str, launched_by: str | None, arguments: Any, expand: Any
+    ) -> None:
+        """Label the pods of a task; labels that it has of the same names are kept."""
+        labels = {
+            # Kubernetes allows no other characters, and no more of them.
+            key: re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)[:63].strip("-_.")
+            for key, name in {**self._labels, "task": task_id}.items()
+        }
+        if launched_by == SPARK and "conf" not in expand:
+            prefixes = [f"spark.kubernetes.{e}.label." for e in ("driver", "executor")]
+            own = {p + key: labels[key] for p in prefixes for key in labels}
+            arguments["conf"] = own | (arguments.get("conf") or {})
+        elif launched_by == KUBEPOD and "labels" not in expand:
+            spec = getattr(arguments.get("full_pod_spec"), "metadata", None)
+            given = getattr(spec, "labels", None) or {}
+            labels = {key: labels[key] for key in labels if key not in given}
+            arguments["labels"] = labels | (arguments.get("labels") or {})
 
     def create_dag(self) -> DAG:
         """Connect the tasks with their parents, which must exist now, and return the DAG."""

@@ -27,6 +27,8 @@ NAME = re.compile("[a-z][a-z0-9]*(_[a-z0-9]+)*")
 PY_CONFIG = "py_config.json"
 SPARK_CONFIG = "spark_config.json"
 KUBEPOD_CONFIG = "kubepod_config.json"
+# The owners and the deprecated usecases of a domain.
+DOMAIN_CONFIG = "domain.json"
 # A launch config or an overlay of one, such as spark_config.prod.json.
 LAUNCH_CONFIG = re.compile(
     rf"{CONFIGS}/[^/]+/[^/]+/(spark|kubepod)_config(\.[^/]+)?\.json"

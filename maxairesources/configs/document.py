@@ -95,8 +95,8 @@ def validate(
     try:
         # As JSON, because strict validation then accepts a string for a date.
         return model.model_validate_json(json.dumps(data), strict=strict)
-    except ValidationError as found:
-        errors = [(*_place_of(error, data), error) for error in found.errors()]
+    except ValidationError as invalid:
+        errors = [(*_place_of(error, data), error) for error in invalid.errors()]
     # A misspelt key first: it explains the missing key.
     errors.sort(key=lambda each: each[2]["type"] != "extra_forbidden")
     if templates:

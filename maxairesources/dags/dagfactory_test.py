@@ -188,8 +188,9 @@ def test_arguments_of_a_launch_config(tree: Objective) -> None:
     assert pod["spec"]["containers"][0]["volumeMounts"] == mounts
     assert (score.namespace, b.namespace) == ("own", "all")
     assert (b.execution_timeout.seconds, b.retry_delay.seconds) == (90, 90)
-    assert dag.get_task("features").conf == {IMAGE: "maxai/qsr", "spark.ui.port": 1}
-    assert dag.get_task("c").conf == {IMAGE: "maxai/qsr"}
+    own = {IMAGE: "maxai/qsr", "spark.ui.port": 1}
+    assert own.items() <= dag.get_task("features").conf.items()
+    assert "spark.ui.port" not in dag.get_task("c").conf
 
 
 @pytest.mark.parametrize(
@@ -216,6 +217,55 @@ def test_a_config_may_hold_what_airflow_and_kubernetes_accept(
     assert tree.mistakes(BOTH) == ""
 
 
+def test_pods_have_labels_and_keep_their_own(tree: Objective) -> None:
+    names = {"domain": "qsr", "usecase": "customer360", "objective": "obj0"}
+    given = {"labels": {"domain": "shop", "team": "a"}}
+    spec = {"metadata": {"labels": {"task": "x"}}, "spec": {"containers": []}}
+    key = "spark.kubernetes.executor.label.domain"
+    long = f"{'x' * 62}.{'y' * 9}"
+    tree.configs(
+        {"score": given, "b": {"full_pod_spec": spec}, long: {}},
+        {"features": {"conf": {key: "shop"}}},
+    )
+    lines = f"for n in 'b', {long!r}: f.add(n, 'KubernetesPodOperator', ['root'])\n"
+    assert tree.mistakes(BOTH + lines) == ""
+    dag = tree.dag(BOTH + lines)
+    labels = {**names, "domain": "shop", "team": "a", "task": "score"}
+    assert dag.get_task("score").labels == labels
+    pod = dag.get_task("b").build_pod_request_obj(dry_run=True)
+    assert pod.metadata.labels.items() >= {**names, "task": "x"}.items()
+    assert dag.get_task(long).labels["task"] == "x" * 62
+    expected = {
+        f"spark.kubernetes.{part}.label.{name}": value
+        for part in ("driver", "executor")
+        for name, value in {**names, "task": "features"}.items()
+    }
+    conf = {IMAGE: "maxai/qsr", **expected, key: "shop"}
+    assert dag.get_task("features").conf == conf
+
+
+def test_a_domain_names_its_owners(tree: Objective) -> None:
+    owners = {"@acme/shop": "https://chat.acme.example/shop", "a@b.c": "mailto:a@b.c"}
+    file = "maxaiconfigs/qsr/domain.json"
+    tree.write(file, {"owners": owners, "deprecated": {"x": "2027-03-01: use y"}})
+    assert tree.mistakes(BOTH) == ""
+    dag = tree.dag(BOTH)
+    assert {task.owner for task in dag.tasks} == {"@acme/shop, a@b.c"}
+    assert dag.owner_links == owners
+    dag = tree.dag(BOTH, "default_args={'owner': 'me'}, owner_links={}")
+    assert ({task.owner for task in dag.tasks}, dag.owner_links) == ({"me"}, {})
+    for content, expected in (
+        ({"owner": {}}, "$ has an unknown key 'owner'; did you mean owners?"),
+        ({"owners": {"@acme/shop": "x"}}, "$.owners: 'x' is not a link to @acme/shop;"),
+        ({"owners": {"acme": "https://x"}}, "$.owners: 'acme' is not an owner; use"),
+        ({"owners": "@acme"}, "$.owners is '@acme'; it should be"),
+        ({"deprecated": {"x": "soon"}}, "$.deprecated: 'x' has 'soon'; use a day and"),
+        ({"deprecated": {"x": "2027-13-01: y"}}, "$.deprecated: 'x' has '2027-13-01: "),
+    ):
+        tree.write(file, content)
+        assert tree.mistakes(BOTH).startswith(f"{file}: {expected}")
+
+
 def test_an_overlay_changes_one_task_by_its_name(tree: Objective) -> None:
     tree.configs({"a": {"namespace": "x"}, "b": {}}, {})
     patch = {"name": "a", "conf": {"namespace": None, "labels": {"size": "big"}}}
@@ -225,8 +275,10 @@ def test_an_overlay_changes_one_task_by_its_name(tree: Objective) -> None:
     lines = "for n in 'ab': f.add(n, 'KubernetesPodOperator', ['root'])"
     assert tree.mistakes(lines) == ""
     tree.deployment = "prod"
-    found = {t.task_id: (t.namespace, t.labels) for t in tree.dag(lines).tasks}
-    assert found == {"a": (None, {"size": "big"}), "b": (None, {})}
+    found = {
+        t.task_id: (t.namespace, t.labels.get("size")) for t in tree.dag(lines).tasks
+    }
+    assert found == {"a": (None, "big"), "b": (None, None)}
     assert {task.priority_weight for task in tree.dag(lines).tasks} == {2}
 
 

@@ -17,11 +17,13 @@ from maxairesources.configs.document import shown, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.deployed import overlay_of, read_config, read_file
+from maxairesources.domains import DEPRECATION
 from maxairesources.errors import InputError, raise_all
 from maxairesources.launches import named_tasks
 from maxairesources.settings import repository_of
-from maxairesources.tree import CONFIGS, KUBEPOD_CONFIG, PY_CONFIG, SPARK_CONFIG
-from maxairesources.tree import SPARK_IMAGES, json_path, nearest, path_of, walk
+from maxairesources.tree import CONFIGS, DOMAIN_CONFIG, KUBEPOD_CONFIG, PY_CONFIG
+from maxairesources.tree import SPARK_CONFIG, SPARK_IMAGES, json_path, nearest, path_of
+from maxairesources.tree import walk
 
 # The largest argument of a Linux process, in bytes: 32 pages of 4 KiB.
 _LARGEST_ARGUMENT = 128 * 1024
@@ -128,6 +130,37 @@ class KubepodConfig(Config):
         return f"move it to {json_path((*place, 'conf'))}"
 
 
+def _check_owners(owners: dict[str, str]) -> dict[str, str]:
+    for owner, link in owners.items():
+        if not re.fullmatch(r"@[\w-]+(/[\w.-]+)?|[^@\s,]+@[^@\s,]+", owner):
+            remedy = "use a user, a team or an address, such as @acme/retail"
+            raise InputError(f"{owner!r} is not an owner", remedy)
+        if not re.fullmatch(r"(https?://|mailto:)\S+", link):
+            remedy = "use one that begins with https:// or mailto:"
+            raise InputError(f"{link!r} is not a link to {owner}", remedy)
+    return owners
+
+
+def _check_days(deprecated: dict[str, str]) -> dict[str, str]:
+    for usecase, text in deprecated.items():
+        if not re.fullmatch(DEPRECATION, text):
+            remedy = 'use a day and what to do, such as "2027-03-01: use churn2"'
+            raise InputError(f"{usecase!r} has {text!r}", remedy)
+    return deprecated
+
+
+class DomainConfig(Config):
+    """The owners of a domain, with a link to each, and the deprecated usecases.
+
+    Attributes:
+        owners: users, teams or addresses, as CODEOWNERS has them.
+        deprecated: the last day of a usecase and the advice, such as "2027-03-01: use x".
+    """
+
+    owners: Annotated[dict[str, str], AfterValidator(_check_owners)] = {}
+    deprecated: Annotated[dict[str, str], AfterValidator(_check_days)] = {}
+
+
 _MODELS: dict[str, type[ConfigModel]] = {
     PY_CONFIG: PyConfig,
     SPARK_CONFIG: SparkConfig,
@@ -151,6 +184,11 @@ def _mistakes(
     root: Path, names: Sequence[str], deployment: str | None
 ) -> Iterator[InputError]:
     launched: dict[str, str] = {}
+    domain_config = path_of(CONFIGS, names[:1], DOMAIN_CONFIG)
+    try:
+        validate(DomainConfig, read_file(root, domain_config), domain_config)
+    except InputError as error:
+        yield error
     for name, model in _MODELS.items():
         path = path_of(CONFIGS, names if model is PyConfig else names[:2], name)
         overlay = overlay_of(path, deployment)

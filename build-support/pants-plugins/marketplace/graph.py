@@ -54,6 +54,7 @@ from maxairesources.tree import (
     SETTINGS,
     USECASES,
     domain_of,
+    path_of,
 )
 
 PYTHON = (".py", ".pyi")
@@ -240,8 +241,8 @@ def _objective_globs(folder: str, name: str) -> list[str]:
     """Return the globs of what a file in the folder of a DAG depends on."""
     here = glob.escape(folder)
     if name == "dag.py":
-        configs = here.replace(DAGS, CONFIGS, 1)
-        return [f"{configs}/*.json", f"{configs.rpartition('/')[0]}/*.json"]
+        names = here.split("/")[1:]
+        return [path_of(CONFIGS, names[:depth], "*.json") for depth in (1, 2, 3)]
     tests = (f"!{here}/{each}" for each in ("*_test.py", "test_*.py", "conftest.py"))
     data = [f"{USECASES}/{here.split('/')[1]}/sample_data.py"]
     return [f"{here}/*.py", *tests, *(data if name == "run_test.py" else ())]

@@ -34,7 +34,9 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
-from maxairesources.tree import PROBLEMS, SETTINGS, TREES, domain_of
+from maxairesources.domains import read_deprecations
+from maxairesources.tree import CONFIGS, DOMAIN_CONFIG, PROBLEMS, SETTINGS, TREES
+from maxairesources.tree import domain_of, path_of
 
 CONVENTIONS = Address(
     "build-support/tools/maxaitools/conventions", relative_file_path="check.py"
@@ -131,8 +133,16 @@ async def check_conventions(
 ) -> LintResult:
     (domain,) = request.elements
     below = f"{domain}/**" if domain else "*"
+    # The rules also warn the readers of deprecated usecases of other domains.
+    others = f"{CONFIGS}/*/{DOMAIN_CONFIG}"
+    deprecated = [
+        path_of(CONFIGS, (each.domain, each.usecase), "*", "py_config*.json")
+        for file in await Get(DigestContents, PathGlobs([others]))
+        for each in read_deprecations(file.path, file.content)
+    ]
+    globs = [SETTINGS, others, *deprecated, *(f"{tree}/{below}" for tree in TREES)]
     files, variables, venv = await MultiGet(
-        Get(Digest, PathGlobs([SETTINGS, *(f"{tree}/{below}" for tree in TREES)])),
+        Get(Digest, PathGlobs(globs)),
         Get(EnvironmentVars, EnvironmentVarsRequest([PROBLEMS])),
         Get(
             VenvPex,

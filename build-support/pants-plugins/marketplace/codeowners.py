@@ -1,0 +1,66 @@
+"""Writes .github/CODEOWNERS from the domain.json of each domain: `fmt` writes, `lint` checks it.
+
+Lines of other paths than the folders of a domain are kept, in front.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any, Iterable
+
+from pants.core.goals.fmt import FmtFilesRequest, FmtResult
+from pants.core.util_rules.partitions import Partition, Partitions
+from pants.engine.fs import CreateDigest, Digest, DigestContents, FileContent, PathGlobs
+from pants.engine.fs import Snapshot
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.option.subsystem import Subsystem
+
+from maxairesources.domains import read_owners
+from maxairesources.tree import CONFIGS, DOMAIN_CONFIG
+
+FILE = ".github/CODEOWNERS"
+_CONFIGS = f"{CONFIGS}/*/{DOMAIN_CONFIG}"
+# The folders of a domain in the three trees.
+_FOLDERS = "/maxai*/"
+
+
+class CodeOwners(Subsystem):
+    options_scope = name = "codeowners"
+    help = "Writes .github/CODEOWNERS from the domain.json of each domain."
+
+
+class CodeOwnersRequest(FmtFilesRequest):
+    tool_subsystem = CodeOwners  # type: ignore[assignment]
+
+
+@rule
+async def partition_code_owners(
+    request: CodeOwnersRequest.PartitionRequest,
+) -> Partitions[str, Any]:
+    # A deleted domain.json leaves its lines, which `lint ::` finds.
+    is_needed = any(f == FILE or PurePath(f).match(_CONFIGS) for f in request.files)
+    return Partitions([Partition((FILE,), None)] if is_needed else [])
+
+
+@rule(desc="Write CODEOWNERS")
+async def write_code_owners(request: CodeOwnersRequest.Batch[str, Any]) -> FmtResult:
+    configs, old = await MultiGet(
+        Get(DigestContents, PathGlobs([_CONFIGS])),
+        Get(DigestContents, Digest, request.snapshot.digest),
+    )
+    owners = {each.path.split("/")[1]: read_owners(each.content) for each in configs}
+    text = add_owners("".join(file.content.decode() for file in old), owners)
+    files = [FileContent(FILE, text.encode())] if text or old else []
+    new = await Get(Snapshot, CreateDigest(files))
+    return FmtResult(request.snapshot, new, "", "", tool_name=request.tool_name)
+
+
+def add_owners(text: str, owners: dict[str, list[str]]) -> str:
+    """Return the text of CODEOWNERS with the owners of each domain."""
+    kept = [line for line in text.splitlines() if not line.startswith(_FOLDERS)]
+    lines = [f"{_FOLDERS}{d}/ {' '.join(o)}" for d, o in sorted(owners.items()) if o]
+    return "".join(f"{line}\n" for line in (*kept, *lines))
+
+
+def rules() -> Iterable[Any]:
+    return [*collect_rules(), *CodeOwnersRequest.rules()]
