@@ -29,8 +29,9 @@ from maxairesources.launches import handler_name, read_launches
 from maxairesources.settings import read_settings
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
-from maxairesources.tree import LAUNCH_CONFIG, LFS_POINTER, PROBLEMS, SETTINGS
-from maxairesources.tree import SPARK_CONFIG, domain_of, walk
+from maxairesources.tree import DOMAIN_CONFIG, LAUNCH_CONFIG, LFS_POINTER, PROBLEMS
+from maxairesources.tree import SETTINGS, SPARK_CONFIG, domain_of, walk
+from maxaitools.conventions.deprecated import deprecations, find_readers
 from maxaitools.conventions.reserved_names import SHADOWED
 from maxaitools.conventions.secret_values import find_secrets
 
@@ -46,7 +47,7 @@ _HANDLER = re.compile(
 
 @dataclass(frozen=True)
 class Domain:
-    """The files of a domain, in the current folder. It holds no files of other domains.
+    """The files of a domain, in the current folder.
 
     Attributes:
         name: the name of the domain; empty for the files that belong to no domain.
@@ -62,7 +63,8 @@ class Domain:
     def files(self) -> dict[str, int]:
         """The sizes of the files, by path."""
         found = (path for tree in TREES for path in Path(tree).rglob("*"))
-        return {str(path): path.stat().st_size for path in found if path.is_file()}
+        own = (path for path in found if (domain_of(str(path)) or "") == self.name)
+        return {str(path): path.stat().st_size for path in own if path.is_file()}
 
     def folders(self, tree: str, depth: int) -> set[Names]:
         """Return the names of the folders at one depth of a tree that hold any file."""
@@ -96,6 +98,7 @@ Rule = Callable[[Domain], Iterator[Finding]]
 # The files of a folder, by its depth in a tree: the required and the optional ones. Any folder may
 # have a BUILD file, and configs overlays.
 LAYOUT: dict[tuple[str, int], tuple[Names, Names]] = {
+    (CONFIGS, 1): ((), (DOMAIN_CONFIG,)),
     (CONFIGS, 2): ((), tuple(LAUNCHED_FROM.values())),
     (CONFIGS, 3): ((PY_CONFIG,), ()),
     (DAGS, 0): ((), (".airflowignore",)),
@@ -158,7 +161,7 @@ def unexpected_file(domain: Domain) -> Iterator[Finding]:
         expected = {"BUILD", *itertools.chain(*layout)}
         if tree == CONFIGS:
             ends = (".json", *(f".{each}.json" for each in domain.deployments))
-            bases = {each[:-5] for each in expected - {"BUILD"}}
+            bases = {each[:-5] for each in expected - {"BUILD", DOMAIN_CONFIG}}
             expected |= {base + end for base in bases for end in ends}
         if file not in expected and not _OPEN.fullmatch(path):
             problem = "the layout has no file here"
@@ -267,6 +270,13 @@ def orphan(domain: Domain) -> Iterator[Finding]:
                     rest = " and ".join(path_of(each, names) for each in present)
                     fix = nearest(path, strays, f"add it, or delete {rest}")
                     yield path_of(present[0], names), f"the {kind} has no {path}", fix
+    file = path_of(CONFIGS, (domain.name,), DOMAIN_CONFIG)
+    known = [usecase for _, usecase in domain.folders(CONFIGS, 2)]
+    deprecated = domain.configs.get(file, {}).get("deprecated")
+    for usecase in deprecated if isinstance(deprecated, dict) else ():
+        if usecase not in known:
+            problem = f"$.deprecated has an unknown usecase {usecase!r}"
+            yield file, problem, nearest(usecase, known)
 
 
 def launch(domain: Domain) -> Iterator[Finding]:
@@ -385,8 +395,12 @@ def main(arguments: list[str] | None = None) -> int:
             print(key, textwrap.indent(inspect.getdoc(rule) or "", "    "), sep="\n")
         return 0
     findings = check(read_domain(options.domain))
-    print("".join(f"{finding}\n" for finding in findings), end="")
-    return 1 if findings else 0
+    code = 1 if findings else 0
+    # These are warnings: no build fails because of a date.
+    for each in deprecations() if options.domain else ():
+        findings += find_readers(each, options.domain)
+    print("".join(f"{line}\n" for line in findings), end="")
+    return code
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def task(**args: Any) -> dict[str, Any]:
 
 BOTH = {"score": task(), "features": task()}
 GOOD: dict[str, Any] = {
-    **{K: kubepod(), P: BOTH},
+    **{K: kubepod(), P: BOTH, f"{C}/domain.json": {}},
     S: spark(),
     f"{S[:-5]}.prod.json": {"conf": {"spark.ui.port": 1}},
     f"{P[:-5]}.dev.json": {"score": {"function": {"args": {"share": 0.1}}}},
@@ -117,7 +117,8 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         for path, words in (
             (f"{P[:-5]}.pord.json", "did you mean py_config.prod.json"),
             (f"{P[:-5]}.staging.json", "only BUILD, py_config.dev.json, py_config.jso"),
-            (f"{C}/notes.md", "the layout has no file here; move it, or delete it"),
+            (f"{C}/notes.md", "only BUILD, domain.json; move it, or delete it"),
+            (f"{C}/domain.dev.json", "did you mean domain.json?"),
             (f"{D}/churn/dag.py", "the layout has no file here; move it"),
             (f"{U}/Dockerfil", "did you mean Dockerfile?"),
             (f"{U}/churn/handler/x.py", "move it"),
