@@ -82,6 +82,21 @@ def test_a_mistake_in_the_arguments_of_a_dag(
     assert expected in tree.error(BOTH, arguments)
 
 
+def test_all_unknown_arguments_are_reported_at_once(tree: Objective) -> None:
+    tree.configs({"score": {"env": {}, "image_pul": "x"}, "b": {"retires": 2}})
+    path = tree.root / CONFIGS / "kubepod_config.json"
+    config = {**json.loads(path.read_text()), "conf": {"namespaces": "all"}}
+    path.write_text(json.dumps(config))
+    places = [line.split(": ")[1] for line in tree.mistakes(BOTH).splitlines()]
+    first, second = "$.tasks[0].conf", "$.tasks[1].conf"
+    named = [f"{first}.env", f"{first}.image_pul", f"{second}.retires"]
+    # The common conf is reported once, and where it is.
+    assert sorted(places) == ["$.conf.namespaces", *named]
+    tree.configs()
+    bash = BASH.format("bash_command='x', retires=2, ownr='me'")
+    assert len(tree.mistakes(BOTH + bash).strip().splitlines()) == 2
+
+
 def test_a_factory_outside_of_a_dag_file(tree: Objective) -> None:
     reported = tree.error(BOTH, dag_file="maxaidags/qsr/customer360/dag.py")
     assert "; call it in maxaidags/<domain>/<usecase>/<objective>/dag.py" in reported

@@ -21,9 +21,9 @@ from maxairesources.domains import DEPRECATION
 from maxairesources.errors import InputError, raise_all
 from maxairesources.launches import named_tasks
 from maxairesources.settings import repository_of
-from maxairesources.tree import CONFIGS, DOMAIN_CONFIG, KUBEPOD_CONFIG, PY_CONFIG
-from maxairesources.tree import SPARK_CONFIG, SPARK_IMAGES, json_path, nearest, path_of
-from maxairesources.tree import walk
+from maxairesources.tree import CONFIGS, DOMAIN_CONFIG, KUBEPOD_CONFIG, LAUNCHED_FROM
+from maxairesources.tree import PY_CONFIG, SPARK_CONFIG, SPARK_IMAGES
+from maxairesources.tree import json_path, nearest, path_of, walk
 
 # The largest argument of a Linux process, in bytes: 32 pages of 4 KiB.
 _LARGEST_ARGUMENT = 128 * 1024
@@ -58,10 +58,8 @@ def _check_keys(conf: dict[str, Any]) -> dict[str, Any]:
     for key in conf:
         if not key.startswith("spark."):
             problem = f"{key!r} does not begin with spark., so Spark would ignore it"
-            remedy = (
-                "prefix a key of Hadoop with spark.hadoop.; move an argument of the "
-            )
-            raise InputError(problem, f"{remedy}operator to spark_submit_conf")
+            remedy = "prefix a key of Hadoop with spark.hadoop.; an argument of the "
+            raise InputError(problem, f"{remedy}operator belongs in spark_submit_conf")
         close = difflib.get_close_matches(key, FREQUENT, 1, _CLOSE)
         if close and key not in FREQUENT:
             remedy = f"did you mean {close[0]}?"
@@ -161,10 +159,12 @@ class DomainConfig(Config):
     deprecated: Annotated[dict[str, str], AfterValidator(_check_days)] = {}
 
 
-_MODELS: dict[str, type[ConfigModel]] = {
-    PY_CONFIG: PyConfig,
-    SPARK_CONFIG: SparkConfig,
-    KUBEPOD_CONFIG: KubepodConfig,
+# The number of folders that each config is in.
+_MODELS: dict[str, tuple[int, type[ConfigModel]]] = {
+    DOMAIN_CONFIG: (1, DomainConfig),
+    PY_CONFIG: (3, PyConfig),
+    SPARK_CONFIG: (2, SparkConfig),
+    KUBEPOD_CONFIG: (2, KubepodConfig),
 }
 
 
@@ -184,37 +184,32 @@ def _mistakes(
     root: Path, names: Sequence[str], deployment: str | None
 ) -> Iterator[InputError]:
     launched: dict[str, str] = {}
-    domain_config = path_of(CONFIGS, names[:1], DOMAIN_CONFIG)
-    try:
-        validate(DomainConfig, read_file(root, domain_config), domain_config)
-    except InputError as error:
-        yield error
-    for name, model in _MODELS.items():
-        path = path_of(CONFIGS, names if model is PyConfig else names[:2], name)
+    for name, (depth, model) in _MODELS.items():
+        path = path_of(CONFIGS, names[:depth], name)
         overlay = overlay_of(path, deployment)
-        base, patch = read_file(root, path), read_file(root, overlay)
-        for place, known in _not_in_base(_by_name(base), _by_name(patch)):
-            problem = f"{json_path(place)}: {name} has no {place[-1]!r}"
-            yield InputError(problem, nearest(place[-1], known), overlay)
-        data, file = read_config(root, path, deployment)
-        if (root / path).exists():
-            try:
-                validate(model, data, file)
-            except InputError as error:
-                yield error
-            if model is not PyConfig:
-                yield from _mistakes_in_images(data, repository_of(names[0], root), file)
-            elif len(json.dumps(data)) >= _LARGEST_ARGUMENT:
+        try:
+            base, patch = read_file(root, path), read_file(root, overlay)
+            for place, known in _not_in_base(_by_name(base), _by_name(patch)):
+                problem = f"{json_path(place)}: {name} has no {place[-1]!r}"
+                yield InputError(problem, nearest(place[-1], known), overlay)
+            data, file = read_config(root, path, deployment)
+            if model is PyConfig and len(json.dumps(data)) >= _LARGEST_ARGUMENT:
                 problem = "has more than 128 KiB, too large for an argument"
                 remedy = "move large values into a table that the handlers read"
                 yield InputError(problem, remedy, file)
-        elif any(root.glob(overlay_of(path, "*"))):
-            yield InputError("is missing", "add it: its overlays need it", path)
-        for task, _ in named_tasks(data):
-            if task in launched:
-                problem = f"task {task!r} is also in {launched[task]}"
-                yield InputError(problem, "keep one of them", file)
-            launched[str(task)] = file
+            if name in LAUNCHED_FROM.values():
+                yield from _mistakes_in_images(data, repository_of(names[0], root), file)
+            for task, _ in named_tasks(data):
+                if task in launched:
+                    problem = f"task {task!r} is also in {launched[task]}"
+                    yield InputError(problem, "keep one of them", file)
+                launched[str(task)] = file
+            if (root / path).exists():
+                validate(model, data, file)
+            elif any(root.glob(overlay_of(path, "*"))):
+                yield InputError("is missing", "add it: its overlays need it", path)
+        except InputError as error:
+            yield error
 
 
 def _mistakes_in_images(

@@ -126,7 +126,7 @@ AT = "score input 0"
         (SPARK, "spark.a", "", "unknown key 'spark.a'; move it to $.conf"),
         (SPARK, "tasks 0 conf", {}, "; move it to $.tasks[0].spark_submit_conf"),
         (SPARK, "tasks 0 spark.a", 1, "; move it to $.tasks[0].spark_submit_conf.conf"),
-        (SPARK, "conf name", "x", "; move an argument of the operator to spark_submit"),
+        (SPARK, "conf name", "x", "; an argument of the operator belongs in spark_sub"),
         (POD, "env_vars", {}, "$ has an unknown key 'env_vars'; move it to $.conf"),
         (POD, "tasks 0 image", "x", "unknown key 'image'; move it to $.tasks[0].conf"),
         (PY, "score input 1", PORT, "$.score.input: port 1 is defined twice; remove o"),

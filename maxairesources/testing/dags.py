@@ -70,7 +70,7 @@ def _find_mistakes(file: Path, deployment: str | None) -> Iterable[object]:
             errors += f"\nAirflow lacks a provider: add its package, such as {package},"
             errors += " to 3rdparty/python/airflow.txt, and run ./pants lock airflow"
         # The traceback of an error of the library helps nobody.
-        own = re.findall(r"^\S*\bInputError: (.*)", errors, re.MULTILINE)
+        _, *own = re.split(r"^\S*\bInputError: ", errors, flags=re.MULTILINE)
         return own[-1:] or [errors]
     # Airflow silently ignores a file without the words airflow and dag.
     if list(bag.dags) != [".".join(names)]:
