@@ -197,15 +197,17 @@ class DAGFactory:
             key: re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)[:63].strip("-_.")
             for key, name in {**self._labels, "task": task_id}.items()
         }
-        if launched_by == SPARK and "conf" not in expand:
+        name = "conf" if launched_by == SPARK else "labels"
+        given = arguments.get(name) or {}
+        # The result of another task is not known yet.
+        if launched_by is None or name in expand or not isinstance(given, dict):
+            return
+        if launched_by == SPARK:
             prefixes = [f"spark.kubernetes.{e}.label." for e in ("driver", "executor")]
-            own = {p + key: labels[key] for p in prefixes for key in labels}
-            arguments["conf"] = own | (arguments.get("conf") or {})
-        elif launched_by == KUBEPOD and "labels" not in expand:
-            spec = getattr(arguments.get("full_pod_spec"), "metadata", None)
-            given = getattr(spec, "labels", None) or {}
-            labels = {key: labels[key] for key in labels if key not in given}
-            arguments["labels"] = labels | (arguments.get("labels") or {})
+            labels = {p + key: labels[key] for p in prefixes for key in labels}
+        # Airflow prefers the argument to the labels in there.
+        pod = getattr(arguments.get("full_pod_spec"), "metadata", None)
+        arguments[name] = labels | (getattr(pod, "labels", None) or {}) | given
 
     def create_dag(self) -> DAG:
         """Connect the tasks with their parents, which must exist now, and return the DAG."""
