@@ -198,7 +198,9 @@ def _mistakes(
                 remedy = "move large values into a table that the handlers read"
                 yield InputError(problem, remedy, file)
             if name in LAUNCHED_FROM.values():
-                yield from _mistakes_in_images(data, repository_of(names[0], root), file)
+                yield from _mistakes_in_images(
+                    data, repository_of(names[0], root), file
+                )
             for task, _ in named_tasks(data):
                 if task in launched:
                     problem = f"task {task!r} is also in {launched[task]}"

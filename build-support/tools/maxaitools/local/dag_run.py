@@ -22,8 +22,8 @@ from airflow.sdk.listener import get_listener_manager
 from airflow.utils.db import initdb
 
 from maxairesources.deployed import ObjectiveConfigs
-from maxairesources.errors import InputError
-from maxairesources.testing.dag_checks import mistakes_in
+from maxairesources.errors import InputError, raise_all
+from maxairesources.testing.dag_checks import mistakes_in, mistakes_in_launches
 from maxairesources.tree import nearest
 from maxaitools.local.airflow_server import VARIABLES
 
@@ -137,7 +137,8 @@ def load(file: Path) -> Any:
     """
     bag = DagBag(file)
     for text in bag.import_errors.values():
-        last = text.strip().splitlines()[-1]
+        lines = text.strip().splitlines()
+        last = next((each for each in lines[::-1] if _PLAIN.match(each)), lines[-1])
         if found := _PLAIN.match(last):
             where, problem, remedy = found.groups()
             raise InputError(problem, remedy, where)
@@ -202,6 +203,7 @@ def run(options: argparse.Namespace, data: Path, configs: ObjectiveConfigs) -> i
         data: the data root.
         configs: the objective's, which are valid.
     """
+    raise_all(mistakes_in_launches(configs))
     file = options.folder / "dag.py"
     initdb()
     mistakes = [*mistakes_in(whole := load(file), configs, str(file))]
