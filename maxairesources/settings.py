@@ -13,7 +13,11 @@ _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("images", "indexes", "find_links"), []),
     "deployments": {},
 }
-_KINDS = {str: "a string", list: "a list of strings", dict: "a table for each"}
+_KINDS: dict[type[Any], str] = {
+    str: "a string",
+    list: "a list of strings",
+    dict: "a table for each",
+}
 
 
 def read_settings(root: Path = Path()) -> dict[str, Any]:
@@ -28,8 +32,7 @@ def read_settings(root: Path = Path()) -> dict[str, Any]:
         raise InputError(f"cannot be read ({error})", "fix it", SETTINGS) from None
     for key, value in found.items():
         if key not in _DEFAULTS:
-            remedy = nearest(key, _DEFAULTS)
-            raise InputError(f"unknown key {key!r}", remedy, SETTINGS)
+            raise InputError(f"unknown key {key!r}", nearest(key, _DEFAULTS), SETTINGS)
         if type(value) is not (kind := type(_DEFAULTS[key])):
             remedy = f"use {_KINDS[kind]}"
             raise InputError(f"{key} is {value!r}", remedy, SETTINGS)
