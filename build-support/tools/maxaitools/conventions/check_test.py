@@ -132,7 +132,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         for path in (P, f"{OBJ}/run_test.py", f"{OBJ}/dag.py", f"{U}/requirements.txt")
     ),
     (moved(f"{D}/churn", f"{D}/chrun"), f"{C}/churn: orphan", f"mean {D}/chrun?"),
-    (moved(f"{U}/churn", "x"), f"{C}/churn: orphan", f"has no {U}/churn; add it, or"),
+    (moved(f"{U}/churn", "x"), f"{C}/churn: orphan", f"or delete {C}/churn and {D}/chu"),
     (moved(OBJ, f"{D}/churn/y"), f"{C}/churn/monthly: orphan", f"mean {D}/churn/y?"),
     (
         {K: kubepod(init_containers=[{"image": f"busybox:1@sha256:{'0' * 64}"}])},
@@ -142,7 +142,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({K: kubepod(handler=f"{MODULE}s")}, f"{K}: launch", f"did you mean {MODULE}?"),
     ({K: kubepod(handler="b.fit"), f"{H}/deep/fit.py": ""}, f"{K}: launch", FIT),
     ({K: kubepod(handler="a.b")}, f"{K}: launch", "$.tasks[0].conf runs a.b, which is"),
-    ({K: kubepod(handler=HELPER)}, f"{K}: launch", f"runs {HELPER}, which is not"),
+    ({K: kubepod(handler=HELPER)}, f"{K}: launch", "remove the task, or use one of: "),
     ({S: spark(f"/opt/{H}/features.py")}, f"{S}: launch", f"mean {APPLICATION}?"),
     (
         {f"{U}/Dockerfile": "COPY sources/maxaiusecases ."},
