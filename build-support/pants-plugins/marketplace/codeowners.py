@@ -43,7 +43,7 @@ async def partition_code_owners(
 
 
 @rule(desc="Write CODEOWNERS")
-async def write_code_owners(request: CodeOwnersRequest.Batch[str, Any]) -> FmtResult:
+async def write_code_owners(request: CodeOwnersRequest.Batch) -> FmtResult:
     configs, old = await MultiGet(
         Get(DigestContents, PathGlobs([_CONFIGS])),
         Get(DigestContents, Digest, request.snapshot.digest),
