@@ -165,11 +165,8 @@ class DAGFactory:
         elif config := LAUNCHED_FROM.get(kind.__name__):
             known = {*self._configs.launches} - {task_id}
             problem = f"is not in {self._usecase_configs}/{config}"
-            raise InputError(
-                problem,
-                nearest(task_id, known, "add it there, or remove it here"),
-                where,
-            )
+            remedy = nearest(task_id, known, "add it there, or remove it here")
+            raise InputError(problem, remedy, where)
         if launched_by == KUBEPOD and self._deployed.data_root:
             self._pass_data_root(arguments, expand)
         self._set_labels(task_id, launched_by, arguments, expand)

@@ -107,7 +107,8 @@ def _call(
         for each in (error, *error.others):
             if each.subject is None:
                 each.subject = "--config" if inline else storage.shown(options.config)
-        print(f"error: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
         raise
 
 

@@ -204,6 +204,16 @@ def test_input_error_names_its_own_file_or_the_config(
     check_error(capsys.readouterr().err, f"error: {file}: too short; add rows")
 
 
+def test_each_mistake_in_a_config_is_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"t": {"input": [], "output": [], "function": {}, "outptu": []}}
+    assert call_handler(recorded([]), given, "t", tmp_path) == 1
+    start = f"error: {tmp_path / 'py_config.json'}: $.t"
+    expected = [f"{start} has an unk", f"{start}.function.args is missing; add it"]
+    check_error(capsys.readouterr().err, *expected)
+
+
 def test_usage() -> None:
     for argv in (["--task", "t"], ["--conf", "c.json", "--task", "t"]):
         with pytest.raises(SystemExit, match="^2$"):

@@ -132,7 +132,11 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         for path in (P, f"{OBJ}/run_test.py", f"{OBJ}/dag.py", f"{U}/requirements.txt")
     ),
     (moved(f"{D}/churn", f"{D}/chrun"), f"{C}/churn: orphan", f"mean {D}/chrun?"),
-    (moved(f"{U}/churn", "x"), f"{C}/churn: orphan", f"or delete {C}/churn and {D}/chu"),
+    (
+        moved(f"{U}/churn", "x"),
+        f"{C}/churn: orphan",
+        f"or delete {C}/churn and {D}/chu",
+    ),
     (moved(OBJ, f"{D}/churn/y"), f"{C}/churn/monthly: orphan", f"mean {D}/churn/y?"),
     (
         {K: kubepod(init_containers=[{"image": f"busybox:1@sha256:{'0' * 64}"}])},

@@ -25,7 +25,7 @@ def port(path: str) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write("marketplace.toml", "[deployments.dev]\n")
+    write("marketplace.toml", 'prefix = "ai"\n[deployments.dev]\n')
     write(DOMAIN, {"deprecated": {"churn": ENDS}})
     output = {"input": [port("a.csv")], "output": [port("b.csv")]}
     write("maxaiconfigs/shop/churn/monthly/py_config.json", {"churn": output})

@@ -56,5 +56,5 @@ def test_airflow_runs_the_images_and_the_overlays_of_a_deployment(
         dag = bag.dags["lab.probe.first"]
         task: Any = dag.get_task("measure")
         assert task.image == references_of(place.live(name))["lab"]
-        assert (task.labels, task.env_vars) == ({"n": label}, variables)
+        assert (task.labels["n"], task.env_vars) == (label, variables)
         assert dag.is_paused_upon_creation is paused

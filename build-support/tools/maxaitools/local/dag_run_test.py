@@ -58,6 +58,7 @@ def test_the_configs_are_checked_without_an_image_or_an_engine(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("MAXAI_DATA_ROOT", ".")
+    (tmp_path / "marketplace.toml").write_text('prefix = "maxai"')
     assert run_dags.main([OBJECTIVE, "--check"]) == 0
     folder = tmp_path / "maxaiconfigs/shop/one"
     folder.mkdir(parents=True)

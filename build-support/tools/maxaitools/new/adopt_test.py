@@ -17,7 +17,7 @@ CODE = "maxaiusecases/web"
 MAIN = '\nif __name__ == "__main__":\n    main()\n'
 # The tools read these.
 SETTINGS = {
-    "marketplace.toml": "",
+    "marketplace.toml": 'prefix = "example.com/ai"\n',
     "3rdparty/python/library.txt": "fsspec>=2025.3\npandas\npyarrow\npydantic\npyspark>=4.3\n",
     "pants.toml": """\
 [python]
@@ -52,6 +52,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         resolve.lock.write_text("pyspark==3.5.1 \\\n")
         return True
 
+    monkeypatch.setenv("MAXAI_PREFIX", "example.com/ai")
     monkeypatch.setattr(lock, "compile_lock", compile_lock)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -108,7 +109,7 @@ def test_a_deleted_file_is_written_as_that_of_a_new_domain(
         f"{CODE}/clicks/handlers/count.py",
     }
     assert check(Domain("web")) == []
-    assert "FROM maxai/spark:" in Path(CODE, "Dockerfile").read_text()
+    assert "FROM example.com/ai/spark:" in Path(CODE, "Dockerfile").read_text()
     tasks = json.loads(Path(CONFIGS, "spark_config.json").read_text())["tasks"]
     config = json.loads(Path(CONFIGS, "daily/py_config.json").read_text())
     assert [task["name"] for task in tasks] == ["count"] == [*config][1:]
