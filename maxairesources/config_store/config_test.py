@@ -207,7 +207,9 @@ def test_input_error_names_its_own_file_or_the_config(
 def test_each_mistake_in_a_config_is_a_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = {"t": {"input": [], "output": [], "function": {}, "outptu": []}}
+    given: dict[str, Any] = {
+        "t": {"input": [], "output": [], "function": {}, "outptu": []}
+    }
     assert call_handler(recorded([]), given, "t", tmp_path) == 1
     start = f"error: {tmp_path / 'py_config.json'}: $.t"
     expected = [f"{start} has an unk", f"{start}.function.args is missing; add it"]

@@ -102,6 +102,15 @@ def test_files_that_no_commit_has_are_found(bare: Marketplace) -> None:
     assert DAG_FILE in missing and PY_CONFIG in missing
 
 
+def test_a_release_without_a_broken_domain_is_refused(
+    bare: Marketplace, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(bare, run, 3)
+    problem = "maxaiusecases/a/requirements.txt:3: not a requirement; write one"
+    monkeypatch.setenv("MAXAI_PROBLEMS", f"{problem}\n")
+    assert f"{problem}; or delete the domain" in run("deploy", "dev", code=1)
+
+
 def test_a_clone_that_lacks_a_commit_changes_nothing(
     bare: Marketplace, run: Run
 ) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maxairesources.errors import InputError
-from maxairesources.tree import TREES
+from maxairesources.tree import PROBLEMS, TREES
 from maxaitools.deployments import registry, trees
 from maxaitools.deployments.acceptance import find_breaches
 from maxaitools.deployments.branches import Branches, Entry, is_signed, pick
@@ -36,6 +36,10 @@ def deploy(options: Namespace) -> None:
 
     This clone must be as it was when the release was packaged.
     """
+    # The launcher has found them; a release has no DAG of such a domain.
+    for problem in os.environ.get(PROBLEMS, "").splitlines():
+        where, _, what = problem.partition(": ")
+        raise InputError(what, "or delete the domain", where)
     branches, to = Branches(), find_settings(options.name)
     live, folder = branches.live(to.name), options.folder or package_release()
     release = trees.store(folder)

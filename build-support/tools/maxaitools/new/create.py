@@ -256,7 +256,8 @@ def adopt(domain: str) -> None:
         for template in ("adopt", "objective", values["operator"]):
             write(template, **values, adopted=True)
     lock.main([domain])
-    print("to decide:", *adoption.decisions(domain), sep="\n  ")
+    found = [*adoption.decisions(domain)] or ["nothing"]
+    print("to decide:", *found, sep="\n  ")
 
 
 def main(arguments: list[str] | None = None) -> None:
