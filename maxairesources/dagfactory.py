@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.sdk import DAG, BaseOperator
+from airflow.sdk import DAG, Asset, AssetAll, BaseOperator
 from jinja2 import pass_context
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,8 +22,9 @@ from maxairesources.configs.document import has_template
 from maxairesources.deployed import Deployed, read_file
 from maxairesources.errors import InputError, raise_all
 from maxairesources.launches import KUBEPOD, SPARK, Launch
+from maxairesources.lineage import find_uses
 from maxairesources.tree import CONFIGS, DAG_FILE, DAGS, DOMAIN_CONFIG, LAUNCHED_FROM
-from maxairesources.tree import json_path, nearest, path_of
+from maxairesources.tree import PY_CONFIG, json_path, nearest, path_of
 
 ROOT = "root"
 
@@ -100,6 +101,7 @@ class DAGFactory:
         self._deployed = Deployed.read(root)
         self._configs = self._deployed.read_objective(root, names)
         self._usecase_configs = path_of(CONFIGS, names[:2])
+        self._assets = _read_assets(self._configs.py_config)
         self._labels = dict(zip(("domain", "usecase", "objective"), names))
         domain = read_file(root, path_of(CONFIGS, names[:1], DOMAIN_CONFIG))
         owners = domain.get("owners") or {}
@@ -171,6 +173,8 @@ class DAGFactory:
             self._pass_data_root(arguments, expand)
         self._set_labels(task_id, launched_by, arguments, expand)
         with _explaining(where, kind, arguments, launch):
+            for name, assets in self._assets.get(task_id, {}).items():
+                arguments[name] = [*(arguments.get(name) or ()), *assets]
             make = kind.partial if expand else kind
             task = make(**arguments, task_id=task_id, dag=self.dag)
             task = task.expand(**expand) if expand else task
@@ -242,6 +246,41 @@ class DAGFactory:
         text = json.dumps(render(self._configs.py_config), separators=(",", ":"))
         # Kubernetes replaces $(NAME) in arguments with a variable, and $$ with $.
         return text.replace("$", "\\u0024")
+
+
+def after(*objectives: str) -> AssetAll:
+    """Return a `schedule` that starts a DAG after all runs of other objectives.
+
+    It waits until each of their tables was written since the last run of this DAG.
+
+    Args:
+        objectives: each a domain, a usecase and an objective: retail/customer360/segmentation.
+
+    Raises:
+        InputError: an objective does not exist, or none of its tasks writes a table.
+    """
+    root, file, _ = _find_dag_file((None, None, None))
+    tables: list[Asset] = []
+    for objective in objectives:
+        names = objective.split("/")
+        configs = Deployed.read(root).read_objective(root, names)
+        assets = _read_assets(configs.py_config).values()
+        if not any(each["outlets"] for each in assets):
+            folders = root.glob(f"{CONFIGS}/*/*/*/{PY_CONFIG}")
+            known = ("/".join(path.parts[-4:-1]) for path in folders)
+            remedy = nearest(objective, known, "use <domain>/<usecase>/<objective>")
+            raise InputError(f"no task of {objective!r} writes a table", remedy, file)
+        tables += (asset for each in assets for asset in each["outlets"])
+    return AssetAll(*tables)
+
+
+def _read_assets(py_config: Mapping[str, Any]) -> dict[str, dict[str, list[Asset]]]:
+    """Return the arguments `inlets` and `outlets` of each task: the tables of its ports."""
+    assets: dict[str, dict[str, list[Asset]]] = {}
+    for use in find_uses("", py_config):
+        own = assets.setdefault(use.task, {"inlets": [], "outlets": []})
+        own["outlets" if use.writes else "inlets"].append(Asset(use.address))
+    return assets
 
 
 def operator_class(operator: Any, subject: object = None) -> Any:

@@ -10,7 +10,9 @@ from maxairesources.dags.conftest import (
     BOTH,
     CONFIGS,
     DAG_FILE,
+    DETAILS,
     IMAGE,
+    PORT,
     SCORE,
     Objective,
     edges,
@@ -20,6 +22,7 @@ from maxairesources.testing.dags import load_dags
 # isort: on
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import Asset
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kubernetes.client import ApiClient
@@ -86,6 +89,23 @@ def test_the_arguments_of_a_dag_are_airflows(tree: Objective) -> None:
     asset = "[__import__('airflow.sdk').sdk.Asset('s3://lake/a')]"
     dag = tree.dag(BOTH, f"schedule_interval={asset}")
     assert "s3://lake/a" in str(dag.timetable.asset_condition)
+
+
+def test_ports_are_assets_that_may_start_another_dag(tree: Objective) -> None:
+    out = [{**PORT, "sourceDetails": {**DETAILS, "filePath": "qsr//{{ ds }} é.csv"}}]
+    config = {"score": {"input": [PORT], "output": out, "function": {"args": {}}}}
+    tree.write(f"{CONFIGS}/obj0/py_config.json", config)
+    own = "outlets=[__import__('airflow.sdk').sdk.Asset('own')], expand={'cmds': [[]]}"
+    dag = tree.dag(f"f.add('score', 'KubernetesPodOperator', ['root'], {own})")
+    found = dag.get_task("score").partial_kwargs
+    assert [asset.name for asset in found["inlets"]] == ["a.csv"]
+    assert [asset.name for asset in found["outlets"]] == ["own", "qsr/{{ ds }} é.csv"]
+    after = "schedule=__import__('maxairesources').dagfactory.after('{}')"
+    dag = tree.dag("", after.format("qsr/customer360/obj0"))
+    assert [*dag.schedule.objects] == [Asset("qsr/{{ ds }} é.csv")]
+    mistake = tree.error("", after.format("qsr/customer360/obj1"))
+    error = "no task of 'qsr/customer360/obj1' writes a table; did you mean"
+    assert f"{DAG_FILE}: {error} qsr/customer360/obj0?" in mistake
 
 
 def test_a_helper_module_may_create_the_factory(tree: Objective) -> None:
