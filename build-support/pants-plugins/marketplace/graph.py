@@ -8,8 +8,9 @@
   in its folder, and in the folders below that hold no Python file. A DAG may also read the files
   in the folder of its usecase. Only tests and their helpers read what is below `fixtures/`.
 - A dag.py depends on its configs: the DAG factory reads them from the folders with the same
-  names, and refuses a dag.py that names others. Its tests and helpers depend on the dag.py and
-  what stands beside it, and a run_test.py on the sample data of its domain.
+  names, and refuses a dag.py that names others. It also depends on the configs of each objective
+  that it names, such as in `after("bank/credit_risk/score")`. Its tests and helpers depend on the
+  dag.py and what stands beside it, and a run_test.py on the sample data of its domain.
 """
 
 from __future__ import annotations
@@ -75,6 +76,12 @@ def is_data(path: str) -> bool:
     """Return if a file of maxaidags or maxaiusecases is a data file, which modules read."""
     name = path.rpartition("/")[2]
     return not any(fnmatchcase(name, pattern) for pattern in NO_DATA)
+
+
+def find_named_objectives(dag: bytes) -> set[str]:
+    """Return the strings in the source of a dag.py that may name an objective."""
+    found = re.findall(rb"[\"'](\w+/\w+/\w+)[\"']", dag)
+    return {name.decode() for name in found}
 
 
 def source_address(path: str) -> Address:
@@ -219,6 +226,10 @@ async def infer_dependencies(
     if is_objective:
         globs.append(f"{glob.escape(parent)}/*")
         more = _objective_globs(folder, name)
+    if is_objective and name == "dag.py":
+        (dag,) = await Get(DigestContents, PathGlobs([f"{here}/{name}"]))
+        named = find_named_objectives(dag.content)
+        more += (f"{CONFIGS}/{each}/*.json" for each in named)
     near, others = await MultiGet(Get(Paths, PathGlobs(g)) for g in (globs, more))
     modules = (path for path in near.files if path.endswith(PYTHON))
     # Tests also read the data beside modules in `fixtures/`.

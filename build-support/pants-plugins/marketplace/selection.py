@@ -30,6 +30,7 @@ from pants.backend.python.util_rules.interpreter_constraints import (
     InterpreterConstraints,
 )
 from pants.engine.addresses import Address, Addresses
+from pants.engine.fs import DigestContents, PathGlobs
 from pants.engine.internals.graph import Owners, OwnersRequest
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
@@ -49,7 +50,9 @@ from marketplace.graph import (
     MarketplaceError,
     MarketplaceRelease,
     domain_of_address,
+    find_named_objectives,
     is_data,
+    source_address,
 )
 from maxairesources.tree import CONFIGS, DAGS, domain_of
 
@@ -260,6 +263,25 @@ def _find_users(path: str, known: KnownTargets) -> set[Address]:
     return found
 
 
+async def _find_followers(changes: Changes) -> dict[str, set[Address]]:
+    """Return the DAGs that name the objective of each config, also those of other domains."""
+    objectives = {path: path.split("/")[1:-1] for path in changes.files}
+    names = {
+        path: "/".join(objective)
+        for path, objective in objectives.items()
+        if path.startswith(f"{CONFIGS}/") and len(objective) == 3
+    }
+    globs = [f"{DAGS}/*/*/*/dag.py"] if names else []
+    dags = await Get(DigestContents, PathGlobs(globs))
+    named = {
+        source_address(dag.path): find_named_objectives(dag.content) for dag in dags
+    }
+    return {
+        path: {dag for dag, found in named.items() if name in found}
+        for path, name in names.items()
+    }
+
+
 async def _map_dependents(
     domains: Collection[str | None], known: KnownTargets
 ) -> tuple[Edges, Edges]:
@@ -289,7 +311,10 @@ async def _map_dependents(
         edges = launchers if isinstance(target, ConfigTarget) else dependents
         domain = domain_of_address(target.address)
         for address in found.includes if target.address in known.images else found:
-            if domain and domain_of_address(address) not in (None, domain):
+            is_other = domain and domain_of_address(address) not in (None, domain)
+            if is_other and address.spec_path == CONFIGS:
+                continue  # See `_find_followers`.
+            if is_other:
                 raise MarketplaceError(
                     f"{target.address}: depends on {address}, which belongs to another "
                     "domain; move the code that both need into maxairesources"
@@ -312,6 +337,8 @@ async def select(
     importers = await _find_importers(changes, known, python_setup)
     for path in changes.deleted:
         by_file[path] |= importers[path] | _find_users(path, known)
+    for path, followers in (await _find_followers(changes)).items():
+        by_file[path] |= followers
     for path in changes.files:
         folder, _, name = path.rpartition("/")
         if name in _OF_FOLDERS and folder:

@@ -129,6 +129,8 @@ def _domain_files(domain: str, usecase: str) -> dict[str, str]:
     for objective in OBJECTIVES:
         result[f"{configs}/{objective}/py_config.json"] = "{}"
         result |= _dag_files(f"maxaidags/{domain}/{usecase}/{objective}")
+    if domain == "shop":
+        result[f"maxaidags/shop/{usecase}/weekly/dag.py"] += "'bank/risk/weekly'\n"
     return result
 
 
