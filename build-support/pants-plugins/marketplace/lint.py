@@ -34,9 +34,8 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.option.subsystem import Subsystem
 from pants.util.logging import LogLevel
 
-from maxairesources.domains import read_deprecations
-from maxairesources.tree import CONFIGS, DOMAIN_CONFIG, PROBLEMS, SETTINGS, TREES
-from maxairesources.tree import domain_of, path_of
+from maxairesources.tree import CONFIGS, DOMAIN_CONFIG, PROBLEMS, PY_CONFIG
+from maxairesources.tree import SETTINGS, TREES, domain_of
 
 CONVENTIONS = Address(
     "build-support/tools/maxaitools/conventions", relative_file_path="check.py"
@@ -123,7 +122,8 @@ async def partition_by_domain(
 ) -> Partitions[str, Any]:
     # The files outside of all domains are those of a domain without a name.
     paths = (path for path in request.files if path.split("/")[0] in TREES)
-    domains = {domain_of(path) or "" for path in paths}
+    # A rule compares the py_configs of all domains. A deleted one is in no request.
+    domains = {"*", *(domain_of(path) or "" for path in paths)}
     return Partitions(Partition((domain,), None) for domain in sorted(domains))
 
 
@@ -132,15 +132,15 @@ async def check_conventions(
     request: ConventionsRequest.Batch[str, Any],
 ) -> LintResult:
     (domain,) = request.elements
+    names = {"*": "the tables of all domains", "": "the other files"}
     below = f"{domain}/**" if domain else "*"
-    # The rules also warn the readers of deprecated usecases of other domains.
-    others = f"{CONFIGS}/*/{DOMAIN_CONFIG}"
-    deprecated = [
-        path_of(CONFIGS, (each.domain, each.usecase), "*", "py_config*.json")
-        for file in await Get(DigestContents, PathGlobs([others]))
-        for each in read_deprecations(file.path, file.content)
-    ]
-    globs = [SETTINGS, others, *deprecated, *(f"{tree}/{below}" for tree in TREES)]
+    globs = [SETTINGS, *(f"{tree}/{below}" for tree in TREES)]
+    if domain == "*":
+        globs = [
+            f"{CONFIGS}/*/*/*/{PY_CONFIG}",
+            f"{CONFIGS}/*/{DOMAIN_CONFIG}",
+            SETTINGS,
+        ]
     files, variables, venv = await MultiGet(
         Get(Digest, PathGlobs(globs)),
         Get(EnvironmentVars, EnvironmentVarsRequest([PROBLEMS])),
@@ -161,7 +161,7 @@ async def check_conventions(
             argv=(f"--domain={domain}",),
             extra_env=variables,
             input_digest=files,
-            description=f"Check the conventions of {domain or 'the other files'}",
+            description=f"Check the conventions of {names.get(domain, domain)}",
             level=LogLevel.DEBUG,
         ),
     )

@@ -31,7 +31,8 @@ from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_C
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
 from maxairesources.tree import DOMAIN_CONFIG, LAUNCH_CONFIG, LFS_POINTER, PROBLEMS
 from maxairesources.tree import SETTINGS, SPARK_CONFIG, domain_of, walk
-from maxaitools.conventions.deprecated import deprecations, find_readers
+from maxaitools.conventions.data_rules import find_wrong_tables
+from maxaitools.conventions.deprecated import find_ends
 from maxaitools.conventions.reserved_names import SHADOWED
 from maxaitools.conventions.secret_values import find_secrets
 
@@ -63,7 +64,7 @@ class Domain:
     def files(self) -> dict[str, int]:
         """The sizes of the files, by path."""
         found = (path for tree in TREES for path in Path(tree).rglob("*"))
-        own = (path for path in found if (domain_of(str(path)) or "") == self.name)
+        own = (p for p in found if self.name in ("*", domain_of(str(p)) or ""))
         return {str(path): path.stat().st_size for path in own if path.is_file()}
 
     def folders(self, tree: str, depth: int) -> set[Names]:
@@ -358,8 +359,17 @@ def secret(domain: Domain) -> Iterator[Finding]:
             yield path, f"{place} looks like a secret", fix
 
 
+def table(domains: Domain) -> Iterator[Finding]:
+    """A table has one writer, and a task reads what another one writes or a source.
+    Why: of two writers, the last one wins; and nothing makes a table that nobody writes.
+    Fix: correct the path. A source is outside of the folders of usecases (<domain>/<usecase>/),
+    in sources/ there, or the table `input` there. Two objectives do not read each other's tables.
+    """
+    yield from find_wrong_tables(domains.configs)
+
+
 _OF_FILES = (name, unexpected_file, missing_file, not_built, outside_pants, orphan)
-_OF_CONTENT = (large_file, lfs, launch, image, spark_port, secret)
+_OF_CONTENT = (large_file, lfs, launch, image, spark_port, secret, table)
 # By their ids, such as missing-file.
 RULES: dict[str, Rule] = {
     rule.__name__.replace("_", "-"): rule for rule in (*_OF_FILES, *_OF_CONTENT)
@@ -377,8 +387,16 @@ def read_domain(name: str) -> Domain:
 
 
 def check(domain: Domain) -> list[str]:
-    """Return the findings of all rules, one line each."""
-    found = {(each, key) for key, rule in RULES.items() for each in rule(domain)}
+    """Return the findings of the rules, one line each.
+
+    For the domain `*`, there are only the py_configs of all domains, for the rule `table`.
+    """
+    rules = {
+        key: each
+        for key, each in RULES.items()
+        if (each is table) == (domain.name == "*")
+    }
+    found = {(each, key) for key, rule in rules.items() for each in rule(domain)}
     return sorted(f"{file}: {rule}: {what}; {fix}" for (file, what, fix), rule in found)
 
 
@@ -397,8 +415,8 @@ def main(arguments: list[str] | None = None) -> int:
     findings = check(read_domain(options.domain))
     code = 1 if findings else 0
     # These are warnings: no build fails because of a date.
-    for each in deprecations() if options.domain else ():
-        findings += find_readers(each, options.domain)
+    for _, readers in find_ends() if options.domain == "*" else ():
+        findings += readers
     print("".join(f"{line}\n" for line in findings), end="")
     return code
 

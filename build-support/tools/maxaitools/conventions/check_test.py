@@ -172,8 +172,9 @@ def test_a_mistake_is_found_with_the_file_and_the_fix(
 
 
 def test_each_rule_has_a_case() -> None:
-    of_launcher = {"not-built"}
-    assert RULES.keys() - of_launcher == {start.split(": ")[1] for _, start, _ in CASES}
+    cases = {start.split(": ")[1] for _, start, _ in CASES}
+    # The launcher finds the first, and data_rules_test has the cases of the second.
+    assert RULES.keys() == cases | {"not-built", "table"}
 
 
 def test_what_the_launcher_has_found_is_a_finding(
