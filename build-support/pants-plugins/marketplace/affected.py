@@ -6,10 +6,13 @@ and the images that `package` builds. It reads sources alone, and asks neither e
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from enum import Enum
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Iterator, Mapping
 
 from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.python.target_types import PythonTestTarget
@@ -25,10 +28,11 @@ from pants.vcs.changed import Changed
 from marketplace.changes import Changes, read_before, read_changes
 from marketplace.graph import Deployments
 from marketplace.report import CONFIG, Names, Report, as_json, as_markdown, as_text
-from marketplace.report import compare_configs, compare_locks
+from marketplace.report import Read, compare_configs, compare_locks
 from marketplace.selection import Selection
 from marketplace.tags import TaggedImage
-from maxairesources.tree import DAG_FILE, SETTINGS, dag_id
+from maxairesources.lineage import Use, find_edges, find_readers, find_uses, read_uses
+from maxairesources.tree import CONFIGS, DAG_FILE, PY_CONFIG, SETTINGS, dag_id
 
 
 class Format(Enum):
@@ -115,6 +119,8 @@ def _report(
     # Each deployment is compared, and all of them read the same file.
     before = lru_cache(None)(partial(read_before, changes.base))
     compared = (before, read_now, changes.files)
+    dag_files = {*(each.filename for each in dags), *changes.deleted}
+    objectives = [*filter(None, map(DAG_FILE.fullmatch, sorted(dag_files)))]
     return {
         "since": changes.since,
         # The merge base, from which the changes count.
@@ -127,10 +133,35 @@ def _report(
         "images": explain(images),
         "dags": {**explain(dags), **deleted},
         "tests": explain(tests),
+        # The objectives that read, directly or not, what those of the DAGs write: by their DAG, a
+        # table that it reads, and the DAG that writes it.
+        "readers": {
+            dag_id(*reader.split("/")): (
+                read.address,
+                dag_id(*written.objective.split("/")),
+            )
+            for reader, (written, read) in _find_readers(objectives, changes, before)
+        },
         # The values that differ in configs, and the packages that differ in locks.
         "configs": [*compare_configs(*compared, deployments)],
         "packages": [*compare_locks(*compared)],
     }
+
+
+def _find_readers(
+    objectives: Iterable[re.Match[str]], changes: Changes, before: Read
+) -> Iterator[tuple[str, tuple[Use, Use]]]:
+    names = ["/".join(found.groups()) for found in objectives]
+    if not names:
+        return
+    uses = read_uses(Path(get_buildroot()))
+    # Others may still read what is not written any more.
+    for path in changes.files:
+        tree, *objective, file = path.split("/")
+        if (tree, file) == (CONFIGS, PY_CONFIG):
+            with contextlib.suppress(ValueError, RecursionError):
+                uses += find_uses("/".join(objective), json.loads(before(path) or "{}"))
+    yield from sorted(find_readers(find_edges(uses), names).items())
 
 
 def read_now(path: str) -> str | None:

@@ -23,7 +23,9 @@ Report = Mapping[str, Any]
 CONFIG = re.compile(rf"({CONFIGS}/.+/[^/.]+)(?:\.([a-z0-9_]+))?\.json")
 _LOCK = re.compile(f"{USECASES}/[^/]+/requirements[.]lock")
 # A comment on GitHub has at most 65,536 characters.
-_LINES, _WIDTH = 500, 110
+_LINES, _WIDTH = 400, 110
+# The most nodes of a picture, and the characters of a name in it that Mermaid reads as they are.
+_NODES, _PLAIN = 30, re.compile(r"[^\w ./:@+-]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -118,17 +120,41 @@ def as_json(report: Report) -> str:
 
 
 def as_markdown(report: Report) -> str:
-    """Return the report as a comment on a pull request.
+    """Return the report as a comment on a pull request, with a picture.
 
     Names and values come from the pull request, so all lines are in an indented code block: GitHub
-    then reads no Markdown, HTML or mention in them.
+    then reads no Markdown, HTML or mention in them. In the picture, they are escaped.
     """
     lines = as_text(report).split("\n")
     if len(lines) > _LINES:
         more = f"... and {len(lines) - _LINES} more lines: run ./pants affected"
         lines[_LINES:] = [more]
     short = (f"    {line[:_WIDTH]}{'...' * (len(line) > _WIDTH)}" for line in lines)
-    return "\n".join(["### What this change deploys", "", *short])
+    return "\n".join(["### What this change deploys", "", *_draw(report), *short])
+
+
+def _draw(report: Report) -> Iterator[str]:
+    """Yield the lines of a Mermaid graph from the changed files to the readers of their data."""
+    paths = [(*path[:-1], name) for name, path in report["images"].items()]
+    for name, path in report["dags"].items():
+        paths.append((*path[: len(path) - 1 or 1], name))
+    for reader, (table, writer) in report["readers"].items():
+        paths.append((writer, table, reader))
+    edges = dict.fromkeys(edge for path in paths for edge in zip(path, path[1:]))
+    names = dict.fromkeys(name for path in paths for name in path)
+    numbers = {name: f"n{number}" for number, name in enumerate([*names][:_NODES])}
+    if not edges:
+        return
+    yield from ("```mermaid", "flowchart LR")
+    for name, number in numbers.items():
+        label = _PLAIN.sub(lambda found: f"#{ord(found[0])};", _short(name)[-70:])
+        yield f'    {number}["{label}"]'
+    for edge in edges:
+        if {*edge} <= numbers.keys():
+            yield f"    {' --> '.join(map(numbers.__getitem__, edge))}"
+    if more := len(names) - len(numbers):
+        yield f'    more["and {more} more"]'
+    yield from ("```", "")
 
 
 def as_text(report: Report) -> str:
@@ -151,6 +177,10 @@ def as_text(report: Report) -> str:
         "config values": [*_show(report["configs"])],
         "packages": [*_show(report["packages"])],
         "DAGs": [*_explain(report["dags"])],
+        "DAGs that read what these write": [
+            f"{reader}: {table}, of {writer}"
+            for reader, (table, writer) in report["readers"].items()
+        ],
         "tests": [*_explain(report["tests"])],
     }
     return "\n\n".join(

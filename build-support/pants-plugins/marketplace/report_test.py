@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Mapping
 
 import pytest
@@ -17,7 +18,7 @@ EMPTY = {
     "since": "origin/main",
     "base": "0123456789abcdef",
     "everything": (),
-    **{key: {} for key in ("deployments", "images", "dags", "tests")},
+    **{key: {} for key in ("deployments", "images", "dags", "tests", "readers")},
     **{key: [] for key in ("configs", "packages")},
 }
 FULL = {
@@ -28,6 +29,7 @@ FULL = {
     },
     "images": {f"maxai/stores:{'f' * 64}": ("a|`b.py", "r:s", "r:i")},
     "tests": {"a_test.py": ("a_test.py",)},
+    "readers": {"bank.risk.score": ("stores/churn/a.csv", "stores.churn.weekly")},
     "configs": [Difference(CONFIG, "$.conf.a", "1", None, ("dev", "prod"))],
 }
 TEXT = """\
@@ -47,12 +49,33 @@ config values
   maxaiconfigs/stores/churn/spark_config.json (dev, prod)
       $.conf.a: 1 -> not set
 
+DAGs that read what these write
+  bank.risk.score: stores/churn/a.csv, of stores.churn.weekly
+
 tests
   a_test.py"""
+PICTURE = """\
+```mermaid
+flowchart LR
+    n0["a#124;#96;b.py"]
+    n1["r:s"]
+    n2["maxai/stores:ffffffffffff"]
+    n3["stores.churn.weekly"]
+    n4["stores/churn/a.csv"]
+    n5["bank.risk.score"]
+    n0 --> n1
+    n1 --> n2
+    n3 --> n4
+    n4 --> n5
+```
+
+    The following"""
 
 
 def test_a_report_answers_what_is_deployed_where_and_why() -> None:
     assert as_text(FULL) == TEXT
+    assert PICTURE in as_markdown(FULL)
+    assert "mermaid" not in as_markdown(EMPTY)
     nothing = as_text(EMPTY)
     assert nothing.startswith("Nothing that is built, tested or deployed is affected\n")
     assert nothing.count("\n") == 1
@@ -73,12 +96,18 @@ def test_text_of_a_pull_request_stays_in_a_code_block_that_fits(text: str) -> No
     values = tuple(Difference(each, each, each, each, many[:9]) for each in many)
     paths = dict.fromkeys(many, many[:5])
     names = dict.fromkeys(("deployments", "images", "dags", "tests"), paths)
+    names["readers"] = dict.fromkeys(many, many[:2])
     differences = dict.fromkeys(("configs", "packages"), values)
     many_lines = {"since": text, "base": "b", "everything": many}
     comment = as_markdown({**many_lines, **names, **differences})
     assert len(comment) < 65_536
-    title, empty, *lines = comment.split("\n")
-    assert (title, empty) == ("### What this change deploys", "")
+    title, picture, lines = re.split("\n\n```mermaid\n|\n```\n\n", comment)
+    assert title == "### What this change deploys"
+    first, *nodes = picture.split("\n")
+    node = r'    (n\d+\["[\w ./:@+#;-]+"\]|n\d+ --> n\d+|more\["and \d+ more"\])'
+    assert first == "flowchart LR" and all(re.fullmatch(node, each) for each in nodes)
+    assert len([each for each in nodes if "[" in each]) == 31
+    lines = lines.split("\n")
     assert all(line.startswith("    ") and line.isprintable() for line in lines)
     assert lines[-1].endswith("more lines: run ./pants affected")
 
