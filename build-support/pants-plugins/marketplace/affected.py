@@ -12,7 +12,7 @@ import re
 from enum import Enum
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterable, Mapping
 
 from pants.backend.docker.target_types import DockerImageTarget
 from pants.backend.python.target_types import PythonTestTarget
@@ -31,8 +31,10 @@ from marketplace.report import CONFIG, Names, Report, as_json, as_markdown, as_t
 from marketplace.report import Read, compare_configs, compare_locks
 from marketplace.selection import Selection
 from marketplace.tags import TaggedImage
-from maxairesources.lineage import Use, find_edges, find_readers, find_uses, read_uses
-from maxairesources.tree import CONFIGS, DAG_FILE, PY_CONFIG, SETTINGS, dag_id
+from maxairesources.domains import read_owners
+from maxairesources.lineage import find_edges, find_readers, find_uses, read_uses
+from maxairesources.tree import CONFIGS, DAG_FILE, DOMAIN_CONFIG, PY_CONFIG, SETTINGS
+from maxairesources.tree import dag_id, path_of
 
 
 class Format(Enum):
@@ -133,15 +135,8 @@ def _report(
         "images": explain(images),
         "dags": {**explain(dags), **deleted},
         "tests": explain(tests),
-        # The objectives that read, directly or not, what those of the DAGs write: by their DAG, a
-        # table that it reads, and the DAG that writes it.
-        "readers": {
-            dag_id(*reader.split("/")): (
-                read.address,
-                dag_id(*written.objective.split("/")),
-            )
-            for reader, (written, read) in _find_readers(objectives, changes, before)
-        },
+        # The DAGs that read, directly or not, what those above write.
+        "readers": _find_readers(objectives, changes, before),
         # The values that differ in configs, and the packages that differ in locks.
         "configs": [*compare_configs(*compared, deployments)],
         "packages": [*compare_locks(*compared)],
@@ -150,18 +145,25 @@ def _report(
 
 def _find_readers(
     objectives: Iterable[re.Match[str]], changes: Changes, before: Read
-) -> Iterator[tuple[str, tuple[Use, Use]]]:
+) -> dict[str, Names]:
+    """Return a table that each reader reads, the DAG that writes it, and the reader's owners."""
     names = ["/".join(found.groups()) for found in objectives]
-    if not names:
-        return
-    uses = read_uses(Path(get_buildroot()))
+    uses = read_uses(Path(get_buildroot())) if names else []
     # Others may still read what is not written any more.
-    for path in changes.files:
+    for path in changes.files if names else ():
         tree, *objective, file = path.split("/")
         if (tree, file) == (CONFIGS, PY_CONFIG):
             with contextlib.suppress(ValueError, RecursionError):
                 uses += find_uses("/".join(objective), json.loads(before(path) or "{}"))
-    yield from sorted(find_readers(find_edges(uses), names).items())
+    readers = {}
+    for reader, (written, read) in sorted(
+        find_readers(find_edges(uses), names).items()
+    ):
+        domain = read_now(path_of(CONFIGS, reader.split("/")[:1], DOMAIN_CONFIG)) or ""
+        writer = dag_id(*written.objective.split("/"))
+        owners = read_owners(domain.encode())
+        readers[dag_id(*reader.split("/"))] = (read.address, writer, *owners)
+    return readers
 
 
 def read_now(path: str) -> str | None:

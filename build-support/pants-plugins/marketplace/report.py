@@ -138,7 +138,7 @@ def _draw(report: Report) -> Iterator[str]:
     paths = [(*path[:-1], name) for name, path in report["images"].items()]
     for name, path in report["dags"].items():
         paths.append((*path[: len(path) - 1 or 1], name))
-    for reader, (table, writer) in report["readers"].items():
+    for reader, (table, writer, *_) in report["readers"].items():
         paths.append((writer, table, reader))
     edges = dict.fromkeys(edge for path in paths for edge in zip(path, path[1:]))
     names = dict.fromkeys(name for path in paths for name in path)
@@ -178,8 +178,8 @@ def as_text(report: Report) -> str:
         "packages": [*_show(report["packages"])],
         "DAGs": [*_explain(report["dags"])],
         "DAGs that read what these write": [
-            f"{reader}: {table}, of {writer}"
-            for reader, (table, writer) in report["readers"].items()
+            f"{' '.join((reader, *owners))}: {table}, of {writer}"
+            for reader, (table, writer, *owners) in report["readers"].items()
         ],
         "tests": [*_explain(report["tests"])],
     }

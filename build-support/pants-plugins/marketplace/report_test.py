@@ -29,7 +29,9 @@ FULL = {
     },
     "images": {f"maxai/stores:{'f' * 64}": ("a|`b.py", "r:s", "r:i")},
     "tests": {"a_test.py": ("a_test.py",)},
-    "readers": {"bank.risk.score": ("stores/churn/a.csv", "stores.churn.weekly")},
+    "readers": {
+        "bank.risk.score": ("stores/churn/a.csv", "stores.churn.weekly", "@a/b")
+    },
     "configs": [Difference(CONFIG, "$.conf.a", "1", None, ("dev", "prod"))],
 }
 TEXT = """\
@@ -50,7 +52,7 @@ config values
       $.conf.a: 1 -> not set
 
 DAGs that read what these write
-  bank.risk.score: stores/churn/a.csv, of stores.churn.weekly
+  bank.risk.score @a/b: stores/churn/a.csv, of stores.churn.weekly
 
 tests
   a_test.py"""
