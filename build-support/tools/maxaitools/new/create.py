@@ -22,7 +22,6 @@ Exit code: 0 done; 1 failed; 2 wrong arguments.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import json
 import keyword
@@ -41,7 +40,7 @@ import jinja2
 from maxairesources.tree import COMMON, CONFIGS, DAGS, KUBEPOD_CONFIG, NAME
 from maxairesources.tree import SPARK_CONFIG, TREES, USECASES, nearest, path_of
 from maxaitools import lock
-from maxaitools.conventions.reserved_names import SHADOWED
+from maxaitools.conventions.check import SHADOWED, requires
 from maxaitools.new import adopt as adoption
 
 _TEMPLATES = Path(__file__).resolve().with_name("templates")
@@ -58,8 +57,13 @@ one more task, with a new or an existing handler (build-support/docs/usecases.md
   maxaiconfigs/{usecase}/{launch_config}: the task's name and handler
   maxaiconfigs/{usecase}/{objective}/py_config.json: its input, output and arguments
   maxaidags/{usecase}/{objective}/dag.py: factory.add(task_id="<task>", ...)"""
-# Pants would treat a handler with such a name as a test or a helper of tests.
-_TEST = re.compile(r"test_.*|.*_(test|helper)|tests|conftest")
+# The commands, each with its help. The first three create what is below the one before.
+_KINDS = {
+    "domain": "create a domain: an image with its own requirements and lock",
+    "usecase": "create a usecase in a domain: handlers, configs, a DAG and tests",
+    "objective": "create an objective in a usecase: handlers, a config, a DAG and tests",
+    "adopt": "add what domains from elsewhere lack, and list what you have to decide",
+}
 
 
 def name(text: str) -> str:
@@ -73,6 +77,18 @@ def name(text: str) -> str:
     return text
 
 
+def handler(text: str) -> str:
+    """Return the name of a handler, for argparse."""
+    problem = ""
+    if re.fullmatch(r"test_.*|.*_(test|helper)|tests|conftest", name(text)):
+        problem = f"Pants treats {text}.py as a test or its helper"
+    elif text in SHADOWED:
+        problem = f"handler {text!r} would hide the module"
+    if problem:
+        raise argparse.ArgumentTypeError(f"{problem}; use another name")
+    return text
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
@@ -81,99 +97,59 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kinds = parser.add_subparsers(
-        dest="kind", metavar="domain | usecase | objective | adopt", required=True
+        dest="kind", metavar=" | ".join(_KINDS), required=True
     )
-    text = "add what domains from elsewhere lack, and list what you have to decide"
-    adopt = kinds.add_parser("adopt", help=text, description=text)
+    domain, usecase, objective, adopt = (
+        kinds.add_parser(kind, help=text, description=text)
+        for kind, text in _KINDS.items()
+    )
     adopt.add_argument("domains", type=name, nargs="+", metavar="domain")
-    text = "create a domain: an image with its own requirements and lock"
-    domain = kinds.add_parser("domain", help=text, description=text)
-    domain.add_argument("domain", type=name, help="the new domain, such as logistics")
+    for each in (domain, usecase, objective):
+        each.add_argument("domain", type=name, help="such as logistics")
     domain.add_argument("--spark", action="store_true", help="add Spark to its image")
-    text = "create a usecase in a domain: handlers, configs, a DAG and tests"
-    usecase = kinds.add_parser("usecase", help=text, description=text)
-    usecase.add_argument("domain", help="the domain, such as logistics")
-    usecase.add_argument("usecase", type=name, help="the new usecase, such as delays")
-    text = "the new objective, such as score"
-    usecase.add_argument("--objective", type=name, required=True, help=text)
-    usecase.add_argument("--operator", choices=_LAUNCH_CONFIGS, required=True)
-    text = "create an objective in a usecase: handlers, a config, a DAG and tests"
-    objective = kinds.add_parser("objective", help=text, description=text)
-    objective.add_argument("domain", help="the domain, such as logistics")
-    objective.add_argument("usecase", help="the usecase, such as delays")
-    text = "the new objective, such as monthly_report"
-    objective.add_argument("objective", type=name, help=text)
-    text = "how its tasks are launched (default: as the other tasks of the usecase)"
-    objective.add_argument("--operator", choices=_LAUNCH_CONFIGS, help=text)
-    text = "a handler and its task; repeat it for each task (default: the objective)"
-    for parent in (usecase, objective):
-        parent.add_argument(
-            "--handler", type=name, action="append", dest="handlers", help=text
+    for each, argument in (usecase, "--objective"), (objective, "objective"):
+        each.add_argument("usecase", type=name, help="such as delays")
+        is_required = {"required": True} if each is usecase else {}
+        each.add_argument(argument, type=name, help="such as score", **is_required)
+        text = "how the tasks are launched (default: as the others of the usecase)"
+        each.add_argument("--operator", choices=_LAUNCH_CONFIGS, help=text)
+        text = (
+            "a handler and its task; repeat it for each task (default: the objective)"
         )
+        add = {"action": "append", "dest": "handlers"}
+        each.add_argument("--handler", type=handler, help=text, **add)
     return parser
 
 
-def _prefix() -> str:
-    """Return the prefix of images; the launcher reads it from marketplace.toml."""
-    return os.environ["MAXAI_PREFIX"]
-
-
 def find_problems(options: argparse.Namespace) -> Iterator[str]:
-    """Yield why the domain or usecase cannot be created."""
-    is_domain, domain = options.kind == "domain", options.domain
-    names = [domain] if is_domain else [domain, options.usecase]
-    below = "usecase" if is_domain else "objective"
-    fix = f"use another name, or add to it: ./pants new {below} {' '.join(names)} ..."
-    for path in (Path(path_of(tree, names)) for tree in TREES):
-        if path.exists() and options.kind != "objective":
-            yield f"{path}: already exists; {fix}"
-    if is_domain:
-        if domain in ("python", "spark") or domain in lock.read_resolves():
-            yield f"{domain!r} is the name of a base image or of a tool's resolve"
-        return
-    dockerfile = Path(USECASES, domain, "Dockerfile")
-    domains = [path.parent.name for path in Path(USECASES).glob("*/requirements.txt")]
-    if domain not in domains:
-        hint = nearest(domain, domains, f"create it with `./pants new domain {domain}`")
-        yield f"domain {domain!r} does not exist; {hint}"
-    elif (
-        options.operator == "spark"
-        and f"{_prefix()}/spark" not in dockerfile.read_text()
-    ):
-        yield (
-            f"{dockerfile}: the image has no Spark; use --operator kubepod, or add Spark: pyspark "
-            f"in requirements.txt, {_prefix()}/spark here, and `./pants lock {domain}`"
+    """Yield why a domain, usecase or objective cannot be created."""
+    kinds = [*_KINDS][: [*_KINDS].index(options.kind) + 1]
+    names = [getattr(options, kind) for kind in kinds]
+    for depth, kind in enumerate(kinds[:-1]):
+        folders = (
+            each for tree in TREES for each in Path(tree, *names[:depth]).glob("*/")
         )
+        found = {path.name for path in folders}
+        if names[depth] not in found:
+            fix = f"create it with `./pants new {kind} {' '.join(names[: depth + 1])}`"
+            fix = nearest(names[depth], found, fix)
+            yield f"{kind} {'/'.join(names[: depth + 1])!r} does not exist; {fix}"
+    files = [Path(path_of(tree, names)) for tree in TREES]
+    fix = f"add to it: ./pants new {[*_KINDS][len(kinds)]} {' '.join(names)} ..."
+    if options.kind == "objective":
+        code = path_of(USECASES, names[:2], "handlers")
+        files[2:] = (Path(code, f"{each}.py") for each in options.handlers)
+        fix = "see build-support/docs/usecases.md"
+    for path in files:
+        if path.exists():
+            yield f"{path}: already exists; use another name, or {fix}"
+    if options.kind == "domain":
+        if options.domain in ("python", "spark", *lock.read_resolves()):
+            yield f"{options.domain!r} is the name of a base image or of a tool's resolve"
+        return
     if options.usecase == COMMON:
         yield f"{COMMON!r} is the folder of what usecases share; use another name"
-    for handler in options.handlers:
-        if _TEST.fullmatch(handler):
-            yield f"Pants treats {handler}.py as a test or its helper; use another name"
-        if handler in SHADOWED:
-            yield f"handler {handler!r} would hide the module; use another name"
-    if options.kind == "objective":
-        yield from find_problems_of_objective(options)
-
-
-def find_problems_of_objective(options: argparse.Namespace) -> Iterator[str]:
-    """Yield why the objective cannot be added to its usecase."""
-    names = [options.domain, options.usecase]
-    folders = (path for tree in TREES for path in Path(tree, options.domain).glob("*/"))
-    usecases = {path.name for path in folders}
-    if options.usecase not in usecases:
-        fix = f"create it with `./pants new usecase {' '.join(names)} ...`"
-        fix = nearest(options.usecase, usecases, fix)
-        yield f"usecase {'/'.join(names)!r} does not exist; {fix}"
-    for tree in (CONFIGS, DAGS):
-        path = Path(path_of(tree, names, options.objective))
-        if path.exists():
-            yield f"{path}: already exists; use another name"
-    for handler in options.handlers:
-        path = Path(path_of(USECASES, names, f"handlers/{handler}.py"))
-        if path.exists():
-            fix = "use another name, or copy an objective that runs it"
-            yield f"{path}: already exists; {fix} (build-support/docs/usecases.md)"
-    launch_configs = find_launch_configs(*names)
+    launch_configs = find_launch_configs(options)
     for file in launch_configs.values():
         try:
             tasks = [task["name"] for task in json.loads(file.read_text())["tasks"]]
@@ -183,13 +159,22 @@ def find_problems_of_objective(options: argparse.Namespace) -> Iterator[str]:
             for task in {*tasks} & {*options.handlers}:
                 yield f"{file}: already has a task {task!r}; use another name"
     if options.operator is None:
-        found = " and ".join(map(str, launch_configs.values())) or "no launch config"
-        yield f"--operator is required, because the usecase has {found}"
+        given = " and ".join(map(str, launch_configs.values())) or "no launch config"
+        yield f"--operator is required, because the usecase has {given}"
+    dockerfile, spark = (
+        Path(USECASES, options.domain, "Dockerfile"),
+        f"{_prefix()}/spark",
+    )
+    if options.operator == "spark" and spark not in adoption.read(dockerfile):
+        yield (
+            f"{dockerfile}: the image has no Spark; use --operator kubepod, or add Spark: pyspark "
+            f"in requirements.txt, {spark} here, and `./pants lock {options.domain}`"
+        )
 
 
-def find_launch_configs(domain: str, usecase: str) -> dict[str, Path]:
+def find_launch_configs(options: argparse.Namespace) -> dict[str, Path]:
     """Return the launch configs that a usecase has, by their operators."""
-    folder = Path(path_of(CONFIGS, [domain, usecase]))
+    folder = Path(CONFIGS, options.domain, options.usecase)
     found = {key: folder / file for key, file in _LAUNCH_CONFIGS.items()}
     return {key: file for key, file in found.items() if file.exists()}
 
@@ -199,19 +184,21 @@ def add_tasks(text: str, tasks: list[dict[str, Any]]) -> str:
 
     Everything else stays as it is written, such as short lists on one line.
     """
-    config = json.loads(text)
-    ids = [task.get("id") for task in config["tasks"]]
+    given = json.loads(text)["tasks"]
+    ids = [task.get("id") for task in given]
     unused = (number for number in itertools.count(len(ids) + 1) if number not in ids)
     tasks = [{**task, "id": next(unused)} for task in tasks]
     added = textwrap.indent(json.dumps(tasks, indent=2)[2:-2], "  ")
-    for end in re.finditer(r"\s*\]", text):
-        head, tail = text[: end.start()], text[end.start() :]
-        changed = f"{head}{',' if ids else ''}\n{added}{tail}"
-        # Only at the end of that list, the result is the wanted config.
-        with contextlib.suppress(ValueError):
-            if json.loads(changed) == {**config, "tasks": config["tasks"] + tasks}:
-                return changed
-    raise AssertionError("a list has an end")
+    start = re.search(r'"tasks"\s*:\s*(?=\[)', text)
+    assert start
+    _, end = json.JSONDecoder().raw_decode(text, start.end())
+    before = text[: end - 1].rstrip()
+    return f"{before}{',' if given else ''}\n{added}{text[len(before) :]}"
+
+
+def _prefix() -> str:
+    """Return the prefix of images; the launcher reads it from marketplace.toml."""
+    return os.environ["MAXAI_PREFIX"]
 
 
 def write(template: str, **values: Any) -> None:
@@ -250,7 +237,7 @@ def adopt(domain: str) -> None:
     requirements = Path(USECASES, domain, "requirements.txt")
     if not requirements.parent.is_dir():
         sys.exit(f"new: error: {requirements.parent}: missing; copy the domain there")
-    write_domain(domain, adoption.requires(adoption.read(requirements), "pyspark"))
+    write_domain(domain, requires(adoption.read(requirements), "pyspark"))
     adoption.add_requirements(requirements)
     for values in adoption.objectives(domain):
         for template in ("adopt", "objective", values["operator"]):
@@ -260,40 +247,44 @@ def adopt(domain: str) -> None:
     print("to decide:", *found, sep="\n  ")
 
 
+def create(options: argparse.Namespace) -> tuple[str, str]:
+    """Create an objective, and return the next step and how to add a task."""
+    for template in ("objective", options.operator):
+        write(template, **vars(options))
+    for each in options.handlers:
+        write("handler", **vars(options), handler=each)
+    usecase = f"{options.domain}/{options.usecase}"
+    data = f"data/{usecase}/input.csv with the columns id and value"
+    names = {**vars(options), "usecase": usecase}
+    more = _MORE_TASKS.format(**names, launch_config=_LAUNCH_CONFIGS[options.operator])
+    return f"run maxaidags/{usecase}/{options.objective}   # reads {data}", f"\n{more}"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; an error ends it with exit code 1 or 2."""
     parser = make_parser()
     options = parser.parse_args(arguments)
-    if options.kind not in ("adopt", "domain"):
+    if options.kind in ("usecase", "objective"):
         options.handlers = options.handlers or [options.objective]
-        launch_configs = find_launch_configs(options.domain, options.usecase)
+        launch_configs = find_launch_configs(options)
         if options.operator is None and len(launch_configs) == 1:
             (options.operator,) = launch_configs
     for problem in find_problems(options) if options.kind != "adopt" else ():
         parser.error(problem)
     print("written:")
+    more = ""
     if options.kind == "adopt":
         for domain in options.domains:
             adopt(domain)
-        step = "new adopt " + " ".join(options.domains) + "   # after each decision"
+        step = f"new adopt {' '.join(options.domains)}   # after each decision"
     elif options.kind == "domain":
         write_domain(options.domain, options.spark)
         lock.main([options.domain])
         step = f"new usecase {options.domain}"
     else:
-        for template in ("objective", options.operator):
-            write(template, **vars(options))
-        for handler in options.handlers:
-            write("handler", **vars(options), handler=handler)
-        usecase = f"{options.domain}/{options.usecase}"
-        data = f"data/{usecase}/input.csv with the columns id and value"
-        step = f"run maxaidags/{usecase}/{options.objective}   # reads {data}"
+        step, more = create(options)
     check = "./pants --changed-since=HEAD lint check test package ::"
-    print(f"next:\n  {check}\n  ./pants {step}")
-    if options.kind not in ("adopt", "domain"):
-        names = {**vars(options), "usecase": usecase}
-        launch_config = _LAUNCH_CONFIGS[options.operator]
-        print(_MORE_TASKS.format(**names, launch_config=launch_config))
+    print(f"next:\n  {check}\n  ./pants {step}{more}")
 
 
 if __name__ == "__main__":
