@@ -33,13 +33,18 @@ from maxairesources.tree import DOMAIN_CONFIG, LAUNCH_CONFIG, LFS_POINTER, PROBL
 from maxairesources.tree import SETTINGS, SPARK_CONFIG, domain_of, walk
 from maxaitools.conventions.data_rules import find_wrong_tables
 from maxaitools.conventions.deprecated import find_ends
-from maxaitools.conventions.reserved_names import SHADOWED
 from maxaitools.conventions.secret_values import find_secrets
 
 Names = tuple[str, ...]
 
 # The largest file, in bytes.
 LARGEST = 5 * 1000**2
+# Spark runs a handler as a script. Python then looks for each module in the handler's folder
+# first, so a handler with such a name would hide the module.
+SHADOWED = sys.stdlib_module_names | {
+    *("fsspec", "numpy", "pandas", "py4j", "pyarrow", "pydantic", "pyspark"),
+    *("maxairesources", "maxaiusecases"),
+}
 _HANDLER = re.compile(
     rf"{USECASES}/[^/]+/[^/]+/handlers/"
     r"(?!(.*/)?(\w+_(test|helper)|conftest|__init__)\.py$)(?!(.*/)?fixtures/).+\.py"
@@ -117,6 +122,23 @@ _OPEN = re.compile(
     rf"|(?!.*\.ipynb$)({USECASES}/[^/]+/([^/]+/handlers|{COMMON})/.+"
     rf"|{DAGS}/[^/]+/([^/]+/(?!dag\.py$)[^/]+|[^/]+/[^/]+/.+))"
 )
+# Where an unexpected file belongs.
+_PLACES = {
+    r".*\.ipynb": " to the notebooks/ of a usecase",
+    r".*/(test_[^/]*|[^/]*_test)\.py": " beside the module that it tests, as x_test.py",
+    rf"{USECASES}/.*(?<!/__init__)\.py": " to common/, or to the handlers/ of a usecase",
+}
+
+
+def read(path: str | Path) -> str:
+    """Return the text of a file, or an empty string if it is missing."""
+    return Path(path).read_text(errors="replace") if Path(path).exists() else ""
+
+
+def requires(domain: str, package: str) -> bool:
+    """Return if the requirements.txt of a domain names a package."""
+    text = read(path_of(USECASES, (domain, "requirements.txt")))
+    return bool(re.search(rf"(?im)^{package}(?![\w.-])", text))
 
 
 def name(domain: Domain) -> Iterator[Finding]:
@@ -136,13 +158,13 @@ def name(domain: Domain) -> Iterator[Finding]:
             yield path, problem, "rename it; the test of x.py is x_test.py"
         elif keyword.iskeyword(stem):
             yield path, f"{stem!r} is a Python keyword", "rename it"
-        elif stem in SHADOWED and path in domain.handlers:
-            if path_of(CONFIGS, path.split("/")[1:3], SPARK_CONFIG) in domain.files:
-                kind = (
-                    "standard module" if stem in sys.stdlib_module_names else "package"
-                )
-                problem = f"Spark would import it as the {kind} {stem!r}"
-                yield path, problem, f"rename it, such as to {stem}_table.py"
+        elif (
+            stem in SHADOWED
+            and path in domain.handlers
+            and path_of(CONFIGS, path.split("/")[1:3], SPARK_CONFIG) in domain.files
+        ):
+            problem = f"Spark would import it as the module {stem!r}"
+            yield path, problem, f"rename it, such as to {stem}_table.py"
         elif not NAME.fullmatch(public):
             words = re.findall("[A-Z]?[a-z0-9]+|[A-Z]+", stem)
             better = "_".join(words).lower().lstrip("0123456789_") or "one like churn2"
@@ -168,14 +190,9 @@ def unexpected_file(domain: Domain) -> Iterator[Finding]:
             problem = "the layout has no file here"
             if layout:
                 problem = f"the folder may contain only {', '.join(sorted(expected))}"
-            to = ""
-            if file.endswith(".ipynb"):
-                to = " to the notebooks/ of a usecase"
-            elif re.fullmatch(r"test_.*\.py|.*_test\.py", file):
-                to = " beside the module that it tests, as x_test.py"
-            elif tree == USECASES and re.fullmatch(r"(?!__init__).*\.py", file):
-                to = " to common/, or to the handlers/ of a usecase"
-            yield path, problem, nearest(file, expected, f"move it{to}, or delete it")
+            fits = (to for kind, to in _PLACES.items() if re.fullmatch(kind, path))
+            fix = f"move it{next(fits, '')}, or delete it"
+            yield path, problem, nearest(file, expected, fix)
 
 
 def missing_file(domain: Domain) -> Iterator[Finding]:
@@ -219,9 +236,8 @@ def outside_pants(domain: Domain) -> Iterator[Finding]:
     packages, sources = f"{USECASES}.{domain.name}/deps.pex", f"sources/{USECASES}"
     for name, *used in ("Dockerfile", packages, sources), ("setup.py", USECASES):
         path = path_of(USECASES, (domain.name, name))
-        text = Path(path).read_text(errors="replace") if path in domain.files else None
-        lacking = [each for each in used if text is not None and each not in text]
-        if lacking:
+        lacking = [each for each in used if each not in read(path)]
+        if lacking and path in domain.files:
             fix = f"delete it, run ./pants new adopt {domain.name}, and add your own lines"
             yield path, f"it does not use {' and '.join(lacking)}", fix
 
@@ -231,15 +247,14 @@ def spark_port(domain: Domain) -> Iterator[Finding]:
     Why: the image has no other packages than those of requirements.txt, and those they need.
     Fix: add pyspark to requirements.txt and run ./pants lock, or change the type to pandas.
     """
-    file = Path(path_of(USECASES, (domain.name, "requirements.txt")))
-    text = file.read_text(errors="replace") if file.exists() else ""
-    if re.search(r"(?im)^pyspark(?![\w.-])", text):
-        return
-    for path, config in domain.configs.items():
-        for place, value in walk(config) if path.startswith(CONFIGS) else ():
+    configs = {} if requires(domain.name, "pyspark") else domain.configs
+    for path, config in configs.items():
+        for place, value in walk(config) if path.endswith(PY_CONFIG) else ():
             # Such as $.score.input[0].type.
             if value == "spark" and re.search(r"put\[\d+\]\.type$", json_path(place)):
-                problem = f"{json_path(place)} is spark, and {file} lacks pyspark"
+                problem = (
+                    f"{json_path(place)} is spark, and requirements.txt lacks pyspark"
+                )
                 fix = f"add it and run ./pants lock {domain.name}, or use pandas"
                 yield path, problem, fix
 

@@ -11,37 +11,36 @@ from packaging.requirements import Requirement
 
 from maxairesources.tree import CONFIGS, DAGS, TREES, USECASES
 from maxaitools import lock
-from maxaitools.conventions.check import check, read_domain
+from maxaitools.conventions.check import check, read, read_domain, requires
 
-# Patterns of files in a domain, with what each of them contains that fits here.
+_GUIDE = "see build-support/docs/adopt.md"
+_AGAIN = f"{_GUIDE}, or delete it and run this again"
+# Patterns of files in a domain, a pattern of what fits in each, and the problem of the others.
 _FITTING = {
-    f"{CONFIGS}/{{}}/*/*/py_config.json": ('"function"', "does not describe ports"),
-    f"{CONFIGS}/{{}}/*/*_config.json": ('"tasks"', "has no tasks"),
-    f"{DAGS}/{{}}/*/*/dag.py": ("maxairesources", "does not use DAGFactory"),
+    f"{CONFIGS}/{{}}/*/*/py_config.json": (
+        '"function"',
+        f"does not describe ports; {_AGAIN}",
+    ),
+    f"{CONFIGS}/{{}}/*/*_config.json": ('"tasks"', f"has no tasks; {_AGAIN}"),
+    f"{DAGS}/{{}}/*/*/dag.py": ("maxairesources", f"does not use DAGFactory; {_AGAIN}"),
+    # A module that is not started is no handler.
+    f"{USECASES}/{{}}/*/handlers/*.py": (
+        "(?s)maxairesources|^(?!.*__main__)",
+        f"does not use config.main and ports; {_GUIDE}",
+    ),
 }
 # What the launcher wants too.
 _NEEDED = ("fsspec", "pandas", "pyarrow", "pydantic")
-_AGAIN = "see build-support/docs/adopt.md, or delete it and run this again"
 
 
-def read(path: Path) -> str:
-    """Return the text of a file, or an empty string if it is missing."""
-    return path.read_text(errors="replace") if path.exists() else ""
-
-
-def add_requirements(path: Path) -> None:
-    """Append to a requirements.txt what maxairesources needs."""
-    needed = {name: _of_library()[name] for name in _NEEDED}
-    added = [line for name, line in needed.items() if not requires(read(path), name)]
+def add_requirements(domain: str) -> None:
+    """Append to the requirements.txt of a domain what maxairesources needs."""
+    path = Path(USECASES, domain, "requirements.txt")
+    added = [_of_library()[each] for each in _NEEDED if not requires(domain, each)]
     if added:
         with path.open("a") as file:
             file.write("\n".join(["", "# maxairesources imports these.", *added, ""]))
         print(f"  {path}: added {', '.join(added)}")
-
-
-def requires(text: str, package: str) -> bool:
-    """Return if a requirements.txt with this text names a package."""
-    return bool(re.search(rf"(?im)^{package}(?![\w.-])", text))
 
 
 def _of_library() -> dict[str, str]:
@@ -71,15 +70,11 @@ def decisions(domain: str) -> Iterator[str]:
     yield from filter(of_domain.match, check(read_domain(domain)))
     for pattern, (content, problem) in _FITTING.items():
         for path in sorted(Path().glob(pattern.format(domain))):
-            if content not in read(path):
-                yield f"{path}: {problem}; {_AGAIN}"
-    for path in sorted(Path(USECASES, domain).glob("*/handlers/*.py")):
-        if "__main__" in read(path) and "maxairesources" not in read(path):
-            problem = "does not use config.main and ports"
-            yield f"{path}: {problem}; see build-support/docs/adopt.md"
-    path = Path(USECASES, domain, "requirements.lock")
-    locked = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", read(path)))
+            if not re.search(content, read(path)):
+                yield f"{path}: {problem}"
+    file = f"{USECASES}/{domain}/requirements"
+    locked = dict(re.findall(r"(?m)^([\w.-]+)==(\S+)", read(f"{file}.lock")))
     for name, tested in _of_library().items():
         if name in locked and locked[name] not in Requirement(tested).specifier:
-            file = path.with_suffix(".txt")
-            yield f"{file}: maxairesources needs {tested}, not {locked[name]}; change it"
+            problem = f"maxairesources needs {tested}, not {locked[name]}; change it"
+            yield f"{file}.txt: {problem}"

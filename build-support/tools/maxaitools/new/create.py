@@ -51,7 +51,7 @@ _JINJA = jinja2.Environment(
     keep_trailing_newline=True,
 )
 _LAUNCH_CONFIGS = {"kubepod": KUBEPOD_CONFIG, "spark": SPARK_CONFIG}
-_MORE_TASKS = """\
+_MORE_TASKS = """
 one more task, with a new or an existing handler (build-support/docs/usecases.md):
   maxaiusecases/{usecase}/handlers/<handler>.py: the handler, and its test beside it
   maxaiconfigs/{usecase}/{launch_config}: the task's name and handler
@@ -79,26 +79,22 @@ def name(text: str) -> str:
 
 def handler(text: str) -> str:
     """Return the name of a handler, for argparse."""
-    problem = ""
-    if re.fullmatch(r"test_.*|.*_(test|helper)|tests|conftest", name(text)):
-        problem = f"Pants treats {text}.py as a test or its helper"
-    elif text in SHADOWED:
-        problem = f"handler {text!r} would hide the module"
-    if problem:
-        raise argparse.ArgumentTypeError(f"{problem}; use another name")
+    is_test = re.fullmatch(r"test_.*|.*_(test|helper)|tests|conftest", name(text))
+    if is_test or text in SHADOWED:
+        problem = (
+            "is a test or a helper of tests for Pants" if is_test else "hides a module"
+        )
+        raise argparse.ArgumentTypeError(f"{text}.py {problem}; use another name")
     return text
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
+    style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="./pants new",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "./pants new", None, __doc__, formatter_class=style
     )
-    kinds = parser.add_subparsers(
-        dest="kind", metavar=" | ".join(_KINDS), required=True
-    )
+    kinds = parser.add_subparsers(dest="kind", required=True)
     domain, usecase, objective, adopt = (
         kinds.add_parser(kind, help=text, description=text)
         for kind, text in _KINDS.items()
@@ -107,17 +103,15 @@ def make_parser() -> argparse.ArgumentParser:
     for each in (domain, usecase, objective):
         each.add_argument("domain", type=name, help="such as logistics")
     domain.add_argument("--spark", action="store_true", help="add Spark to its image")
-    for each, argument in (usecase, "--objective"), (objective, "objective"):
+    for each in (usecase, objective):
         each.add_argument("usecase", type=name, help="such as delays")
-        is_required = {"required": True} if each is usecase else {}
-        each.add_argument(argument, type=name, help="such as score", **is_required)
         text = "how the tasks are launched (default: as the others of the usecase)"
         each.add_argument("--operator", choices=_LAUNCH_CONFIGS, help=text)
-        text = (
-            "a handler and its task; repeat it for each task (default: the objective)"
-        )
+        text = "a handler and its task; repeat it for each (default: the objective)"
         add = {"action": "append", "dest": "handlers"}
         each.add_argument("--handler", type=handler, help=text, **add)
+    usecase.add_argument("--objective", type=name, required=True, help="such as score")
+    objective.add_argument("objective", type=name, help="such as score")
     return parser
 
 
@@ -126,23 +120,20 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
     kinds = [*_KINDS][: [*_KINDS].index(options.kind) + 1]
     names = [getattr(options, kind) for kind in kinds]
     for depth, kind in enumerate(kinds[:-1]):
-        folders = (
-            each for tree in TREES for each in Path(tree, *names[:depth]).glob("*/")
-        )
-        found = {path.name for path in folders}
+        parents = [Path(path_of(tree, names[:depth])) for tree in TREES]
+        found = {path.name for parent in parents for path in parent.glob("*/")}
         if names[depth] not in found:
             fix = f"create it with `./pants new {kind} {' '.join(names[: depth + 1])}`"
             fix = nearest(names[depth], found, fix)
             yield f"{kind} {'/'.join(names[: depth + 1])!r} does not exist; {fix}"
-    files = [Path(path_of(tree, names)) for tree in TREES]
+    files = [path_of(tree, names) for tree in TREES]
     fix = f"add to it: ./pants new {[*_KINDS][len(kinds)]} {' '.join(names)} ..."
     if options.kind == "objective":
         code = path_of(USECASES, names[:2], "handlers")
-        files[2:] = (Path(code, f"{each}.py") for each in options.handlers)
+        files[2:] = (f"{code}/{each}.py" for each in options.handlers)
         fix = "see build-support/docs/usecases.md"
-    for path in files:
-        if path.exists():
-            yield f"{path}: already exists; use another name, or {fix}"
+    for path in filter(os.path.exists, files):
+        yield f"{path}: already exists; use another name, or {fix}"
     if options.kind == "domain":
         if options.domain in ("python", "spark", *lock.read_resolves()):
             yield f"{options.domain!r} is the name of a base image or of a tool's resolve"
@@ -161,14 +152,11 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
     if options.operator is None:
         given = " and ".join(map(str, launch_configs.values())) or "no launch config"
         yield f"--operator is required, because the usecase has {given}"
-    dockerfile, spark = (
-        Path(USECASES, options.domain, "Dockerfile"),
-        f"{_prefix()}/spark",
-    )
-    if options.operator == "spark" and spark not in adoption.read(dockerfile):
+    if options.operator == "spark" and not requires(options.domain, "pyspark"):
+        file = path_of(USECASES, names[:1], "requirements.txt")
         yield (
-            f"{dockerfile}: the image has no Spark; use --operator kubepod, or add Spark: pyspark "
-            f"in requirements.txt, {spark} here, and `./pants lock {options.domain}`"
+            f"{file}: no pyspark; use --operator kubepod, or add it, name the base image spark in "
+            f"the Dockerfile, and run ./pants lock {options.domain}"
         )
 
 
@@ -196,18 +184,14 @@ def add_tasks(text: str, tasks: list[dict[str, Any]]) -> str:
     return f"{before}{',' if given else ''}\n{added}{text[len(before) :]}"
 
 
-def _prefix() -> str:
-    """Return the prefix of images; the launcher reads it from marketplace.toml."""
-    return os.environ["MAXAI_PREFIX"]
-
-
 def write(template: str, **values: Any) -> None:
     """Write the files of a template that do not exist, and print their paths.
 
     A launch config that exists gets the tasks of the template, unless the usecase is adopted.
     """
     folder = _TEMPLATES / template
-    values["prefix"] = _prefix()
+    # The launcher reads it from marketplace.toml.
+    values["prefix"] = os.environ["MAXAI_PREFIX"]
     for source in sorted(folder.rglob("*.jinja")):
         where = str(source.relative_to(folder).with_suffix(""))
         path = Path(_JINJA.from_string(where).render(values))
@@ -216,7 +200,7 @@ def write(template: str, **values: Any) -> None:
             text = black.format_str(text, mode=black.Mode())
         note = ""
         if path.exists():
-            if "adopted" in values or path.name not in _LAUNCH_CONFIGS.values():
+            if path.name not in _LAUNCH_CONFIGS.values() or values["adopted"]:
                 continue
             text = add_tasks(path.read_text(), json.loads(text)["tasks"])
             note = " (the tasks are added)"
@@ -234,30 +218,16 @@ def write_domain(domain: str, spark: bool) -> None:
 
 def adopt(domain: str) -> None:
     """Complete a domain that was copied here, and print what a person has to decide."""
-    requirements = Path(USECASES, domain, "requirements.txt")
-    if not requirements.parent.is_dir():
-        sys.exit(f"new: error: {requirements.parent}: missing; copy the domain there")
-    write_domain(domain, requires(adoption.read(requirements), "pyspark"))
-    adoption.add_requirements(requirements)
+    if not (folder := Path(USECASES, domain)).is_dir():
+        sys.exit(f"new: error: {folder}: missing; copy the domain there")
+    write_domain(domain, requires(domain, "pyspark"))
+    adoption.add_requirements(domain)
     for values in adoption.objectives(domain):
-        for template in ("adopt", "objective", values["operator"]):
+        for template in ("objective", values["operator"]):
             write(template, **values, adopted=True)
     lock.main([domain])
     found = [*adoption.decisions(domain)] or ["nothing"]
     print("to decide:", *found, sep="\n  ")
-
-
-def create(options: argparse.Namespace) -> tuple[str, str]:
-    """Create an objective, and return the next step and how to add a task."""
-    for template in ("objective", options.operator):
-        write(template, **vars(options))
-    for each in options.handlers:
-        write("handler", **vars(options), handler=each)
-    usecase = f"{options.domain}/{options.usecase}"
-    data = f"data/{usecase}/input.csv with the columns id and value"
-    names = {**vars(options), "usecase": usecase}
-    more = _MORE_TASKS.format(**names, launch_config=_LAUNCH_CONFIGS[options.operator])
-    return f"run maxaidags/{usecase}/{options.objective}   # reads {data}", f"\n{more}"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -282,7 +252,17 @@ def main(arguments: list[str] | None = None) -> None:
         lock.main([options.domain])
         step = f"new usecase {options.domain}"
     else:
-        step, more = create(options)
+        values = {**vars(options), "adopted": False}
+        for template in ("objective", options.operator):
+            write(template, **values)
+        for each in options.handlers:
+            write("handler", **values, handler=each)
+        usecase = f"{options.domain}/{options.usecase}"
+        data = f"data/{usecase}/input.csv with the columns id and value"
+        step = f"run maxaidags/{usecase}/{options.objective}   # reads {data}"
+        launch_config = _LAUNCH_CONFIGS[options.operator]
+        values |= {"usecase": usecase, "launch_config": launch_config}
+        more = _MORE_TASKS.format(**values)
     check = "./pants --changed-since=HEAD lint check test package ::"
     print(f"next:\n  {check}\n  ./pants {step}{more}")
 

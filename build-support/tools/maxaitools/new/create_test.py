@@ -1,103 +1,99 @@
-"""Tests of `./pants new` in a temporary repository, with the real black and uv."""
+"""Tests of `./pants new` in a temporary repository, with the real black."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 from pathlib import Path
 
 import black
 import pytest
 
 from maxairesources.tree import TREES, USECASES
+from maxaitools import lock
+from maxaitools.conventions.check import Domain, check
 from maxaitools.new import create as new
 
-PANTS_TOML = """\
+FILES = {
+    "marketplace.toml": 'prefix = "example.com/ai"\n',
+    "3rdparty/python/library.txt": "fsspec>=2025.3\npandas\npyarrow\npydantic\npyspark>=4.3\n",
+    "pants.toml": """\
 [python]
 interpreter_constraints = ["CPython==3.11.*"]
-resolves = {black = "3rdparty/python/black.lock"}
+resolves = {black = "black.lock", library = "3rdparty/python/library.lock"}
 resolves_to_interpreter_constraints = {}
-"""
+""",
+    # A domain without Spark.
+    "maxaiusecases/shipping/requirements.txt": "",
+}
 USECASE = "usecase shipping delays --objective score --operator kubepod".split()
 OBJECTIVE = "objective shipping delays monthly".split()
-LAUNCH_CONFIG = "maxaiconfigs/shipping/delays/kubepod_config.json"
-SPARK_CONFIG = "maxaiconfigs/shipping/delays/spark_config.json"
-DAGS = "maxaidags/shipping/delays"
-WHEELS = "fsspec-2025.3 numpy-2.0 pandas-2.2 py4j-0.10 pyarrow-18.0 pydantic-2.11 pyspark-4.3"
+CODE = "maxaiusecases/shipping/delays/handlers"
+CONFIGS, DAGS = "maxaiconfigs/shipping/delays", "maxaidags/shipping/delays"
+LAUNCH_CONFIG, SPARK_CONFIG = (
+    f"{CONFIGS}/{k}_config.json" for k in ("kubepod", "spark")
+)
 
 
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of wheels, which replaces the package index."""
-    folder = tmp_path_factory.mktemp("wheels")
-    for wheel in WHEELS.split():
-        name, version = wheel.split("-")
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        with zipfile.ZipFile(folder / f"{wheel}-py3-none-any.whl", "w") as file:
-            info = f"{wheel}.dist-info"
-            file.writestr(f"{info}/METADATA", metadata)
-            file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-            file.writestr(f"{info}/RECORD", "")
-    return folder
+def write(files: dict[str, str]) -> None:
+    for path, text in files.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
 
 
-@pytest.fixture
-def root(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with the domain shipping, which has no Spark."""
-    monkeypatch.setenv("UV_OFFLINE", "1")
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder is a repository, in which a lock needs no package index."""
+    shutil.copytree("build-support/images", tmp_path / "build-support/images")
+
+    def compile_lock(resolve: lock.Resolve, *, upgrade: bool) -> bool:
+        return bool(resolve.lock.write_text("pyspark==3.5.1 \\\n"))
+
     monkeypatch.setenv("MAXAI_PREFIX", "example.com/ai")
-    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
-    root = tmp_path / "root"
-    shutil.copytree("build-support/images", root / "build-support/images")
-    (root / "pants.toml").write_text(PANTS_TOML)
-    (root / "marketplace.toml").write_text('prefix = "example.com/ai"\n')
-    (root / USECASES / "shipping").mkdir(parents=True)
-    for name in ("Dockerfile", "requirements.txt"):
-        (root / USECASES / "shipping" / name).touch()
-    monkeypatch.chdir(root)
-    return root
+    monkeypatch.setattr(lock, "compile_lock", compile_lock)
+    monkeypatch.chdir(tmp_path)
+    write(FILES)
 
 
-def files(root: Path) -> set[str]:
-    """Return the paths of the files in the three trees."""
-    trees = (root / tree for tree in TREES)
-    found = (path for tree in trees for path in tree.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)) for path in found}
+def files() -> dict[str, str]:
+    """Return the texts of the files in the three trees, by path."""
+    found = (path for tree in TREES for path in Path(tree).rglob("*"))
+    return {str(path): path.read_text() for path in found if path.is_file()}
 
 
 @pytest.mark.parametrize("spark", [False, True])
-def test_a_new_domain_is_complete(root: Path, spark: bool) -> None:
-    before = files(root)
+def test_a_new_domain_is_complete(spark: bool) -> None:
+    before = files()
     new.main(["domain", "logistics", *(["--spark"] if spark else [])])
-    folder = f"{USECASES}/logistics"
     names = ["BUILD", "Dockerfile", "README.md", "image_test.py", "requirements.lock"]
     names += ["requirements.txt", "setup.py"]
-    assert files(root) - before == {f"{folder}/{name}" for name in names}
-    lines = (root / folder / "Dockerfile").read_text().splitlines()
+    folder = f"{USECASES}/logistics"
+    after = files()
+    assert after.keys() - before == {f"{folder}/{name}" for name in names}
+    lines = after[f"{folder}/Dockerfile"].splitlines()
     base = f"example.com/ai/{'spark' if spark else 'python'}:"
     stages = [line for line in lines if line.startswith("FROM ")]
     assert len(stages) == 2 and all(base in line for line in stages)
-    lock = (root / folder / "requirements.lock").read_text()
-    assert "pandas==2.2" in lock and ("pyspark==4.3" in lock) is spark
+    assert ("pyspark" in after[f"{folder}/requirements.txt"]) is spark
+    if spark:
+        names = "logistics outages --objective score --operator spark".split()
+        new.main(["usecase", *names])
+        assert "maxaiconfigs/logistics/outages/spark_config.json" in files()
 
 
-def test_each_handler_reads_the_output_of_the_previous_one(root: Path) -> None:
-    before = files(root)
+def test_each_handler_reads_the_output_of_the_previous_one() -> None:
+    before = files()
     new.main([*USECASE, "--handler", "one", "--handler", "two"])
-    code = "maxaiusecases/shipping/delays/handlers"
     names = ["__init__", "one", "one_test", "two", "two_test"]
-    configs = {"kubepod_config.json", "score/py_config.json"}
-    assert files(root) - before == {
-        *(f"{code}/{name}.py" for name in names),
-        *(f"maxaiconfigs/shipping/delays/{name}" for name in configs),
+    after = files()
+    assert after.keys() - before == {
+        *(f"{CODE}/{name}.py" for name in names),
+        *(f"{CONFIGS}/{n}" for n in ("kubepod_config.json", "score/py_config.json")),
         *(f"{DAGS}/score/{name}.py" for name in ("dag", "dag_test", "run_test")),
     }
-    folder = root / "maxaiconfigs/shipping/delays"
-    tasks = json.loads((folder / "kubepod_config.json").read_text())["tasks"]
+    tasks = json.loads(after[LAUNCH_CONFIG])["tasks"]
     assert [(task["id"], task["name"]) for task in tasks] == [(1, "one"), (2, "two")]
-    py_config = json.loads((folder / "score/py_config.json").read_text())
+    py_config = json.loads(after[f"{CONFIGS}/score/py_config.json"])
     paths = [
         py_config[task][side][0]["sourceDetails"]["filePath"]
         for task in ("one", "two")
@@ -105,137 +101,190 @@ def test_each_handler_reads_the_output_of_the_previous_one(root: Path) -> None:
     ]
     names = ["input", "one", "one", "two"]
     assert paths == [f"shipping/delays/{name}.csv" for name in names]
-    dag = (root / DAGS / "score/dag.py").read_text()
+    dag = after[f"{DAGS}/score/dag.py"]
     assert 'task_id="one", operator="KubernetesPodOperator", parent=["root"]' in dag
     assert 'task_id="two", operator="KubernetesPodOperator", parent=["one"]' in dag
 
 
-def test_a_usecase_with_spark(root: Path) -> None:
-    new.main(["domain", "telemetry", "--spark"])
-    names = "telemetry outages --objective score --operator spark".split()
-    new.main(["usecase", *names])
-    folder = root / "maxaiconfigs/telemetry/outages"
-    assert {path.name for path in folder.iterdir()} == {"score", "spark_config.json"}
-
-
-def test_an_objective_changes_only_the_launch_config(root: Path) -> None:
+def test_an_objective_changes_only_the_launch_config() -> None:
     new.main(USECASE)
-    code = root / "maxaiusecases/shipping/delays/handlers"
-    (code / "__init__.py").write_text("# A comment\n")
-    launch = root / LAUNCH_CONFIG
     # It stands on one line, and another list follows that of the tasks.
-    config = {**json.loads(launch.read_text()), "conf": {"arguments": []}}
+    config = {**json.loads(files()[LAUNCH_CONFIG]), "conf": {"arguments": []}}
     text = json.dumps(config)
-    launch.write_text(text)
-    before = {path: (root / path).read_text() for path in files(root)}
+    write({LAUNCH_CONFIG: text, f"{CODE}/__init__.py": "# A comment\n"})
+    before = files()
     new.main([*OBJECTIVE, "--handler", "one", "--handler", "two"])
-    handlers = ("one", "one_test", "two", "two_test")
-    assert files(root) - before.keys() == {
-        *(f"maxaiusecases/shipping/delays/handlers/{name}.py" for name in handlers),
-        "maxaiconfigs/shipping/delays/monthly/py_config.json",
+    after = files()
+    assert after.keys() - before == {
+        *(f"{CODE}/{name}.py" for name in ("one", "one_test", "two", "two_test")),
+        f"{CONFIGS}/monthly/py_config.json",
         *(f"{DAGS}/monthly/{name}.py" for name in ("dag", "dag_test", "run_test")),
     }
-    changed = {path for path in before if (root / path).read_text() != before[path]}
-    assert changed == {LAUNCH_CONFIG}
-    after = json.loads(launch.read_text())
-    tasks = [(task["id"], task["name"]) for task in after["tasks"]]
+    assert {p for p in before if after[p] != before[p]} == {LAUNCH_CONFIG}
+    found = json.loads(after[LAUNCH_CONFIG])
+    tasks = [(task["id"], task["name"]) for task in found["tasks"]]
     assert tasks == [(1, "score"), (2, "one"), (3, "two")]
-    assert {**after, "tasks": after["tasks"][:1]} == config
+    assert {**found, "tasks": found["tasks"][:1]} == config
     end = text.index("}], ") + 1
-    assert launch.read_text().startswith(text[:end])
-    assert launch.read_text().endswith(text[end:])
+    assert after[LAUNCH_CONFIG].startswith(text[:end])
+    assert after[LAUNCH_CONFIG].endswith(text[end:])
 
 
-@pytest.mark.parametrize(
-    ("path", "text", "expected"),
-    [
-        (LAUNCH_CONFIG, '{"tasks": [{"name": "monthly"}]}', "has a task 'monthly'"),
-        (LAUNCH_CONFIG, "{", "cannot be read (JSONDecodeError("),
-        (LAUNCH_CONFIG, "{}", "cannot be read (KeyError('tasks'))"),
-        (f"{DAGS}/monthly", "", "monthly: already exists; use another name"),
-        (SPARK_CONFIG, '{"tasks": []}', "--operator is required, because"),
-    ],
-)
-def test_an_objective_that_does_not_fit_is_refused(
-    root: Path, capsys: pytest.CaptureFixture[str], path: str, text: str, expected: str
-) -> None:
-    new.main(USECASE)
-    (root / path).write_text(text)
-    before = files(root)
-    with pytest.raises(SystemExit, match="2"):
-        new.main(OBJECTIVE)
-    error = capsys.readouterr().err
-    assert path in error and expected in error
-    assert files(root) == before
-
-
-def test_code_with_the_longest_names_is_formatted(root: Path) -> None:
+def test_code_with_the_longest_names_is_formatted() -> None:
     name = "a" * 40
     new.main(["domain", name])
     arguments = ["--objective", name, "--operator", "kubepod", "--handler", name]
     new.main(["usecase", name, name, *arguments])
-    written = [path for path in root.rglob("*.py") if name in str(path)]
+    written = [text for path, text in files().items() if path.endswith(".py")]
     assert len(written) == 8
-    for path in written:
-        text = path.read_text()
+    for text in written:
         assert black.format_str(text, mode=black.Mode()) == text
 
 
 KUBEPOD = "--operator kubepod --objective a"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        *(
-            (f"usecase shipping {name} {KUBEPOD}", "is not a valid name: use lowercase")
-            for name in ("Delays", "1st", "a-b", "a__b", "a_", "_a", "class", "a" * 41)
-        ),
-        ("domain a-b", "'a-b' is not a valid name: use lowercase"),
-        ("domain black", "is the name of a base image or of a tool's resolve"),
-        ("domain spark", "is the name of a base image or of a tool's resolve"),
-        ("domain shipping", "or add to it: ./pants new usecase shipping ..."),
-        ("objective shipping delay a", "does not exist; did you mean delays?"),
-        ("objective shipping fleet a", "does not exist; create it with `./pants new"),
-        ("objective shipping delays a --handler score", "score.py: already exists; "),
-        (f"usecase shipping common {KUBEPOD}", "what usecases share; use another name"),
-        (f"usecase shiping a {KUBEPOD}", "did you mean shipping?"),
-        (f"usecase energy a {KUBEPOD}", "create it with `./pants new domain energy`"),
-        (f"usecase shipping a {KUBEPOD} --handler signal", "would hide the module"),
+USE, RESOLVE = "usecase shipping", "is the name of a base image or of a tool's resolve"
+EXISTS = "already exists; use another name, or"
+# The arguments, a file that is written before, and words of the error.
+REFUSED = [
+    *(
+        (f"{USE} {name} {KUBEPOD}", {}, "is not a valid name: use lowercase")
+        for name in ("Delays", "1st", "a-b", "a__b", "a_", "_a", "class", "a" * 41)
+    ),
+    ("domain a-b", {}, "'a-b' is not a valid name: use lowercase"),
+    *((f"domain {name}", {}, RESOLVE) for name in ("black", "spark")),
+    ("domain shipping", {}, f"{EXISTS} add to it: ./pants new usecase shipping ..."),
+    *(
         (
-            f"usecase shipping a {KUBEPOD} --handler a_test",
-            "treats a_test.py as a test",
-        ),
-        ("usecase shipping a --operator spark --objective a", "has no Spark; use"),
-        ("usecase shipping a", "are required: --objective, --operator"),
-    ],
-)
+            f"{USE} a {KUBEPOD}",
+            {f"{tree}/shipping/a/x": ""},
+            f"{tree}/shipping/a: {EXISTS}",
+        )
+        for tree in TREES
+    ),
+    ("objective shipping delay a", {}, "does not exist; did you mean delays?"),
+    ("objective shipping fleet a", {}, "does not exist; create it with `./pants new"),
+    (f"{USE} common {KUBEPOD}", {}, "what usecases share; use another name"),
+    (f"usecase shiping a {KUBEPOD}", {}, "did you mean shipping?"),
+    (f"usecase energy a {KUBEPOD}", {}, "create it with `./pants new domain energy`"),
+    (f"{USE} a {KUBEPOD} --handler signal", {}, "signal.py hides a module; use an"),
+    (f"{USE} a {KUBEPOD} --handler a_test", {}, "a_test.py is a test or a helper of"),
+    (f"{USE} a --operator spark --objective a", {}, "no pyspark; use --operator kub"),
+    (f"{USE} a", {}, "are required: --objective"),
+    (
+        f"{USE} a --objective a",
+        {},
+        "--operator is required, because the usecase has no",
+    ),
+    (
+        "objective shipping delays a --handler score",
+        {},
+        f"{CODE}/score.py: {EXISTS} see build-support/docs/usecases.md",
+    ),
+    *(
+        ("objective shipping delays monthly", {path: text}, f"{path}: {words}")
+        for path, text, words in (
+            (
+                LAUNCH_CONFIG,
+                '{"tasks": [{"name": "monthly"}]}',
+                "already has a task 'mo",
+            ),
+            (LAUNCH_CONFIG, "{", "cannot be read (JSONDecodeError("),
+            (LAUNCH_CONFIG, "{}", "cannot be read (KeyError('tasks'))"),
+        )
+    ),
+    (" ".join(OBJECTIVE), {f"{DAGS}/monthly": ""}, f"{DAGS}/monthly: {EXISTS} see"),
+    (
+        " ".join(OBJECTIVE),
+        {SPARK_CONFIG: '{"tasks": []}'},
+        "--operator is required, bec",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "given", "expected"), REFUSED)
 def test_a_refused_request_writes_nothing(
-    root: Path, capsys: pytest.CaptureFixture[str], arguments: str, expected: str
+    capsys: pytest.CaptureFixture[str],
+    arguments: str,
+    given: dict[str, str],
+    expected: str,
 ) -> None:
     new.main(USECASE)
-    before = files(root)
+    write(given)
+    before = files()
     with pytest.raises(SystemExit, match="2"):
         new.main(arguments.split())
     assert expected in capsys.readouterr().err
-    assert files(root) == before
+    assert files() == before
 
 
-@pytest.mark.parametrize("tree", TREES)
-def test_an_existing_folder_in_any_tree_is_refused(
-    root: Path, capsys: pytest.CaptureFixture[str], tree: str
+WEB, WEB_CONFIGS, WEB_DAG = (
+    "maxaiusecases/web",
+    "maxaiconfigs/web/clicks",
+    "maxaidags/web/clicks/daily",
+)
+MAIN = '\nif __name__ == "__main__":\n    main()\n'
+# A domain as a company has it.
+OLD = {
+    f"{WEB_CONFIGS}/spark_config.json": '{"spark.executor.memory": "2g"}',
+    f"{WEB_CONFIGS}/daily/py_config.json": '{"count": {"input_path": "x.csv"}}',
+    f"{WEB_DAG}/dag.py": "from airflow import DAG\n",
+    f"{WEB}/Dockerfile": "FROM python:3.11-slim\nCOPY . .\n",
+    f"{WEB}/README.md": "# Web\n",
+    f"{WEB}/requirements.txt": "pyspark==3.5.1",
+    f"{WEB}/setup.py": "setup(name='web')\n",
+    f"{WEB}/clicks/handlers/__init__.py": "",
+    f"{WEB}/clicks/handlers/count.py": f"import pyspark\n{MAIN}",
+    f"{WEB}/clicks/handlers/tables.py": "import pyspark\n",
+}
+
+
+def adopt(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Return what a person has to decide, by the path of the file."""
+    new.main(["adopt", "web"])
+    printed = capsys.readouterr().out.partition("to decide:\n")[2].partition("next:")[0]
+    return dict(line.strip().split(": ", 1) for line in printed.splitlines())
+
+
+def test_adopt_writes_what_is_missing_and_lists_what_to_decide(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (root / tree / "shipping/delays").mkdir(parents=True)
-    with pytest.raises(SystemExit):
-        new.main(USECASE)
-    expected = f"{tree}/shipping/delays: already exists; use another name, or add to it"
-    assert expected in capsys.readouterr().err
-
-
-def test_requirements_that_cannot_be_met_leave_the_files_to_correct(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("UV_FIND_LINKS", "")
-    with pytest.raises(SystemExit, match="requirements.txt"):
-        new.main(["domain", "logistics"])
-    assert (root / USECASES / "logistics/requirements.txt").exists()
+    with pytest.raises(SystemExit, match="maxaiusecases/web: missing; copy the domain"):
+        new.main(["adopt", "web"])
+    before = files()
+    write(OLD)
+    found, after = adopt(capsys), files()
+    names = ("BUILD", "image_test.py", "requirements.lock")
+    tests = {f"{WEB_DAG}/dag_test.py", f"{WEB_DAG}/run_test.py"}
+    assert after.keys() - before - OLD.keys() == {
+        *(f"{WEB}/{n}" for n in names),
+        *tests,
+    }
+    file = f"{WEB}/requirements.txt"
+    assert {path for path, text in OLD.items() if after[path] != text} == {file}
+    requirements = after[file].splitlines()
+    assert requirements[0] == "pyspark==3.5.1" and "fsspec>=2025.3" in requirements
+    see = "see build-support/docs/adopt.md"
+    again = f"{see}, or delete it and run this again"
+    fix = "delete it, run ./pants new adopt web, and add your own lines"
+    unused = "outside-pants: it does not use maxaiusecases"
+    assert found == {
+        f"{WEB_CONFIGS}/spark_config.json": f"has no tasks; {again}",
+        f"{WEB_CONFIGS}/daily/py_config.json": f"does not describe ports; {again}",
+        f"{WEB_DAG}/dag.py": f"does not use DAGFactory; {again}",
+        f"{WEB}/Dockerfile": f"{unused}.web/deps.pex and sources/maxaiusecases; {fix}",
+        f"{WEB}/setup.py": f"{unused}; {fix}",
+        f"{WEB}/clicks/handlers/count.py": f"does not use config.main and ports; {see}",
+        file: "maxairesources needs pyspark>=4.3, not 3.5.1; change it",
+    }
+    # A deleted file is written as that of a new domain.
+    for path in OLD:
+        if not path.endswith(("README.md", "requirements.txt", "count.py")):
+            Path(path).unlink()
+    assert adopt(capsys).keys() == {file, f"{WEB}/clicks/handlers/count.py"}
+    assert check(Domain("web")) == []
+    after = files()
+    assert "FROM example.com/ai/spark:" in after[f"{WEB}/Dockerfile"]
+    tasks = json.loads(after[f"{WEB_CONFIGS}/spark_config.json"])["tasks"]
+    config = json.loads(after[f"{WEB_CONFIGS}/daily/py_config.json"])
+    assert [task["name"] for task in tasks] == ["count"] == [*config][1:]
+    assert config["count"]["function"]["args"] == {}
