@@ -88,10 +88,20 @@ def find_indexes() -> list[str]:
         for key in ("INDEXES", "FIND_LINKS")
     )
     return [
+        # Otherwise the versions in the first index hide those in the others.
+        "--index-strategy=unsafe-first-match",
         *(f"--find-links={url}" for url in links),
         *(f"--index={url}" for url in indexes[:-1]),
         *(f"--default-index={url}" for url in indexes[-1:]),
     ]
+
+
+def run_uv(file: Path, *arguments: str) -> None:
+    """Run uv, and exit with its error, which the file caused."""
+    command = [uv.find_uv_bin(), "--quiet", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        sys.exit(f"error: {file}: {result.stderr.strip()}")
 
 
 def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
@@ -108,27 +118,22 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
         # The line itself may contain a password.
         if re.match(r"[^#]*([@/]|(?<!\S)-)", line):
             sys.exit(
-                f"lock: error: {file}:{number}: a requirement cannot have an option, URL or path; "
+                f"error: {file}:{number}: a requirement cannot have an option, URL or path; "
                 f"write name==version, and add its index to {SETTINGS}; "
                 "see build-support/docs/images.md"
             )
     before = lock.read_bytes() if lock.exists() else b""
     lowest, *others = resolve.interpreters
-    command = [
-        *(uv.find_uv_bin(), "pip", "compile", "--quiet", "--generate-hashes"),
-        *("--no-header", "--no-emit-index-url", "--python", sys.executable),
-        # Otherwise the versions in the first index hide those in the others.
-        *("--index-strategy=unsafe-first-match", *find_indexes()),
-        *("--python-version", lowest),
+    run_uv(
+        file,
+        *("pip", "compile", "--generate-hashes", "--no-header", "--no-emit-index-url"),
+        *("--python", sys.executable, "--python-version", lowest, *find_indexes()),
         # A lock for one interpreter is for the images, which run Linux. The system of
         # this machine must not matter.
         *(["--universal"] if others else ["--python-platform", "linux"]),
         *(["--upgrade"] if upgrade else []),
-        *("--output-file", str(lock), str(resolve.requirements)),
-    ]
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode:
-        sys.exit(f"lock: error: {resolve.requirements}: {result.stderr.strip()}")
+        *("--output-file", str(lock), str(file)),
+    )
     # uv writes the path of the requirements; the name of the file is enough.
     entries = re.sub(r"(?m)^(    # .*-r ).*/", r"\1", lock.read_text())
     after = resolve.header() + entries
@@ -149,7 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in names:
         if name not in resolves:
             problem = f"{name!r} is neither a domain nor a resolve in {PANTS_TOML}"
-            sys.exit(f"lock: error: {problem}; {nearest(name, resolves)}")
+            sys.exit(f"error: {problem}; {nearest(name, resolves)}")
     for number, name in enumerate(names, start=1):
         changed = compile_lock(resolves[name], upgrade=options.upgrade)
         state = "written" if changed else "unchanged"

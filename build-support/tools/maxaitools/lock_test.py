@@ -12,6 +12,7 @@ import pytest
 from maxaitools import lock, venv
 
 FOLDER = "maxaiusecases/domain"
+REQUIREMENTS, LOCK = (Path(FOLDER, f"requirements.{end}") for end in ("txt", "lock"))
 PANTS_TOML = """\
 [python]
 interpreter_constraints = ["CPython==3.11.*"]
@@ -29,33 +30,35 @@ sample --hash=sha256:0
 -r more.txt"""
 
 
-def write_wheel(folder: Path, name: str, version: str) -> None:
-    info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(
-            f"{info}/METADATA",
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        )
+def write_wheel(folder: Path, version: str) -> str:
+    """Write a wheel of the package `sample`, and return its name."""
+    info, path = (
+        f"sample-{version}.dist-info",
+        folder / f"sample-{version}-py3-none-any.whl",
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as wheel:
+        metadata = f"Metadata-Version: 2.1\nName: sample\nVersion: {version}\n"
+        wheel.writestr(f"{info}/METADATA", metadata)
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
+    return path.name
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    wheels = tmp_path / "wheels"
-    wheels.mkdir()
     for version in ("1.0", "1.1", "2.0"):
-        write_wheel(wheels, "sample", version)
+        write_wheel(tmp_path / "wheels", version)
     monkeypatch.setenv("UV_NO_INDEX", "1")
     monkeypatch.setenv("UV_OFFLINE", "1")
-    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     root = tmp_path / "root"
     (root / FOLDER).mkdir(parents=True)
-    (root / "pants.toml").write_text(PANTS_TOML)
-    (root / f"{FOLDER}/requirements.txt").write_text("sample<2\n")
-    (root / "tools.txt").write_text("sample\n")
     monkeypatch.chdir(root)
+    Path("pants.toml").write_text(PANTS_TOML)
+    Path("tools.txt").write_text("sample\n")
+    REQUIREMENTS.write_text("sample<2\n")
     return root
 
 
@@ -63,11 +66,11 @@ def test_all_locks_are_written_with_hashes_and_without_urls(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lock.main([])
-    text = (repository / f"{FOLDER}/requirements.lock").read_text()
+    text = LOCK.read_text()
     assert "sample==1.1 \\\n    --hash=sha256:" in text
     assert "    # via -r requirements.txt" in text
     assert "://" not in text and str(repository) not in text
-    assert "sample==2.0" in (repository / "tools.lock").read_text()
+    assert "sample==2.0" in Path("tools.lock").read_text()
     assert capsys.readouterr().out == (
         f"[1/2] tools.lock: written\n[2/2] {FOLDER}/requirements.lock: written\n"
     )
@@ -75,37 +78,32 @@ def test_all_locks_are_written_with_hashes_and_without_urls(
     assert capsys.readouterr().out == "[1/1] tools.lock: unchanged\n"
 
 
-def test_a_locked_version_changes_only_with_upgrade(repository: Path) -> None:
-    requirements = repository / f"{FOLDER}/requirements.txt"
-    requirements.write_text("sample==1.0\n")
+def test_a_locked_version_changes_only_with_upgrade() -> None:
+    REQUIREMENTS.write_text("sample==1.0\n")
     lock.main(["domain"])
-    requirements.write_text("sample>=1.0\n")
+    REQUIREMENTS.write_text("sample>=1.0\n")
     lock.main(["domain"])
-    assert "sample==1.0" in (repository / f"{FOLDER}/requirements.lock").read_text()
+    assert "sample==1.0" in LOCK.read_text()
     lock.main(["domain", "--upgrade"])
-    assert "sample==2.0" in (repository / f"{FOLDER}/requirements.lock").read_text()
+    assert "sample==2.0" in LOCK.read_text()
 
 
-def test_the_header_depends_on_requirements_but_not_on_comments(
-    repository: Path,
-) -> None:
-    domain = lock.read_resolves()["domain"]
-    before = domain.header()
-    domain.requirements.write_text("# Why.\n\nsample<2  # Because.\n")
-    assert domain.header() == before
-    domain.requirements.write_text("sample<3\n")
-    assert domain.header() != before
-
-
-def test_the_header_depends_on_the_interpreters(repository: Path) -> None:
+def test_the_header_depends_on_requirements_and_interpreters_but_not_on_comments() -> (
+    None
+):
     before = lock.read_resolves()
+    headers = {name: resolve.header() for name, resolve in before.items()}
     assert before["tools"].interpreters == ("3.9", "3.11")
+    REQUIREMENTS.write_text("# Why.\n\nsample<2  # Because.\n")
+    assert before["domain"].header() == headers["domain"]
     Path("pants.toml").write_text(PANTS_TOML.replace("3.9", "3.10"))
     Path(FOLDER, ".python-version").write_text("3.13.1\n")
     after = lock.read_resolves()
     assert after["domain"].interpreters == ("3.13",)
-    for name in ("tools", "domain"):
-        assert before[name].header() != after[name].header()
+    for name, header in headers.items():
+        assert after[name].header() != header
+    REQUIREMENTS.write_text("sample<3\n")
+    assert before["domain"].header() != headers["domain"]
 
 
 def test_the_indexes_of_pants_are_used_in_their_order(
@@ -116,9 +114,7 @@ def test_the_indexes_of_pants_are_used_in_their_order(
     urls = []
     for index, version in (("own", "1.0+cpu"), ("public", "1.3")):
         folder = repository / index / "sample"
-        folder.mkdir(parents=True)
-        write_wheel(folder, "sample", version)
-        (name,) = (path.name for path in folder.iterdir())
+        name = write_wheel(folder, version)
         (folder / "index.html").write_text(f'<a href="{name}">{name}</a>')
         urls.append(folder.parent.as_uri())
     own = repository / "own/sample"
@@ -150,46 +146,38 @@ def test_the_indexes_of_pants_are_used_in_their_order(
     ],
 )
 def test_an_error_is_reported_and_keeps_the_locks(
-    repository: Path,
-    requirements: str | None,
-    arguments: list[str],
-    message: str,
+    requirements: str | None, arguments: list[str], message: str
 ) -> None:
     lock.main([])
-    before = (repository / "tools.lock").read_bytes()
-    if requirements is None:
-        Path("tools.txt").unlink()
-    else:
+    before = Path("tools.lock").read_bytes()
+    Path("tools.txt").unlink()
+    if requirements is not None:
         Path("tools.txt").write_text(requirements, errors="surrogateescape")
-    with pytest.raises(SystemExit, match=rf"^lock: error: .*{re.escape(message)}"):
+    with pytest.raises(SystemExit, match=rf"^error: .*{re.escape(message)}"):
         lock.main(arguments)
-    assert (repository / "tools.lock").read_bytes() == before
+    assert Path("tools.lock").read_bytes() == before
 
 
 def test_the_environment_of_a_domain(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tools = "".join(
-        f'{n} = "tools.lock"\n' for n in ("notebook", "pytest", "setuptools")
-    )
+    names = ("notebook", "pytest", "setuptools")
+    tools = "".join(f'{name} = "tools.lock"\n' for name in names)
     Path("pants.toml").write_text(PANTS_TOML.replace("tools =", f"{tools}tools ="))
     missing = "requirements.lock: is missing; run ./pants lock domain"
     with pytest.raises(SystemExit, match=missing):
         venv.main(["domain"])
     lock.main(["domain", "tools"])
-    (repository / "module.py").write_text("from importlib.metadata import version")
+    Path("module.py").write_text("from importlib.metadata import version")
     code = "import module; print(module.__file__, module.version('sample'))"
     for _ in range(2):
         venv.main(["domain"])
         assert f"\n{FOLDER}/.venv: written\n" in f"\n{capsys.readouterr().out}"
-        command = [f"{repository}/{FOLDER}/.venv/bin/python", "-P", "-c", code]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        command = [f"{FOLDER}/.venv/bin/python", "-P", "-c", code]
         # The domain's lock has an older version than that of the tools.
-        assert done.stdout == f"{repository}/module.py 1.1\n"
-    Path(FOLDER, "requirements.lock").write_text(
-        f"sample==3 --hash=sha256:{'0' * 64}\n"
-    )
-    with pytest.raises(
-        SystemExit, match="(?s)^venv: error: .*requirements.lock: .*sample"
-    ):
+        found = subprocess.check_output(command, text=True)
+        assert found == f"{repository}/module.py 1.1\n"
+    LOCK.write_text(f"sample==3 --hash=sha256:{'0' * 64}\n")
+    error = "(?s)^error: .*requirements.lock: .*sample"
+    with pytest.raises(SystemExit, match=error):
         venv.main(["domain"])

@@ -7,14 +7,11 @@ domain's lock, pytest and a kernel of Jupyter, and it imports the code of this c
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
-import uv
-
 from maxairesources.tree import USECASES
-from maxaitools.lock import Resolve, find_indexes, read_resolves
+from maxaitools.lock import Resolve, find_indexes, read_resolves, run_uv
 
 
 def make_venv(domain: str, resolves: dict[str, Resolve]) -> Path:
@@ -23,27 +20,21 @@ def make_venv(domain: str, resolves: dict[str, Resolve]) -> Path:
     (python,) = resolves[domain].interpreters
     if python == "{}.{}".format(*sys.version_info):
         python = sys.executable
-    _uv("venv", "--clear", f"--python={python}", str(folder))
+    run_uv(folder, "venv", "--clear", f"--python={python}", str(folder))
     # If several locks have a package, its version in the domain's lock counts.
     for name in ("notebook", "pytest", domain):
-        _uv(
+        lock = resolves[name].lock
+        run_uv(
+            lock,
             *("pip", "install", f"--python={folder}", "--no-deps", "--require-hashes"),
-            *("--index-strategy=unsafe-first-match", *find_indexes()),
+            *find_indexes(),
             # A package without a wheel is built with these versions.
             f"--build-constraints={resolves['setuptools'].lock}",
-            f"--requirements={resolves[name].lock}",
+            f"--requirements={lock}",
         )
     (packages,) = folder.glob("lib/python*/site-packages")
     (packages / "checkout.pth").write_text(f"{Path.cwd()}\n")
     return folder
-
-
-def _uv(*arguments: str) -> None:
-    command = [uv.find_uv_bin(), "--quiet", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode:
-        file = arguments[-1].rpartition("=")[2]
-        sys.exit(f"venv: error: {file}: {result.stderr.strip()}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -54,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("domain", choices=domains)
     name = parser.parse_args(arguments).domain
     if not (lock := resolves[name].lock).exists():
-        sys.exit(f"venv: error: {lock}: is missing; run ./pants lock {name}")
+        sys.exit(f"error: {lock}: is missing; run ./pants lock {name}")
     print(f"{make_venv(name, resolves)}: written")
 
 
