@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -121,51 +120,39 @@ OLD_JAVA = {"java": """echo 'openjdk version "1.8.0_292"' >&2"""}
 SHIM = {"python3.9": "echo pyenv: not installed >&2; exit 127"}
 ELSEWHERE = {"docker": '[ -n "$DOCKER_HOST" ] && echo version 1', "dockerd": "exit 1"}
 NO_ROOT = {"id": "echo 1000"}
+USER = ELSEWHERE | NO_ROOT
 
 
 @pytest.mark.parametrize(
-    ("machine", "env", "message"),
+    ("lacks", "system", "stubs", "env", "message"),
     [
-        (("git", DEBIAN, {}), {}, "git: setup installs git"),
-        (("git", DEBIAN, NO_ROOT), {}, "git: by hand: run sudo apt-get install git"),
-        (("git apt-get", UBUNTU, {}), {}, "git: by hand: install git"),
-        (("docker", UBUNTU, {}), {}, "run sudo apt-get install docker.io iptables\n"),
-        (("", DEBIAN, ELSEWHERE | NO_ROOT), {}, "run sudo systemctl start docker; if"),
-        (
-            ("spark engine", DEBIAN, ELSEWHERE | NO_ROOT),
-            {},
-            "by hand: first the Docker",
-        ),
-        (
-            ("", DEBIAN, ELSEWHERE),
-            {"DOCKER_HOST": "x"},
-            "Docker engine: by hand: unset",
-        ),
-        (("spark", DEBIAN, {}), {}, "base image spark: setup builds maxai/spark:abc"),
-        (("spark mmdebstrap", UBUNTU, {}), {}, "base image spark: by hand: set MAXAI"),
-        (("", DEBIAN, OLD_JAVA), {}, "Java 17 or newer: setup installs default-jre"),
-        (
-            ("", DEBIAN, OLD_JAVA),
-            {"JAVA_HOME": "/x"},
-            "Java 17 or newer: by hand: JAVA",
-        ),
-        (("", DEBIAN, SHIM), {}, "CPython 3.9: setup installs it with uv"),
-        (("", DEBIAN, SHIM), {"PANTS_PYTHON": "/x"}, "by hand: set PANTS_PYTHON (/x)"),
-        (("python3.11 uv", DEBIAN, {}), {}, "CPython 3.11: setup installs it with uv"),
-        (("python3.11 python3 uv", DEBIAN, {}), {}, "uv: setup installs python3-venv"),
-        (("python3.9 python3 uv", UBUNTU, {}), {}, "apt-get install python3-venv"),
+        ("git", DEBIAN, {}, {}, "git: setup installs git"),
+        ("git", DEBIAN, NO_ROOT, {}, "git: by hand: run sudo apt-get install git"),
+        ("git apt-get", UBUNTU, {}, {}, "git: by hand: install git"),
+        ("docker", UBUNTU, {}, {}, "run sudo apt-get install docker.io iptables\n"),
+        ("", DEBIAN, USER, {}, "run sudo systemctl start docker; if"),
+        ("spark engine", DEBIAN, USER, {}, "by hand: first the Docker"),
+        ("", DEBIAN, ELSEWHERE, {"DOCKER_HOST": "x"}, "Docker engine: by hand: unset"),
+        ("spark", DEBIAN, {}, {}, "base image spark: setup builds maxai/spark:abc"),
+        ("spark mmdebstrap", UBUNTU, {}, {}, "base image spark: by hand: set MAXAI"),
+        ("", DEBIAN, OLD_JAVA, {}, "Java 17 or newer: setup installs default-jre"),
+        ("", DEBIAN, OLD_JAVA, {"JAVA_HOME": "/x"}, "Java 17 or newer: by hand: JAVA"),
+        ("", DEBIAN, SHIM, {}, "CPython 3.9: setup installs it with uv"),
+        ("", DEBIAN, SHIM, {"PANTS_PYTHON": "/x"}, "by hand: set PANTS_PYTHON (/x)"),
+        ("python3.11 python3 uv", DEBIAN, {}, {}, "uv: setup installs python3-venv"),
+        ("python3.9 python3 uv", UBUNTU, {}, {}, "apt-get install python3-venv"),
     ],
 )
 def test_what_is_missing_is_printed_before_anything_changes(
-    tmp_path: Path, machine: tuple[Any, ...], env: dict[str, str], message: str
+    tmp_path: Path, lacks: str, system: str, stubs: Stubs, env: Stubs, message: str
 ) -> None:
-    here = Machine(tmp_path, *machine)
+    here = Machine(tmp_path, lacks, system, stubs)
     code, output, changes = here.run("--check", **env)
     assert (code, changes) == (1, "") and message in output, output
     if "by hand" in message:
         code, again, changes = here.run(**env)
         assert (code, changes) == (3, "") and again.startswith(output)
-        on_debian = machine[1:] in ((DEBIAN, NO_ROOT), (DEBIAN, ELSEWHERE | NO_ROOT))
+        on_debian = system == DEBIAN and "id" in stubs
         assert ("or run it with sudo" in again) is on_debian
 
 

@@ -42,55 +42,59 @@ OURS = {
     **dict.fromkeys((LOCK, REFRESHED), "ours\n"),
 }
 OWN = ("maxaiusecases", "marketplace.toml", REFRESHED)
+UPSTREAM, COMPANY = Path("upstream"), Path("company")
 
 
 def git(root: Path, *arguments: str) -> str:
-    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.invalid")
-    return subprocess.check_output(["git", *who, *arguments], cwd=root, text=True)
+    return subprocess.check_output(["git", *arguments], cwd=root, text=True)
 
 
 def commit(root: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
     (root / CHECKS).chmod(0o755)
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "Change")
 
 
-def upgrade(root: Path, *arguments: str) -> tuple[int, str]:
-    command = ["sh", "-c", '"$0" "$@" 2>&1', "../build-support/upgrade", *arguments]
+def upgrade(*tag: str) -> tuple[int, str]:
     done = subprocess.run(
-        command, cwd=root / "maxaidags", stdout=subprocess.PIPE, text=True
+        ["../build-support/upgrade", UPSTREAM.resolve(), *tag],
+        cwd=COMPANY / "maxaidags",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     return done.returncode, done.stdout
 
 
-@pytest.fixture
-def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def changed(*commit: str) -> str:
+    """Return which of its own files the company has otherwise than in a commit."""
+    return git(COMPANY, "diff", "--stat", *commit, "--", *OWN)
+
+
+@pytest.fixture(autouse=True)
+def repositories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders of the marketplace, and of the company that has cloned it."""
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.invalid")
-    (tmp_path / "upstream/build-support").mkdir(parents=True)
-    shutil.copy("build-support/upgrade", tmp_path / "upstream/build-support")
-    git(tmp_path / "upstream", "init", "--quiet", "--initial-branch=main")
-    commit(tmp_path / "upstream", OLD)
-    return tmp_path / "upstream"
+    upgrade = Path("build-support/upgrade").resolve()
+    monkeypatch.chdir(tmp_path)
+    (UPSTREAM / "build-support").mkdir(parents=True)
+    shutil.copy(upgrade, UPSTREAM / "build-support")
+    git(UPSTREAM, "init", "--quiet", "--initial-branch=main")
+    commit(UPSTREAM, OLD)
+    git(tmp_path, "clone", "--quiet", UPSTREAM.name, COMPANY.name)
+    git(COMPANY, "rm", "-r", "--quiet", "maxaiusecases/retail")
+    commit(COMPANY, OURS)
 
 
-@pytest.fixture
-def company(upstream: Path, tmp_path: Path) -> Path:
-    git(tmp_path, "clone", "--quiet", "upstream", "company")
-    git(tmp_path / "company", "rm", "-r", "--quiet", "maxaiusecases/retail")
-    commit(tmp_path / "company", OURS)
-    return tmp_path / "company"
-
-
-def test_an_upgrade_keeps_what_is_the_companys(upstream: Path, company: Path) -> None:
-    commit(upstream, NEW)
-    git(upstream, "tag", "v2")
-    code, printed = upgrade(company, str(upstream), "v2")
+def test_an_upgrade_keeps_what_is_the_companys() -> None:
+    commit(UPSTREAM, NEW)
+    git(UPSTREAM, "tag", "v2")
+    code, printed = upgrade("v2")
     assert code == 0, printed
     lines = [each for each in printed.splitlines() if "Auto-merging" not in each]
     assert lines == [
@@ -101,43 +105,38 @@ def test_an_upgrade_keeps_what_is_the_companys(upstream: Path, company: Path) ->
         "checked lint",
         "the version is merged; push the branch, so that CI runs all tests",
     ]
-    assert git(company, "diff", "--stat", "HEAD^", "--", *OWN) == ""
-    assert git(company, "status", "--porcelain") == ""
+    assert changed("HEAD^") == git(COMPANY, "status", "--porcelain") == ""
     pants_toml = OURS["pants.toml"].replace("line_1 = 1", "line_1 = 2")
-    assert (company / "pants.toml").read_text() == pants_toml
+    assert (COMPANY / "pants.toml").read_text() == pants_toml
     for name in ("maxaidags/BUILD", LOCK):
-        assert (company / name).read_text() == NEW[name]
-    assert upgrade(company, str(upstream))[1].endswith("is merged already\n")
-    commit(upstream, {f"{SAMPLE}/score.py": "newer\n", CHECKS: "#!/bin/sh\nexit 1\n"})
-    code, printed = upgrade(company, str(upstream))
+        assert (COMPANY / name).read_text() == NEW[name]
+    assert upgrade()[1].endswith("is merged already\n")
+    commit(UPSTREAM, {f"{SAMPLE}/score.py": "newer\n", CHECKS: "#!/bin/sh\nexit 1\n"})
+    code, printed = upgrade()
     assert code == 1 and printed.startswith("upgrade: the version is merged; fix what")
-    assert git(company, "diff", "--stat", "HEAD^", "--", *OWN) == ""
+    assert changed("HEAD^") == ""
 
 
-def test_a_conflict_leaves_the_files_of_the_company(
-    upstream: Path, company: Path
-) -> None:
-    commit(upstream, {**NEW, "pants.toml": LINES.replace("line_8 = 1", "line_8 = 2")})
-    code, printed = upgrade(company, str(upstream))
+def test_a_conflict_leaves_the_files_of_the_company() -> None:
+    commit(UPSTREAM, {**NEW, "pants.toml": LINES.replace("line_8 = 1", "line_8 = 2")})
+    code, printed = upgrade()
     assert code == 1 and "new_key" in printed and "checked" not in printed
     assert "CONFLICT (content): Merge conflict in pants.toml" in printed
-    assert git(company, "diff", "--stat", "HEAD", "--", *OWN) == ""
-    changed = "upgrade: this clone has changes: commit or stash them first\n"
-    assert upgrade(company, str(upstream)) == (1, changed)
-    git(company, "merge", "--abort")
-    assert git(company, "status", "--porcelain") == ""
+    assert changed("HEAD") == ""
+    message = "upgrade: this clone has changes: commit or stash them first\n"
+    assert upgrade() == (1, message)
+    git(COMPANY, "merge", "--abort")
+    assert git(COMPANY, "status", "--porcelain") == ""
 
 
-def test_a_copy_without_history_joins_the_version_that_it_was_copied_from(
-    upstream: Path, company: Path
-) -> None:
-    copied = git(upstream, "rev-parse", "HEAD")
-    commit(upstream, NEW)
-    shutil.rmtree(company / ".git")
-    git(company, "init", "--quiet")
-    commit(company, {})
-    command = upgrade(company, str(upstream))[1].rpartition(": git ")[2]
+def test_a_copy_without_history_joins_the_version_that_it_was_copied_from() -> None:
+    copied = git(UPSTREAM, "rev-parse", "HEAD")
+    commit(UPSTREAM, NEW)
+    shutil.rmtree(COMPANY / ".git")
+    git(COMPANY, "init", "--quiet")
+    commit(COMPANY, {})
+    command = upgrade()[1].rpartition(": git ")[2]
     assert command.endswith(f" --strategy=ours {copied}")
-    git(company, *command.split())
-    assert upgrade(company, str(upstream))[0] == 0
-    assert git(company, "diff", "--stat", "HEAD^", "--", *OWN) == ""
+    git(COMPANY, *command.split())
+    assert upgrade()[0] == 0
+    assert changed("HEAD^") == ""
