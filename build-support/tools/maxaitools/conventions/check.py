@@ -57,13 +57,17 @@ class Domain:
 
     Attributes:
         name: the name of the domain; empty for the files that belong to no domain.
-        deployments: the deployments that overlays may be for.
-        images: the repositories of images from elsewhere that pods may run.
     """
 
     name: str
-    deployments: Names = ()
-    images: Names = ()
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What marketplace.toml decides; exit if that cannot be read."""
+        try:
+            return read_settings()
+        except InputError as error:
+            sys.exit(str(error))
 
     @cached_property
     def files(self) -> dict[str, int]:
@@ -183,7 +187,10 @@ def unexpected_file(domain: Domain) -> Iterator[Finding]:
         layout = LAYOUT.get((tree, len(folders)), ())
         expected = {"BUILD", *itertools.chain(*layout)}
         if tree == CONFIGS:
-            ends = (".json", *(f".{each}.json" for each in domain.deployments))
+            ends = (
+                ".json",
+                *(f".{each}.json" for each in domain.settings["deployments"]),
+            )
             bases = {each[:-5] for each in expected - {"BUILD", DOMAIN_CONFIG}}
             expected |= {base + end for base in bases for end in ends}
         if file not in expected and not _OPEN.fullmatch(path):
@@ -332,7 +339,11 @@ def image(domain: Domain) -> Iterator[Finding]:
         for path, value in walk(config) if LAUNCH_CONFIG.fullmatch(file) else ():
             # The test of a DAG refuses all other images but that of the domain.
             found = re.match(r"(\S+?)(:[\w.-]+)?@sha256:", str(value))
-            if path[-1:] == ("image",) and found and found[1] not in domain.images:
+            if (
+                path[-1:] == ("image",)
+                and found
+                and found[1] not in domain.settings["images"]
+            ):
                 problem = f"{json_path(path)} is of {found[1]}, which is not allowed"
                 yield file, problem, f"add it to `images` in {SETTINGS}, or remove it"
 
@@ -391,26 +402,13 @@ RULES: dict[str, Rule] = {
 }
 
 
-def read_domain(name: str) -> Domain:
-    """Return a domain with what marketplace.toml allows; exit if that cannot be read."""
-    try:
-        settings = read_settings()
-    except InputError as error:
-        sys.exit(str(error))
-    allowed = (tuple(settings[key]) for key in ("deployments", "images"))
-    return Domain(name, *allowed)
-
-
 def check(domain: Domain) -> list[str]:
     """Return the findings of the rules, one line each.
 
     For the domain `*`, there are only the py_configs of all domains, for the rule `table`.
     """
-    rules = {
-        key: each
-        for key, each in RULES.items()
-        if (each is table) == (domain.name == "*")
-    }
+    is_for_all = domain.name == "*"
+    rules = {k: each for k, each in RULES.items() if (each is table) == is_for_all}
     found = {(each, key) for key, rule in rules.items() for each in rule(domain)}
     return sorted(f"{file}: {rule}: {what}; {fix}" for (file, what, fix), rule in found)
 
@@ -427,7 +425,7 @@ def main(arguments: list[str] | None = None) -> int:
         for key, rule in RULES.items():
             print(key, textwrap.indent(inspect.getdoc(rule) or "", "    "), sep="\n")
         return 0
-    findings = check(read_domain(options.domain))
+    findings = check(Domain(options.domain))
     code = 1 if findings else 0
     # These are warnings: no build fails because of a date.
     for _, readers in find_ends() if options.domain == "*" else ():

@@ -16,6 +16,9 @@ K, S, P = (
 )
 OBJ, H = f"{D}/churn/monthly", f"{U}/churn/handlers"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+SETTINGS = (
+    'prefix = "ai"\nimages = ["ghcr.io/sync"]\n[deployments]\ndev = {}\nprod = {}\n'
+)
 IMAGE = "spark.kubernetes.container.image"
 MODULE = "maxaiusecases.shop.churn.handlers.score"
 APPLICATION = f"local:///opt/maxai/{H}/features.py"
@@ -74,7 +77,8 @@ def findings(changes: dict[str, Any]) -> list[str]:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             text = content if isinstance(content, str) else json.dumps(content)
             Path(path).write_text(text)
-    return check(Domain("shop", ("dev", "prod"), ("ghcr.io/sync",)))
+    Path("marketplace.toml").write_text(SETTINGS)
+    return check(Domain("shop"))
 
 
 def moved(old: str, new: str) -> dict[str, Any]:
@@ -224,8 +228,6 @@ def test_command_prints_the_findings_and_the_rules(
 ) -> None:
     for changes, code in (({f"{U}/x.py": ""}, 1), ({}, 0)):
         expected = findings(changes)
-        settings = 'prefix = "maxai"\n[deployments.dev]\n[deployments.prod]\n'
-        Path("marketplace.toml").write_text(settings)
         assert main(["--domain=shop"]) == code
         assert capsys.readouterr().out.splitlines() == expected
         Path(U, "x.py").unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from maxairesources.tree import CONFIGS, DAGS, TREES, USECASES
 from maxaitools import lock
-from maxaitools.conventions.check import check, read, read_domain, requires
+from maxaitools.conventions.check import Domain, check, read, requires
 
 _GUIDE = "see build-support/docs/adopt.md"
 _AGAIN = f"{_GUIDE}, or delete it and run this again"
@@ -67,7 +67,7 @@ def decisions(domain: str) -> Iterator[str]:
     """Yield what a person has to decide: the findings of `lint`, and old files; one line each."""
     # The launcher has printed a problem, which this command may have solved.
     of_domain = re.compile(f"[^/]+/{domain}/(?!.*: not-built: )")
-    yield from filter(of_domain.match, check(read_domain(domain)))
+    yield from filter(of_domain.match, check(Domain(domain)))
     for pattern, (content, problem) in _FITTING.items():
         for path in sorted(Path().glob(pattern.format(domain))):
             if not re.search(content, read(path)):

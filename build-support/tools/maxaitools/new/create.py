@@ -37,7 +37,7 @@ from typing import Any
 import black
 import jinja2
 
-from maxairesources.tree import COMMON, CONFIGS, DAGS, KUBEPOD_CONFIG, NAME
+from maxairesources.tree import COMMON, CONFIGS, KUBEPOD_CONFIG, NAME
 from maxairesources.tree import SPARK_CONFIG, TREES, USECASES, nearest, path_of
 from maxaitools import lock
 from maxaitools.conventions.check import SHADOWED, requires
