@@ -108,8 +108,9 @@ def make_parser() -> argparse.ArgumentParser:
         text = "how the tasks are launched (default: as the others of the usecase)"
         each.add_argument("--operator", choices=_LAUNCH_CONFIGS, help=text)
         text = "a handler and its task; repeat it for each (default: the objective)"
-        add = {"action": "append", "dest": "handlers"}
-        each.add_argument("--handler", type=handler, help=text, **add)
+        each.add_argument(
+            "--handler", type=handler, action="append", dest="handlers", help=text
+        )
     usecase.add_argument("--objective", type=name, required=True, help="such as score")
     objective.add_argument("objective", type=name, help="such as score")
     return parser
@@ -153,11 +154,9 @@ def find_problems(options: argparse.Namespace) -> Iterator[str]:
         given = " and ".join(map(str, launch_configs.values())) or "no launch config"
         yield f"--operator is required, because the usecase has {given}"
     if options.operator == "spark" and not requires(options.domain, "pyspark"):
-        file = path_of(USECASES, names[:1], "requirements.txt")
-        yield (
-            f"{file}: no pyspark; use --operator kubepod, or add it, name the base image spark in "
-            f"the Dockerfile, and run ./pants lock {options.domain}"
-        )
+        fix = "use --operator kubepod, or add it, name the base image spark in the Dockerfile, "
+        fix += f"and run ./pants lock {options.domain}"
+        yield f"{path_of(USECASES, names[:1])}/requirements.txt: no pyspark; {fix}"
 
 
 def find_launch_configs(options: argparse.Namespace) -> dict[str, Path]:
