@@ -26,7 +26,6 @@ from pants.option.option_types import EnumOption
 from pants.vcs.changed import Changed
 
 from marketplace.changes import Changes, read_before, read_changes
-from marketplace.graph import Deployments
 from marketplace.report import CONFIG, Names, Report, as_json, as_markdown, as_text
 from marketplace.report import Read, compare_configs, compare_locks
 from marketplace.selection import Selection
@@ -35,6 +34,9 @@ from maxairesources.domains import read_owners
 from maxairesources.lineage import find_edges, find_readers, find_uses, read_uses
 from maxairesources.tree import CONFIGS, DAG_FILE, DOMAIN_CONFIG, PY_CONFIG, SETTINGS
 from maxairesources.tree import dag_id, path_of
+
+# The group is the objective.
+_PY_CONFIG = re.compile(f"{CONFIGS}/([^/]+/[^/]+/[^/]+)/{PY_CONFIG}")
 
 
 class Format(Enum):
@@ -75,16 +77,17 @@ async def affected(
         )
         return Affected(exit_code=1)
     changes = read_changes(changed.since)
-    selection, deployments = await MultiGet(
-        Get(Selection, Changes, changes), Get(Deployments)
-    )
+    selection = await Get(Selection, Changes, changes)
     tagged = await MultiGet(
         Get(TaggedImage, Address, target.address)
         for target in targets
         if isinstance(target, DockerImageTarget)
     )
     images = {each.field_set.address: each.name for each in tagged}
-    report = _report(changes, selection, targets, images, [*deployments])
+    # The tool `deployments` checks the file; CPython 3.9 has no parser for it.
+    names = r"^\[deployments\.([a-z][a-z0-9_]*)\]"
+    deployments = sorted(re.findall(names, read_now(SETTINGS) or "", re.M))
+    report = _report(changes, selection, targets, images, deployments)
     printers = dict(zip(Format, (as_text, as_json, as_markdown)))
     console.print_stdout(printers[options.format](report))
     return Affected(exit_code=0)
@@ -150,11 +153,10 @@ def _find_readers(
     names = ["/".join(found.groups()) for found in objectives]
     uses = read_uses(Path(get_buildroot())) if names else []
     # Others may still read what is not written any more.
-    for path in changes.files if names else ():
-        tree, *objective, file = path.split("/")
-        if (tree, file) == (CONFIGS, PY_CONFIG):
-            with contextlib.suppress(ValueError, RecursionError):
-                uses += find_uses("/".join(objective), json.loads(before(path) or "{}"))
+    files = changes.files if names else ()
+    for found in filter(None, map(_PY_CONFIG.fullmatch, files)):
+        with contextlib.suppress(AttributeError, ValueError, RecursionError):
+            uses += find_uses(found[1], json.loads(before(found[0]) or "{}"))
     readers = {}
     for reader, (written, read) in sorted(
         find_readers(find_edges(uses), names).items()

@@ -26,7 +26,6 @@ from pants.backend.python.target_types import PythonSourceField
 from pants.core.goals.package import OutputPathField, PackageFieldSet
 from pants.core.target_types import FilesGeneratingSourcesField, FileSourceField
 from pants.engine.addresses import Address
-from pants.engine.collection import Collection
 from pants.engine.env_vars import EnvironmentVars, EnvironmentVarsRequest
 from pants.engine.fs import Digest, DigestContents, PathGlobs, Paths
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
@@ -52,7 +51,6 @@ from maxairesources.tree import (
     DAGS,
     LAUNCH_CONFIG,
     PROBLEMS,
-    SETTINGS,
     USECASES,
     domain_of,
     path_of,
@@ -296,19 +294,6 @@ async def infer_release_dependencies(
         globs += [f"!{CONFIGS}/{domain}/**", f"!{DAGS}/{domain}/**"]
     paths = await Get(Paths, PathGlobs(globs))
     return InferredDependencies(map(source_address, paths.files))
-
-
-class Deployments(Collection[str]):
-    """The names of the deployments that marketplace.toml defines, sorted."""
-
-
-@rule
-async def find_deployments() -> Deployments:
-    contents = await Get(DigestContents, PathGlobs([SETTINGS]))
-    text = "".join(file.content.decode() for file in contents)
-    # The tool `deployments` checks the file; CPython 3.9 has no parser for it.
-    names = re.findall(r"^\[deployments\.([a-z][a-z0-9_]*)\]", text, re.M)
-    return Deployments(sorted(names))
 
 
 def rules() -> Iterable[Any]:
