@@ -5,7 +5,6 @@ Lines of other paths than the folders of a domain are kept, in front.
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Any, Iterable
 
 from pants.core.goals.fmt import FmtFilesRequest, FmtResult
@@ -37,9 +36,8 @@ class CodeOwnersRequest(FmtFilesRequest):
 async def partition_code_owners(
     request: CodeOwnersRequest.PartitionRequest,
 ) -> Partitions[str, Any]:
-    # A deleted domain.json leaves its lines, which `lint ::` finds.
-    is_needed = any(f == FILE or PurePath(f).match(_CONFIGS) for f in request.files)
-    return Partitions([Partition((FILE,), None)] if is_needed else [])
+    # Whatever the files are: a deleted domain.json, whose lines must go, is not among them.
+    return Partitions([Partition((FILE,), None)])
 
 
 @rule(desc="Write CODEOWNERS")

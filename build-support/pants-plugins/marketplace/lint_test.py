@@ -15,10 +15,10 @@ from marketplace.lint import (
 @pytest.mark.parametrize(
     ("files", "domains"),
     [
-        ("README.md maxairesources/dagfactory.py 3rdparty/python/a.lock", []),
-        ("maxaidags/shop/churn/monthly/dag.py maxaiusecases/shop/x.py", ["shop"]),
-        ("maxaiconfigs/a/x.json maxaiusecases/b/x.py", ["a", "b"]),
-        ("maxaidags/BUILD maxaidags/shop/x.py", ["", "shop"]),
+        ("README.md maxairesources/dagfactory.py 3rdparty/python/a.lock", ["*"]),
+        ("maxaidags/shop/churn/monthly/dag.py maxaiusecases/shop/x.py", ["*", "shop"]),
+        ("maxaiconfigs/a/x.json maxaiusecases/b/x.py", ["*", "a", "b"]),
+        ("maxaidags/BUILD maxaidags/shop/x.py", ["", "*", "shop"]),
     ],
 )
 def test_each_domain_of_the_files_is_a_partition(
