@@ -106,6 +106,14 @@ def named_tasks(config: Any) -> list[tuple[str | None, Any]]:
     return named
 
 
+def by_name(config: Any) -> Any:
+    """Return a launch config with its tasks as an object, if each has a name of its own."""
+    tasks = named_tasks(config)
+    names = dict(tasks)
+    is_unique = tasks and None not in names and len(names) == len(tasks)
+    return {**config, "tasks": names} if is_unique else config
+
+
 def read_launches(config: Any, file: str = "") -> Iterator[Launch]:
     """Yield the launch of each task of a launch config or an overlay; `file` is its name.
 

@@ -19,7 +19,7 @@ from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.deployed import overlay_of, read_config, read_file
 from maxairesources.domains import DEPRECATION
 from maxairesources.errors import InputError, raise_all
-from maxairesources.launches import named_tasks
+from maxairesources.launches import by_name, named_tasks
 from maxairesources.settings import repository_of
 from maxairesources.tree import CONFIGS, DOMAIN_CONFIG, KUBEPOD_CONFIG, LAUNCHED_FROM
 from maxairesources.tree import PY_CONFIG, SPARK_CONFIG, SPARK_IMAGES
@@ -189,7 +189,7 @@ def _mistakes(
         overlay = overlay_of(path, deployment)
         try:
             base, patch = read_file(root, path), read_file(root, overlay)
-            for place, known in _not_in_base(_by_name(base), _by_name(patch)):
+            for place, known in _not_in_base(by_name(base), by_name(patch)):
                 problem = f"{json_path(place)}: {name} has no {place[-1]!r}"
                 yield InputError(problem, nearest(place[-1], known), overlay)
             data, file = read_config(root, path, deployment)
@@ -233,12 +233,6 @@ def _mistakes_in_images(
                     continue
                 remedy += ", or one from `images` in marketplace.toml as REPOSITORY@sha256:..."
             yield InputError(f"{json_path(path)} is {shown(value)}", remedy, file)
-
-
-def _by_name(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config in which the tasks of a launch config are an object, by name."""
-    tasks = {name or "": task for name, task in named_tasks(config)}
-    return {**config, "tasks": tasks} if tasks else config
 
 
 def _not_in_base(

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional
 
 from marketplace.tags import parse_lock, without_comments
-from maxairesources.launches import merge, named_tasks
+from maxairesources.launches import by_name, merge
 from maxairesources.tree import CONFIGS, USECASES, json_path
 
 # Returns the content of a file, or None if it is missing.
@@ -97,12 +97,7 @@ def _read_values(read: Read, path: str, deployment: str) -> dict[str, str]:
         config = merge(json.loads(text), json.loads(overlay or "{}"))
     except (RecursionError, ValueError):
         return {"$": "not valid JSON"}
-    tasks = named_tasks(config)
-    # Tasks without a unique name for each stay a list.
-    by_name = {name: task for name, task in tasks if isinstance(name, str)}
-    if tasks and len(by_name) == len(tasks):
-        config["tasks"] = by_name
-    return dict(_flatten(config))
+    return dict(_flatten(by_name(config)))
 
 
 def _flatten(value: Any, *path: str) -> Iterator[tuple[str, str]]:
