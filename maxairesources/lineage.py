@@ -110,13 +110,11 @@ def find_readers(
     for edge in edges:
         by_writer[edge[0].objective].append(edge)
     found: dict[str, tuple[Use, Use]] = {}
-    queue = start = [*objectives]
-    while queue:
-        edges = [edge for each in queue for edge in by_writer[each]]
-        queue = []
-        for edge in edges:
+    queue = [*objectives]
+    for objective in queue:
+        for edge in by_writer[objective]:
             reader = edge[1].objective
-            if reader not in found and reader not in start:
+            if reader not in queue:
                 found[reader] = edge
                 queue.append(reader)
     return found
