@@ -223,7 +223,10 @@ def test_arguments_of_a_launch_config(tree: Objective) -> None:
         {"env_vars": {"image": "x"}, "labels": {"image": "a_B.c", "empty": ""}},
         {"node_selector": {"pool": "spot"}, "tolerations": [{"operator": "Exists"}]},
         {
-            "init_containers": [{"name": "first", "image": "maxai/qsr"}],
+            "init_containers": [
+                {"name": "first", "image": "maxai/qsr"},
+                {"name": "sync", "image": f"ghcr.io/sync@sha256:{'0' * 64}"},
+            ],
             "env_from": [{"configMapRef": {"name": "settings"}}],
             "host_aliases": [{"ip": "10.0.0.1", "hostnames": ["db"]}],
         },

@@ -184,7 +184,7 @@ def test_any_other_key_of_spark_passes(key: str, root: Path) -> None:
         (SPARK, [], f"{SPARK}.dev.json: is not a JSON object; put the content in brac"),
         (SPARK, b'{"\xe9": 1}', f"{SPARK}.dev.json: cannot be read ('utf-8' codec"),
         (POD, {"tasks": [{"name": "scroe"}]}, "has no 'scroe'; did you mean score?"),
-        (POD, {"tasks": ["score"]}, f"dev.json: $.tasks['']: {POD}.json has no ''; u"),
+        (POD, {"tasks": ["score"]}, f"{POD}.dev.json: $.tasks[0] is 'score'; it sho"),
         (
             POD,
             {"tasks": [{"name": "score", "conf": {"namespaces": None}}]},
@@ -228,13 +228,3 @@ def test_an_overlay_needs_a_base(root: Path) -> None:
     (root / FOLDER / f"{PY}.json").unlink()
     expected = f"{FOLDER}/{PY}.json: is missing; add it: its overlays need it"
     assert message(root) == expected
-
-
-def test_launches_of_an_objective(root: Path) -> None:
-    configs = check_configs(root, ("shop", "loyalty", "churn"))
-    assert configs.py_config == {"features": TASK, "score": TASK}
-    spark, pod = configs.launches["features"], configs.launches["score"]
-    conf = {**FILES[SPARK]["conf"], "spark.ui.port": 1}
-    assert spark.arguments == {"application": "f.py", "conf": conf}
-    assert pod.arguments == {"image": "maxai/shop", "arguments": ["a"]}
-    assert (pod.file, pod.path) == (f"{FOLDER}/{POD}.json", ("tasks", 0, "conf"))
