@@ -174,6 +174,12 @@ def test_the_documented_handler_works_as_it_stands(
         (".", "t", "error: .: cannot be read (Is a directory)"),
         ("memory://b/none.json", "t", "error: memory://b/none.json: no such file"),
         ('{"t": 1}', "t", "error: --config: $.t is 1; it should be an object"),
+        # Each mistake is a line.
+        (
+            '{"t": {"outptu": 1, "input": []}}',
+            "t",
+            "error: --config: $.t.function is m",
+        ),
     ],
 )
 def test_a_wrong_config_ends_in_one_line(
@@ -202,18 +208,6 @@ def test_input_error_names_its_own_file_or_the_config(
     assert call_handler(fail, TASKS, "score_clients", tmp_path) == 1
     file = subject or tmp_path / "py_config.json"
     check_error(capsys.readouterr().err, f"error: {file}: too short; add rows")
-
-
-def test_each_mistake_in_a_config_is_a_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given: dict[str, Any] = {
-        "t": {"input": [], "output": [], "function": {}, "outptu": []}
-    }
-    assert call_handler(recorded([]), given, "t", tmp_path) == 1
-    start = f"error: {tmp_path / 'py_config.json'}: $.t"
-    expected = [f"{start} has an unk", f"{start}.function.args is missing; add it"]
-    check_error(capsys.readouterr().err, *expected)
 
 
 def test_usage() -> None:

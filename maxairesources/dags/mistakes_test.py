@@ -235,18 +235,11 @@ def test_a_dag_is_checked_with_the_overlays_of_all_deployments(tree: Objective) 
         f"{CONFIGS}/spark_config.staging_2.json", {"conf": {IMAGE: None}}
     )
     assert f"task features: {IMAGE} is missing" in tree.mistakes(BOTH)
-    overlay.write_text(json.dumps({"conf": {IMAGE: "maxai/shop"}}))
-    expected = (
-        f"conf['{IMAGE}'] is 'maxai/shop'; use maxai/qsr, the image of the domain"
-    )
-    assert expected in tree.mistakes(BOTH)
     overlay.unlink()
     patch = {"tasks": [{"name": "score", "conf": {"image": None}}]}
     overlay = tree.write(f"{CONFIGS}/kubepod_config.prod.json", patch)
     assert "kubepod_config.prod.json: $.tasks[0].conf.image is m" in tree.mistakes(BOTH)
     overlay.unlink()
-    tree.write(f"{CONFIGS}/obj0/py_config.prod.json", "{")
-    assert f"{CONFIGS}/obj0/py_config.prod.json: is not valid" in tree.mistakes(BOTH)
     tree.write(f"{CONFIGS}/obj0/py_config.prod.json", {"score": None})
     expected = (
         f"task 'score' is not in {CONFIGS}/obj0/py_config.json with py_config.prod"

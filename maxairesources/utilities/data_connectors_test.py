@@ -285,6 +285,7 @@ def test_a_missing_file_and_things_in_the_way(tmp_path: Path) -> None:
         DataFrame().get([port(1, tmp_path / "x.csv")])
     with pytest.raises(InputError, match="x.csv: cannot be written .*Is a directory"):
         again(TABLE, tmp_path / "x.csv")
+    assert [*tmp_path.iterdir()] == [tmp_path / "x.csv"]
     with pytest.raises(InputError, match="has type 'spark', but the task needs 'pa"):
         DataFrame().write(TABLE, [port(1, tmp_path / "x.parquet", "spark")])
 

@@ -60,12 +60,3 @@ def test_errors_of_a_store_are_one_line_without_a_secret(
 )
 def test_what_is_no_secret_is_shown(text: str) -> None:
     assert storage.shown(text) == text
-
-
-def test_place_that_cannot_be_written_to(tmp_path: Path) -> None:
-    storage.write("file", b"")
-    (tmp_path / "folder").mkdir()
-    for address in ("file/x", "folder"):
-        with pytest.raises(InputError, match=f"^{address}: cannot be written "):
-            storage.write(address, b"")
-    assert sorted(os.listdir()) == ["file", "folder"]
