@@ -212,6 +212,15 @@ class InferTreeDependenciesRequest(InferDependenciesRequest):
     infer_from = TreeFieldSet
 
 
+async def _without_problems() -> list[str]:
+    """Return globs that exclude the domains with a problem, which have no targets."""
+    variables = await Get(EnvironmentVars, EnvironmentVarsRequest([PROBLEMS]))
+    paths = (
+        each.partition(":")[0] for each in variables.get(PROBLEMS, "").splitlines()
+    )
+    return [f"!*/{domain_of(f'{path}/')}/**" for path in paths]
+
+
 @rule
 async def infer_dependencies(
     request: InferTreeDependenciesRequest,
@@ -228,6 +237,7 @@ async def infer_dependencies(
         (dag,) = await Get(DigestContents, PathGlobs([f"{here}/{name}"]))
         named = find_named_objectives(dag.content)
         more += (f"{CONFIGS}/{each}/*.json" for each in named)
+        more += await _without_problems()
     near, others = await MultiGet(Get(Paths, PathGlobs(g)) for g in (globs, more))
     modules = (path for path in near.files if path.endswith(PYTHON))
     # Tests also read the data beside modules in `fixtures/`.
@@ -288,11 +298,7 @@ async def infer_release_dependencies(
 ) -> InferredDependencies:
     # It depends on each DAG and config directly, not on the targets that gather them for tests.
     globs = [f"{CONFIGS}/**/*.json", f"{DAGS}/*/*/*/dag.py"]
-    variables = await Get(EnvironmentVars, EnvironmentVarsRequest([PROBLEMS]))
-    for problem in variables.get(PROBLEMS, "").splitlines():
-        domain = domain_of(f"{problem.partition(':')[0]}/")
-        globs += [f"!{CONFIGS}/{domain}/**", f"!{DAGS}/{domain}/**"]
-    paths = await Get(Paths, PathGlobs(globs))
+    paths = await Get(Paths, PathGlobs([*globs, *await _without_problems()]))
     return InferredDependencies(map(source_address, paths.files))
 
 

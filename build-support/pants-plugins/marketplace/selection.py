@@ -263,7 +263,9 @@ def _find_users(path: str, known: KnownTargets) -> set[Address]:
     return found
 
 
-async def _find_followers(changes: Changes) -> dict[str, set[Address]]:
+async def _find_followers(
+    changes: Changes, known: KnownTargets
+) -> dict[str, set[Address]]:
     """Return the DAGs that name the objective of each config, also those of other domains."""
     objectives = {path: path.split("/")[1:-1] for path in changes.files}
     names = {
@@ -274,7 +276,10 @@ async def _find_followers(changes: Changes) -> dict[str, set[Address]]:
     globs = [f"{DAGS}/*/*/*/dag.py"] if names else []
     dags = await Get(DigestContents, PathGlobs(globs))
     named = {
-        source_address(dag.path): find_named_objectives(dag.content) for dag in dags
+        source_address(dag.path): find_named_objectives(dag.content)
+        for dag in dags
+        # A domain with a problem has no targets.
+        if domain_of(dag.path) in known.by_domain
     }
     return {
         path: {dag for dag, found in named.items() if name in found}
@@ -337,7 +342,7 @@ async def select(
     importers = await _find_importers(changes, known, python_setup)
     for path in changes.deleted:
         by_file[path] |= importers[path] | _find_users(path, known)
-    for path, followers in (await _find_followers(changes)).items():
+    for path, followers in (await _find_followers(changes, known)).items():
         by_file[path] |= followers
     for path in changes.files:
         folder, _, name = path.rpartition("/")
