@@ -172,8 +172,9 @@ def test_interpreters_are_looked_for_only_in_folders_that_have_one(
 
 
 NEEDED = "fsspec\npandas>=2\nPyArrow >= 18 , <30 ; python_version<'4'  # as tested\npydantic\n"
+FILES = ("BUILD", "Dockerfile", "requirements.lock")
 GOOD = {f"{each}/requirements.txt": NEEDED for each in ("bank", "mines")}
-GOOD |= {f"{each}/requirements.lock": "" for each in ("bank", "mines")}
+GOOD |= {f"{each}/{file}": "" for each in ("bank", "mines") for file in FILES}
 
 
 def domains(launcher: Launcher, files: dict[str, str]) -> tuple[list[str], str]:
@@ -230,7 +231,9 @@ TXT = "a/requirements.txt"
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
-        ({"a/BUILD": ""}, f"{TXT}: missing; run ./pants new adopt a, or delete"),
+        ({TXT: None}, f"{TXT}: missing; run ./pants new adopt a, or delete"),
+        ({"a/BUILD": None}, "a/BUILD: missing; run ./pants new adopt a, or delete"),
+        ({"a/Dockerfile": None}, "a/Dockerfile: missing; run ./pants new adopt a, o"),
         ({TXT: NEEDED}, "a/requirements.lock: missing; run ./pants lock a"),
         ({TXT: "pandas\n"}, f"{TXT}: maxairesources also needs fsspec, pyarrow, pyd"),
         *(
@@ -239,15 +242,24 @@ TXT = "a/requirements.txt"
         ),
         ({TXT: "", "a/.python-version": "pypy3.9\n"}, "a/.python-version: not a v"),
         *(
-            ({f"{name}/requirements.txt": ""}, f"{name}: not a valid name of a domain;")
+            (
+                {
+                    TXT: None,
+                    **dict.fromkeys(("a/BUILD", "a/Dockerfile")),
+                    f"{name}/BUILD": "",
+                },
+                f"{name}: not a valid name of a domain;",
+            )
             for name in ("it's", "a-b")
         ),
     ],
 )
 def test_a_domain_that_cannot_be_built_stops_no_other(
-    launcher: Launcher, files: dict[str, str], problem: str
+    launcher: Launcher, files: dict[str, str | None], problem: str
 ) -> None:
-    (names, resolves, problems), printed = domains(launcher, GOOD | files)
+    own = {"a/BUILD": "", "a/Dockerfile": "", TXT: NEEDED} | files
+    found = {path: content for path, content in own.items() if content is not None}
+    (names, resolves, problems), printed = domains(launcher, GOOD | found)
     assert names == "bank=3.11 mines=3.11 " and "'bank'" in resolves
     assert problems.startswith(f"maxaiusecases/{problem}") and "\n" not in problems
     assert f" is not built: {problems}\n" in printed

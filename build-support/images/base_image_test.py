@@ -41,7 +41,8 @@ def images(tmp_path: Path) -> Path:
     domain.mkdir(parents=True)
     (domain / "Dockerfile").write_text(
         f"FROM {PREFIX}/python:old AS deps\nfrom --platform=x {PREFIX}/spark@sha256:12\n"
-        + OTHERS
+        # The prefix was another one.
+        + f"FROM earlier/python:0123456789ab\n{OTHERS}"
     )
     return copy
 
@@ -71,13 +72,13 @@ def test_the_tag_is_a_hash_of_the_recipe(
 def test_refresh_names_the_new_tags_in_dockerfiles(images: Path) -> None:
     dockerfile = images.parents[1] / "maxaiusecases/a domain/Dockerfile"
     code, printed = call(images, "stale")
-    assert code == 1 and printed.count("the current base image is") == 2
+    assert code == 1 and printed.count("the current base image is") == 3
     (images / "refreshed").write_text("2001-01-01\n")
     assert call(images, "refresh") == (0, "")
     assert call(images, "stale") == (0, "")
     python, spark = (call(images, "tag", name)[1] for name in ("python", "spark"))
     assert dockerfile.read_text() == (
-        f"FROM {python} AS deps\nfrom --platform=x {spark}\n{OTHERS}"
+        f"FROM {python} AS deps\nfrom --platform=x {spark}\nFROM {python}\n{OTHERS}"
     )
 
 

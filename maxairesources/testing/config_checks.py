@@ -17,7 +17,7 @@ from maxairesources.configs.document import shown, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.deployed import overlay_of, read_config, read_file
-from maxairesources.domains import DEPRECATION
+from maxairesources.domains import DEPRECATION, OWNER
 from maxairesources.errors import InputError, raise_all
 from maxairesources.launches import by_name, named_tasks
 from maxairesources.settings import repository_of
@@ -130,7 +130,7 @@ class KubepodConfig(Config):
 
 def _check_owners(owners: dict[str, str]) -> dict[str, str]:
     for owner, link in owners.items():
-        if not re.fullmatch(r"@[\w-]+(/[\w.-]+)?|[^@\s,]+@[^@\s,]+", owner):
+        if not re.fullmatch(OWNER, owner):
             remedy = "use a user, a team or an address, such as @acme/retail"
             raise InputError(f"{owner!r} is not an owner", remedy)
         if not re.fullmatch(r"(https?://|mailto:)\S+", link):

@@ -14,7 +14,8 @@ from pants.engine.fs import Snapshot
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.option.subsystem import Subsystem
 
-from maxairesources.domains import read_owners
+from marketplace.graph import MarketplaceError
+from maxairesources.domains import find_mistake, read_owners
 from maxairesources.tree import CONFIGS, DOMAIN_CONFIG
 
 FILE = ".github/CODEOWNERS"
@@ -46,6 +47,9 @@ async def write_code_owners(request: CodeOwnersRequest.Batch) -> FmtResult:
         Get(DigestContents, PathGlobs([_CONFIGS])),
         Get(DigestContents, Digest, request.snapshot.digest),
     )
+    for each in configs:
+        if mistake := find_mistake(each.content):
+            raise MarketplaceError(f"{each.path}: {mistake}")
     owners = {each.path.split("/")[1]: read_owners(each.content) for each in configs}
     text = add_owners("".join(file.content.decode() for file in old), owners)
     files = [FileContent(FILE, text.encode())] if text or old else []

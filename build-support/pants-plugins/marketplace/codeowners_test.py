@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from marketplace.codeowners import add_owners
+from maxairesources.domains import find_mistake
 
 
 def test_the_lines_of_the_domains_are_replaced_and_others_kept() -> None:
@@ -10,3 +13,20 @@ def test_the_lines_of_the_domains_are_replaced_and_others_kept() -> None:
     assert add_owners(own + "/maxai*/old/ @acme/old\n", owners) == text
     assert add_owners(text, owners) == text
     assert add_owners("", {"bank": []}) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "mistake"),
+    [
+        (b'{"owners": {"@acme/a": "https://a", "a@acme.example": ""}}', None),
+        (b'{"owner": {}}', "$ has an unknown key 'owner'; did you mean owners?"),
+        (b'{"owners": {"acme/a": ""}}', "'acme/a' is not an owner; use one such as"),
+        (b'{"owners": {"@acme/a b": ""}}', "'@acme/a b' is not an owner; use one such"),
+        (b"[]", "is not a JSON object"),
+        (b"\xff", "is not a JSON object"),
+        (b'{"owners": 1}', "is not a JSON object with the owners as keys; correct it"),
+    ],
+)
+def test_wrong_owners_are_not_written(content: bytes, mistake: str | None) -> None:
+    found = find_mistake(content)
+    assert found == mistake or (found or "").startswith(str(mistake))
