@@ -187,10 +187,8 @@ def unexpected_file(domain: Domain) -> Iterator[Finding]:
         layout = LAYOUT.get((tree, len(folders)), ())
         expected = {"BUILD", *itertools.chain(*layout)}
         if tree == CONFIGS:
-            ends = (
-                ".json",
-                *(f".{each}.json" for each in domain.settings["deployments"]),
-            )
+            deployments = domain.settings["deployments"]
+            ends = (".json", *(f".{each}.json" for each in deployments))
             bases = {each[:-5] for each in expected - {"BUILD", DOMAIN_CONFIG}}
             expected |= {base + end for base in bases for end in ends}
         if file not in expected and not _OPEN.fullmatch(path):
@@ -256,13 +254,11 @@ def spark_port(domain: Domain) -> Iterator[Finding]:
     """
     configs = {} if requires(domain.name, "pyspark") else domain.configs
     for path, config in configs.items():
-        for place, value in walk(config) if path.endswith(PY_CONFIG) else ():
+        for place, value in walk(config) if path.startswith(CONFIGS) else ():
             # Such as $.score.input[0].type.
             if value == "spark" and re.search(r"put\[\d+\]\.type$", json_path(place)):
-                problem = (
-                    f"{json_path(place)} is spark, and requirements.txt lacks pyspark"
-                )
-                fix = f"add it and run ./pants lock {domain.name}, or use pandas"
+                problem = f"{json_path(place)} is spark, and the domain lacks pyspark"
+                fix = "add it to requirements.txt and run ./pants lock, or use pandas"
                 yield path, problem, fix
 
 
@@ -339,13 +335,13 @@ def image(domain: Domain) -> Iterator[Finding]:
         for path, value in walk(config) if LAUNCH_CONFIG.fullmatch(file) else ():
             # The test of a DAG refuses all other images but that of the domain.
             found = re.match(r"(\S+?)(:[\w.-]+)?@sha256:", str(value))
-            if (
-                path[-1:] == ("image",)
-                and found
-                and found[1] not in domain.settings["images"]
-            ):
-                problem = f"{json_path(path)} is of {found[1]}, which is not allowed"
-                yield file, problem, f"add it to `images` in {SETTINGS}, or remove it"
+            if path[-1:] == ("image",) and found:
+                if found[1] not in domain.settings["images"]:
+                    problem = (
+                        f"{json_path(path)} is of {found[1]}, which is not allowed"
+                    )
+                    fix = f"add it to `images` in {SETTINGS}, or remove it"
+                    yield file, problem, fix
 
 
 def large_file(domain: Domain) -> Iterator[Finding]:
