@@ -23,6 +23,7 @@ from pathlib import Path
 import uv
 
 from maxairesources.tree import PANTS_TOML, SETTINGS, USECASES, nearest
+from maxaitools.steps import say
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def main(arguments: list[str] | None = None) -> None:
     for number, name in enumerate(names, start=1):
         changed = compile_lock(resolves[name], upgrade=options.upgrade)
         state = "written" if changed else "unchanged"
-        print(f"[{number}/{len(names)}] {resolves[name].lock}: {state}", flush=True)
+        say(f"[{number}/{len(names)}] {resolves[name].lock}: {state}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ of the command line; `--help` explains them.
 
 import contextlib
 import os
-import time
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +24,10 @@ from maxaitools.deployments.record import Record, carry_over, make_record
 from maxaitools.deployments.record import settings_of, source_of, sources_of
 from maxaitools.deployments.settings import Definition, find_settings
 from maxaitools.deployments.settings import how_to_deploy, must_sign
+from maxaitools.steps import say
 
 # The keys that may sign the commits of a deployment with `signed = true`.
 SIGNERS = Path("build-support/allowed_signers")
-_STARTED = time.monotonic()
 
 
 def deploy(options: Namespace) -> None:
@@ -46,15 +45,15 @@ def deploy(options: Namespace) -> None:
     trees.check_sources(folder)
     known = carry_over(trees.read_images(folder), live)
     if uncommitted := find_uncommitted():
-        _say(f"{to.name}: differs from the commit: {', '.join(uncommitted[:9])}")
+        say(f"{to.name}: differs from the commit: {', '.join(uncommitted[:9])}")
     source = {"commit": git("rev-parse", "HEAD"), "clean": not uncommitted}
     new = make_record(to, release, known, source)
     breaches = _check_policy(branches, to, new, None, options.force)
-    _say(f"{to.name}: release {release[:12]} of commit {new['source']['commit'][:12]}")
+    say(f"{to.name}: release {release[:12]} of commit {new['source']['commit'][:12]}")
     unbuilt = registry.find_unbuilt(new)
     if targets := [f"maxaiusecases/{domain}:image" for domain in unbuilt]:
         # The workflow Main reads this line.
-        _say(f"{to.name}: images to push to {to.registry}: {' '.join(targets)}")
+        say(f"{to.name}: images to push to {to.registry}: {' '.join(targets)}")
     if not options.dry_run:
         if targets and not options.folder:
             package(*targets)
@@ -75,10 +74,10 @@ def promote(options: Namespace) -> None:
     if options.domain:
         new = _mix(to.name, live, origin, options) | settings_of(to)
     breaches = _check_policy(branches, to, new, origin, options.force)
-    _say(f"{to.name}: release {new['release'][:12]} of {name} {entry.commit}")
+    say(f"{to.name}: release {new['release'][:12]} of {name} {entry.commit}")
     if not options.dry_run:
         for image in registry.copy_missing(new, origin):
-            _say(f"copied {image} from {origin['registry']}")
+            say(f"copied {image} from {origin['registry']}")
     _publish(branches, options, live, new, f"{name} {entry.commit}", breaches)
 
 
@@ -100,7 +99,7 @@ def rollback(options: Namespace) -> None:
         problem = f"the files of commit {entry.commit[:12]} are already live"
         remedy = f"choose another commit with --to; `history {name}` lists them"
         raise InputError(problem, remedy, name)
-    _say(f"{name}: release {new['release'][:12]}, back to commit {entry.commit}")
+    say(f"{name}: release {new['release'][:12]}, back to commit {entry.commit}")
     _publish(branches, options, live, new, entry.commit)
 
 
@@ -158,7 +157,7 @@ def _check_policy(
         remedy = "to override it, use --force --reason '...' (the commit records both)"
         raise InputError("; ".join(breaches), remedy, f"policy of {to.name}")
     for line in breaches:
-        _say(f"{to.name}: overridden: {line}")
+        say(f"{to.name}: overridden: {line}")
     return breaches
 
 
@@ -181,7 +180,7 @@ def _publish(
     commits = [each["source"]["commit"] for each in (live or new, new)]
     if is_same and not breaches and is_ancestor(*commits):
         tip = branches.tips[name][:12]
-        _say(f"{name}: release {new['release'][:12]} is already live, in commit {tip}")
+        say(f"{name}: release {new['release'][:12]} is already live, in commit {tip}")
     elif options.dry_run:
         print(f"{name}: nothing was changed; this would change:")
         print("\n".join(show_difference(branches.tips.get(name), live, tree, new)))
@@ -191,7 +190,7 @@ def _publish(
         if options.run is not rollback:
             registry.tag_all(new, f"{name}-{commit[:12]}")
         branches.push(name, commit)
-        _say(f"{name}: live: commit {commit[:12]}")
+        say(f"{name}: live: commit {commit[:12]}")
 
 
 def make_message(
@@ -217,8 +216,3 @@ def make_message(
     ]
     lines = [f"{key}: {' '.join(value.split())}" for key, value in trailers if value]
     return "\n".join([subject, "", *lines, ""])
-
-
-def _say(line: str) -> None:
-    """Print a step, with the seconds since the start."""
-    print(f"{time.monotonic() - _STARTED:6.1f} s  {line}", flush=True)
