@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import subprocess
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +16,28 @@ Pod = dict[str, Any]
 
 _VARIABLE = "MAXAI_LOCAL"
 
-# Waits until the process at the other end of its input has ended, even by a kill: a killed
-# Docker client does not end its container.
-_GUARD = 'cat > /dev/null; exec docker rm --force "$0" > /dev/null 2>&1'
+# Samples the memory that the kernel cannot take back, of all processes of a container. The
+# kernel's own maximum (memory.peak) also counts files that a handler has read.
+_SAMPLE = """
+cd /sys/fs/cgroup/memory 2> /dev/null || cd /sys/fs/cgroup && test -r memory.stat || exit 2
+peak=0
+while used=0; do
+  while read -r key value; do
+    case $key in anon | rss | shmem) used=$((used + value)) ;; esac
+  done < memory.stat
+  test "$used" -le "$peak" || echo "$((peak = used))"
+  sleep 0.1
+done
+"""
+
+# Samples the memory once the container has started, and waits until the process at the other
+# end of its input has ended, even by a kill: a killed Docker client does not end its container.
+_GUARD = """
+while docker exec "$0" sh -c "$1" 2> /dev/null; test $? = 1; do sleep 0.1; done &
+cat > /dev/null
+kill $! 2> /dev/null
+exec docker rm --force "$0" > /dev/null 2>&1
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +67,14 @@ class Container(NamedTuple):
         arguments: those of `docker run`.
         secrets: the values of variables that the arguments only name.
         folders: the folders that it mounts.
+        limit: the limit of its memory in bytes, if it has one.
     """
 
     name: str
     arguments: list[str]
     secrets: dict[str, str]
     folders: list[Path]
+    limit: int | None
 
 
 def settings() -> LocalRun:
@@ -80,20 +102,33 @@ def refusal(what: str) -> InputError:
     )
 
 
-def run_container(container: Container) -> int:
-    """Run a container and return its exit code. The container ends with this process."""
+def run_container(container: Container) -> tuple[int, int | None]:
+    """Run a container, which ends with this process.
+
+    Returns:
+        Its exit code, and the most memory that it used in bytes; None if no sample was taken.
+    """
     name = f"maxai-local-{uuid.uuid4().hex[:12]}"
     for folder in container.folders:
         # Docker would create it as root.
         if not folder.is_file():
             folder.mkdir(parents=True, exist_ok=True)
-    guard = subprocess.Popen(
-        ["sh", "-c", _GUARD, name], stdin=subprocess.PIPE, start_new_session=True
-    )
     command = ["docker", "run", "--rm", "--init", "--pull", "never", "--name", name]
-    try:
-        return subprocess.call(
-            [*command, *container.arguments], env={**os.environ, **container.secrets}
+    with tempfile.TemporaryFile("w+") as samples:
+        guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, name, _SAMPLE],
+            stdin=subprocess.PIPE,
+            stdout=samples,
+            start_new_session=True,
         )
-    finally:
-        guard.communicate()
+        try:
+            code = subprocess.call(
+                [*command, *container.arguments],
+                env={**os.environ, **container.secrets},
+            )
+        finally:
+            guard.communicate()
+        samples.seek(0)
+        # Docker prints there, too, if the image has no shell.
+        peaks = [int(line) for line in samples if line.strip().isdecimal()]
+        return code, max(peaks, default=None)

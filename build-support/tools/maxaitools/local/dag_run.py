@@ -2,14 +2,10 @@
 
 import argparse
 import datetime
-import itertools
-import json
-import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +19,13 @@ from airflow.utils.db import initdb
 
 from maxairesources.deployed import ObjectiveConfigs
 from maxairesources.errors import InputError, raise_all
+from maxairesources.launches import SPARK
 from maxairesources.testing.dag_checks import mistakes_in, mistakes_in_launches
 from maxairesources.tree import nearest
 from maxaitools.local.airflow_server import VARIABLES
+from maxaitools.local.run_page import write_page
+from maxaitools.local.task_facts import Facts, Memory, outputs, shown, table
+from maxaitools.steps import paint, say
 
 # Errors whose message is complete, without a traceback.
 _PLAIN = re.compile(r"[\w.]*(?:InputError|PolicyViolation): (.*?): (.*); (.*)")
@@ -36,29 +36,35 @@ class Progress:
     """An Airflow listener that prints the progress.
 
     Attributes:
-        rows: the seconds and the output of each task, by its name in the table.
+        facts: those of each task that ran, by its name in the table.
         reasons: why tasks failed, likewise.
     """
 
     def __init__(self, data: Path) -> None:
-        self.rows: dict[str, tuple[str, list[str]]] = {}
+        self.facts: dict[str, Facts] = {}
         self.reasons: dict[str, str] = {}
-        self._data, self._began = data, time.monotonic()
+        self._data, self._start = data, time.monotonic()
+        self._began: float | None = None
 
     @hookimpl
     def on_task_instance_running(self, task_instance: Any) -> None:
-        self._began, sys.tracebacklimit = time.monotonic(), 1000
+        self._began, sys.tracebacklimit = time.monotonic() - self._start, 1000
         # Airflow's own handler would not end the container.
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-        self._print(task_instance, "started")
+        say(f"{name_of(task_instance)}: started")
 
     @hookimpl
     def on_task_instance_success(self, task_instance: Any) -> None:
-        seconds = f"{time.monotonic() - self._began:.1f}"
-        task, state = task_instance.task, task_instance.state.value
-        written = [*outputs(task, self._data)] if state == "success" else []
-        self.rows[name_of(task_instance)] = (seconds, written)
-        self._print(task_instance, f"{state}, {seconds} s")
+        began, self._began, seconds = self._began, None, None
+        # A task whose template fails does not begin.
+        if began is not None:
+            seconds = time.monotonic() - self._start - began
+        name, task = name_of(task_instance), task_instance.task
+        state = task_instance.state.value
+        memory = getattr(task, "local_memory", Memory())
+        written = (*outputs(task, self._data),) if state == "success" else ()
+        self.facts[name] = Facts(name, state, began, seconds, memory, written)
+        say(f"{name}: {state}, {shown(seconds)} s")
 
     on_task_instance_skipped = on_task_instance_success
 
@@ -67,10 +73,6 @@ class Progress:
         if error is not None:
             self.reasons[name_of(task_instance)] = reason(error)
         self.on_task_instance_success(task_instance)
-
-    def _print(self, task_instance: Any, what: str) -> None:
-        now = time.strftime("%H:%M:%S")
-        print(f"{now} {name_of(task_instance)}: {what}", flush=True)
 
 
 def name_of(task_instance: Any) -> str:
@@ -86,47 +88,6 @@ def reason(error: object) -> str:
         remedy = f"set AIRFLOW_VAR_{missing[1].upper()}, or add it to {VARIABLES}"
         return f"the Variable {missing[1]!r} is missing; {remedy}"
     return f"{type(error).__name__}: {line}".removesuffix(": ")
-
-
-def outputs(task: Any, data: Path) -> Iterator[str]:
-    """Yield the paths of a task's output ports, with their sizes.
-
-    The task has run, so the templates in its config are rendered.
-    """
-    words = getattr(task, "arguments", None) or getattr(task, "application_args", None)
-    # The last ones count, as in the handler.
-    options = dict(zip(words or (), (words or ())[1:]))
-    if "--config" not in options or "--task" not in options:
-        return
-    for port in json.loads(options["--config"])[options["--task"]]["output"]:
-        details = port["sourceDetails"]
-        if details["source"] == "file":
-            path = data / details["filePath"].removeprefix("/data/")
-            yield f"{os.path.relpath(path)} ({_size(path)})"
-        else:
-            yield f"{details['source']}://{details['filePath']}"
-
-
-def _size(path: Path) -> str:
-    """Return the readable size of a file, or of a folder that Spark has written."""
-    if not path.exists():
-        return "missing"
-    size = sum(f.stat().st_size for f in (path, *path.rglob("*")) if f.is_file())
-    return f"{size:,} bytes"
-
-
-def table(rows: Iterable[tuple[str, str, str, Sequence[str]]]) -> str:
-    """Return the table of tasks: name, state, seconds, and a line for each output."""
-    lines = [("task", "state", "seconds", "output")]
-    for name, state, seconds, output in rows:
-        cells = ([name], [state], [seconds], output)
-        lines += itertools.zip_longest(*cells, fillvalue="")
-    a, b, c = (max(len(line[column]) for line in lines) for column in range(3))
-    lines.insert(1, ("-" * a, "-" * b, "-" * c, "------"))
-    return "\n".join(
-        f"{name:{a}}  {state:{b}}  {seconds:>{c}}  {output}".rstrip()
-        for name, state, seconds, output in lines
-    )
 
 
 def load(file: Path) -> Any:
@@ -195,6 +156,26 @@ def turn_off_retries(dag: Any) -> None:
         print(f"retries are off ({names}); --retries turns them on")
 
 
+def warning(facts: Facts, configs: ObjectiveConfigs, file: Path) -> str | None:
+    """Return a line that says that the memory limit of a task is low, if it is.
+
+    Args:
+        facts: those of the task.
+        configs: the objective's.
+        file: the dag.py, which gives the limit if no launch config does.
+    """
+    if (wanted := facts.memory.wanted) is None:
+        return None
+    # In a table, a task has its group before its name, and its index after it.
+    name = facts.name.partition("[")[0].rpartition(".")[2]
+    launch = configs.launches.get(name)
+    is_spark = launch is not None and launch.operator == SPARK
+    key = "spark.driver.memory" if is_spark else "the memory limit"
+    problem = f"task {facts.name!r} used {facts.memory}"
+    remedy = f"raise {key} to {wanted}{'m' if is_spark else 'Mi'} or more"
+    return f"warning: {InputError(problem, remedy, launch.file if launch else file)}"
+
+
 def run(options: argparse.Namespace, data: Path, configs: ObjectiveConfigs) -> int:
     """Run the DAG of an objective, and return the exit code.
 
@@ -231,16 +212,24 @@ def run(options: argparse.Namespace, data: Path, configs: ObjectiveConfigs) -> i
     finally:
         sys.tracebacklimit = 1000
     order = [task.task_id for task in dag.topological_sort()]
-    rows, errors = [], []
+    facts, errors = [], []
     instances = dag_run.get_task_instances()
     for each in sorted(instances, key=lambda i: (order.index(i.task_id), i.map_index)):
         name, state = name_of(each), str(each.state or "not run")
-        rows.append((name, state, *progress.rows.get(name, ("", []))))
+        facts.append(progress.facts.get(name, Facts(name, ""))._replace(state=state))
         if state not in ("success", "skipped", "upstream_failed"):
-            errors.append(f"task {name!r}: {progress.reasons.get(name, state)}")
-    print(f"\n{table(rows)}")
-    if dag_run.state == "success" and not errors:
-        return 0
+            errors.append(f"error: task {name!r}: {progress.reasons.get(name, state)}")
+    if dag_run.state != "success" and not errors:
+        errors = ["error: the DAG's run failed"]
+    warnings = [*filter(None, (warning(each, configs, file) for each in facts))]
+    print(f"\n{table(facts)}")
     # Not on stderr, which Pants may show before the table.
-    print("", *(errors or ["the DAG's run failed"]), sep="\nerror: ")
-    return 1
+    for lines, color in ((warnings, "yellow"), (errors, "red")):
+        if lines:
+            print("", *(paint(line, color) for line in lines), sep="\n")
+    if options.report:
+        about = f"deployment {options.deployment or 'none'}, data in {data}"
+        title = "/".join(options.folder.parts[1:])
+        write_page(options.report, title, about, facts, [*errors, *warnings])
+        print(f"\nreport: {options.report}")
+    return 1 if errors else 0

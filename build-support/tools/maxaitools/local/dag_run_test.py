@@ -1,9 +1,7 @@
 """Tests of the command line of local runs, and of what they print."""
 
 import datetime
-import json
 from pathlib import Path
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,7 +17,8 @@ OBJECTIVE = "maxaidags/shop/one/first"
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["maxaidags", "--from", "x"], 2, "--conf, --task, --from and --retries"),
+        (["maxaidags", "--from", "x"], 2, "--from, --retries and --report"),
+        ([OBJECTIVE, "--report", "none/a.html"], 2, "name a file in a folder that"),
         ([OBJECTIVE, "--date", "June"], 2, "argument --date: invalid"),
         ([OBJECTIVE, "--task", "a", "--from", "b"], 2, "not allowed with argument"),
         ([OBJECTIVE, "--deployment", "pord"], 2, "overlay for 'pord'; did you mean p"),
@@ -89,41 +88,3 @@ def test_a_date_is_in_the_dags_time_zone_and_after_its_start() -> None:
     for year, message in ((2017, "--date: .* of 2017-06-01"), (2999, "before now")):
         with pytest.raises(InputError, match=message):
             dag_run.check_date(dag, datetime.datetime(year, 6, 1))
-
-
-def test_table() -> None:
-    rows = [
-        ("first", "success", "61.0", ["data/a.csv (1 kB)", "data/b.csv (2 kB)"]),
-        ("second[0]", "skipped", "", []),
-    ]
-    assert dag_run.table(rows) == (
-        "task       state    seconds  output\n"
-        "---------  -------  -------  ------\n"
-        "first      success     61.0  data/a.csv (1 kB)\n"
-        "                             data/b.csv (2 kB)\n"
-        "second[0]  skipped"
-    )
-
-
-@pytest.mark.parametrize("key", ["arguments", "application_args"])
-def test_outputs(tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    details = [
-        {"source": "file", "filePath": "a.csv"},
-        {"source": "file", "filePath": "/data/b.parquet"},
-        {"source": "file", "filePath": "none.csv"},
-        {"source": "s3", "filePath": "bucket/c.csv"},
-    ]
-    config = {"task": {"output": [{"sourceDetails": each} for each in details]}}
-    (tmp_path / "b.parquet").mkdir()
-    (tmp_path / "b.parquet/part").write_text("a" * 12345)
-    with (tmp_path / "a.csv").open("wb") as large:
-        large.truncate(2_500_000)
-    words = ["module", "--config", json.dumps(config), "--task", "task"]
-    assert list(dag_run.outputs(SimpleNamespace(**{key: words}), tmp_path)) == [
-        "a.csv (2,500,000 bytes)",
-        "b.parquet (12,345 bytes)",
-        "none.csv (missing)",
-        "s3://bucket/c.csv",
-    ]
-    assert not list(dag_run.outputs(SimpleNamespace(), tmp_path))

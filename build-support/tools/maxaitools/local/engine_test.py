@@ -122,20 +122,36 @@ def test_states_logs_and_exit_code(tree: Tree, image: str) -> None:
         "after": {},
         "skips": {"cmds": ["sh", "-c", "exit 3"], "skip_on_exit_code": 3},
         "reads": {"cmds": ["echo", "{{ var.value.bucket }}"]},
+        "uses": {
+            "cmds": [
+                "python",
+                "-c",
+                "a = 'a' * 100 * 2**20; import time; time.sleep(3)",
+            ],
+            "container_resources": {"limits": {"memory": "128Mi"}},
+        },
     }
-    parents = {"exits": "root", "after": "exits", "skips": "root", "reads": "root"}
+    parents = {**dict.fromkeys(commands, "root"), "after": "exits"}
     write_lab(tree, parents, commands)
-    code, output = tree.run(LAB, f"--image={image}")
+    page = tree.root / "page.html"
+    code, output = tree.run(LAB, f"--image={image}", f"--report={page}")
     assert code == 1
     assert tasks_in(output) == {
         "exits": ("failed", []),
         "after": ("upstream_failed", []),
         "skips": ("skipped", []),
         "reads": ("failed", []),
+        "uses": ("success", []),
     }
     assert output.count("\nall is lost\n") == 1
     assert "\nretries are off (exits); --retries turns them on\n" in output
-    errors = output.rpartition("\n\n")[2]
+    assert re.search(r"\nreads +failed +- +-\n", output)
+    (used,) = re.findall(r"\nuses +success +[\d.]+ +(1[01]\d of 128 MiB)\n", output)
+    warnings, errors, report = output.split("\n\n")[-3:]
+    file = "maxaiconfigs/lab/probe/kubepod_config.json"
+    assert f"warning: {file}: task 'uses' used {used}; raise the memory " in warnings
+    assert f" seconds, memory {used}</p>" in page.read_text()
+    assert report == f"report: {page}\n"
     assert "error: task 'exits': AirflowException: the container 'base' ended" in errors
     assert "error: task 'reads': the Variable 'bucket' is missing; set AIR" in errors
 
@@ -198,7 +214,11 @@ def test_run_objective(
     assert "ignored in a local run: OurPodOperator.execute\n" in output
     for old, new, message in (
         ("twice[1]     success", "twice[1]     failed", "'twice[1]' is failed, not"),
-        ("11 bytes", "missing", "'group.write' has not written ['data/2018-06-01/a"),
+        (
+            "0 rows, 11 bytes",
+            "missing",
+            "'group.write' has not written ['data/2018-06-01/a",
+        ),
         ("group.write", "group.wrote", "'write' is not in the run"),
     ):
         changed = output.replace(old, new)

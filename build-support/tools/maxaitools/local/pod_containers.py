@@ -30,7 +30,8 @@ from maxaitools.local.containers import (
     settings,
 )
 from maxaitools.local.pod_volumes import mounts_of, variables_of
-from maxaitools.local.spark_jobs import driver_pod
+from maxaitools.local.spark_jobs import driver_memory, driver_pod
+from maxaitools.local.task_facts import Memory
 
 # An entry covers the fields below it, too. Init containers have the fields of containers.
 # Airflow's retries start a task again, so restartPolicy needs no support.
@@ -127,6 +128,8 @@ def check(task: Any, to: LocalRun) -> None:
 def execute(self: Any, context: Any) -> Any:
     """Run the pod of an operator here; takes the place of the operator's `execute`.
 
+    The operator gets the attribute `local_memory`: the memory of the last container.
+
     Returns:
         What the pod writes for Airflow's XCom, if it was asked to.
 
@@ -140,7 +143,8 @@ def execute(self: Any, context: Any) -> Any:
         print(f"ignored in a local run: {', '.join(ignored)}", flush=True)
     with tempfile.TemporaryDirectory(dir=os.environ["AIRFLOW_HOME"]) as folder:
         for container in docker_containers(pod, settings(), Path(folder)):
-            code = run_container(container)
+            code, peak = run_container(container)
+            self.local_memory = Memory(peak, container.limit or driver_memory(self))
             if code in getattr(self, "skip_on_exit_code", ()):
                 raise AirflowSkipException(f"the container ended with exit code {code}")
             if code:
@@ -173,9 +177,10 @@ def _docker_container(
         arguments += ["--env", f"{name}={value}"]
     if container.get("workingDir"):
         arguments += ["--workdir", container["workingDir"]]
-    limits = (container.get("resources") or {}).get("limits") or {}
+    limits, limit = (container.get("resources") or {}).get("limits") or {}, None
     if "memory" in limits:
-        arguments += ["--memory", str(int(parse_quantity(limits["memory"])))]
+        limit = int(parse_quantity(limits["memory"]))
+        arguments += ["--memory", str(limit)]
     if (container.get("securityContext") or {}).get("readOnlyRootFilesystem"):
         arguments += ["--read-only"]
     command = [*(container.get("command") or ()), *(container.get("args") or ())]
@@ -192,7 +197,7 @@ def _docker_container(
         raise InputError(problem, nearest(image, to.images))
     arguments += [to.images[image], *command]
     folders = [source for source, _, _ in mounts]
-    return Container(container["name"], arguments, secrets, folders)
+    return Container(container["name"], arguments, secrets, folders, limit)
 
 
 def _fields(value: Any, path: str = "") -> Iterator[str]:

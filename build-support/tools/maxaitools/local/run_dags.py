@@ -28,6 +28,7 @@ from maxairesources.testing.config_checks import check_configs
 from maxairesources.tree import DAGS, nearest
 from maxaitools.local.airflow_server import free_port, make_home, standalone
 from maxaitools.local.containers import LocalRun, check_engine
+from maxaitools.steps import say
 
 _USAGE = """\
 ./pants run maxaidags/DOMAIN/USECASE/OBJECTIVE -- [OPTION ...]
@@ -93,17 +94,26 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
         action="store_true",
         help="retry failed tasks as the DAG does, with its delays (default: never)",
     )
+    parser.add_argument(
+        "--report",
+        metavar="FILE.html",
+        type=Path,
+        help="also write the table of tasks as a page, with a bar for each task",
+    )
     options = parser.parse_args(argv)
     options.serves = options.folder == Path(DAGS)
     options.images = {name.rpartition(":")[0]: name for name in options.image}
     given = (options.date, options.conf, options.task, options.first, options.retries)
-    if options.serves and any(given):
-        names = "--date, --conf, --task, --from and --retries"
+    if options.serves and any((*given, options.report)):
+        names = "--date, --conf, --task, --from, --retries and --report"
         parser.error(f"maxaidags:airflow has no {names}")
     known = {*find_deployments(root / "maxaiconfigs")}
     if options.deployment is not None and options.deployment not in known:
         problem = f"no config has an overlay for {options.deployment!r}"
         parser.error(f"--deployment: {problem}; {nearest(options.deployment, known)}")
+    report = options.report
+    if report and (report.is_dir() or not report.parent.is_dir()):
+        parser.error(f"--report: {report}: name a file in a folder that exists")
     return options
 
 
@@ -151,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 code = stack.enter_context(standalone(environment, port)).wait()
                 raise InputError(f"ended with exit code {code}", "see above", "Airflow")
             shown = f"deployment {options.deployment or 'none'}, data in {data}"
-            print(f"Airflow starts: {'/'.join(objective)}, {shown}")
+            say(f"Airflow starts: {'/'.join(objective)}, {shown}")
             os.environ.clear()
             os.environ.update(environment | _LOGGING)
             sys.dont_write_bytecode = False

@@ -5,6 +5,7 @@ executors are one process, and Spark ignores the keys of a cluster. The pod gets
 variables, secrets and volumes that those keys give to the driver's pod.
 """
 
+import re
 from typing import Any
 
 from maxairesources.errors import InputError
@@ -54,6 +55,14 @@ def driver_pod(task: Any) -> dict[str, Any]:
         "volumeMounts": mounts,
     }
     return {"metadata": {}, "spec": {"containers": [container], "volumes": volumes}}
+
+
+def driver_memory(task: Any) -> int | None:
+    """Return the bytes that a config gives the heap of Spark's driver, if it does."""
+    conf = getattr(task, "conf", None) or {}
+    given = getattr(task, "_driver_memory", None) or conf.get("spark.driver.memory")
+    found = re.fullmatch(r"(\d+)([kmgt])b?", str(given).strip().lower())
+    return int(found[1]) * 1024 ** (1 + "kmgt".index(found[2])) if found else None
 
 
 def _below(prefix: str, conf: dict[str, str]) -> dict[str, str]:

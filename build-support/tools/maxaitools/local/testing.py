@@ -144,9 +144,9 @@ def tasks_in(output: str) -> dict[str, tuple[str, list[str]]]:
     found: dict[str, tuple[str, list[str]]] = {}
     table = output[output.rindex("\ntask  ") + 1 :].partition("\n\n")[0]
     for line in table.splitlines()[2:]:
-        name, *cells = re.split(" {2,}", line, maxsplit=3)
+        name, *cells = re.split(" {2,}", line, maxsplit=4)
         if name:
-            found[name] = (cells[0], cells[2:])
+            found[name] = (cells[0], cells[3:])
         else:
             # A further output of the task above.
             [*found.values()][-1][1].append(line.strip())
