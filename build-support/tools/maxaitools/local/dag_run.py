@@ -23,12 +23,13 @@ from maxairesources.launches import SPARK
 from maxairesources.testing.dag_checks import mistakes_in, mistakes_in_launches
 from maxairesources.tree import nearest
 from maxaitools.local.airflow_server import VARIABLES
-from maxaitools.local.run_page import write_page
+from maxaitools.local.run_page import page
 from maxaitools.local.task_facts import Facts, Memory, outputs, shown, table
 from maxaitools.steps import paint, say
 
 # Errors whose message is complete, without a traceback.
 _PLAIN = re.compile(r"[\w.]*(?:InputError|PolicyViolation): (.*?): (.*); (.*)")
+_COLORS = {"error": "red", "warning": "yellow"}
 _NO_VARIABLE = re.compile("VARIABLE_NOT_FOUND: .*Variable (.+) not found")
 
 
@@ -55,15 +56,15 @@ class Progress:
 
     @hookimpl
     def on_task_instance_success(self, task_instance: Any) -> None:
-        began, self._began, seconds = self._began, None, None
+        now = time.monotonic() - self._start
         # A task whose template fails does not begin.
-        if began is not None:
-            seconds = time.monotonic() - self._start - began
+        began, self._began = self._began, None
+        seconds = None if began is None else now - began
         name, task = name_of(task_instance), task_instance.task
         state = task_instance.state.value
         memory = getattr(task, "local_memory", Memory())
         written = (*outputs(task, self._data),) if state == "success" else ()
-        self.facts[name] = Facts(name, state, began, seconds, memory, written)
+        self.facts[name] = Facts(name, state, began or now, seconds, memory, written)
         say(f"{name}: {state}, {shown(seconds)} s")
 
     on_task_instance_skipped = on_task_instance_success
@@ -157,12 +158,9 @@ def turn_off_retries(dag: Any) -> None:
 
 
 def warning(facts: Facts, configs: ObjectiveConfigs, file: Path) -> str | None:
-    """Return a line that says that the memory limit of a task is low, if it is.
+    """Return a line about the memory limit of a task if it is low.
 
-    Args:
-        facts: those of the task.
-        configs: the objective's.
-        file: the dag.py, which gives the limit if no launch config does.
+    It names the launch config; a task that has none has its limit in the dag.py, the `file`.
     """
     if (wanted := facts.memory.wanted) is None:
         return None
@@ -221,15 +219,17 @@ def run(options: argparse.Namespace, data: Path, configs: ObjectiveConfigs) -> i
             errors.append(f"error: task {name!r}: {progress.reasons.get(name, state)}")
     if dag_run.state != "success" and not errors:
         errors = ["error: the DAG's run failed"]
-    warnings = [*filter(None, (warning(each, configs, file) for each in facts))]
+    notes = [*filter(None, (warning(each, configs, file) for each in facts)), *errors]
     print(f"\n{table(facts)}")
     # Not on stderr, which Pants may show before the table.
-    for lines, color in ((warnings, "yellow"), (errors, "red")):
-        if lines:
-            print("", *(paint(line, color) for line in lines), sep="\n")
+    if notes:
+        print(
+            "", *(paint(line, _COLORS[line.split(":")[0]]) for line in notes), sep="\n"
+        )
     if options.report:
-        about = f"deployment {options.deployment or 'none'}, data in {data}"
-        title = "/".join(options.folder.parts[1:])
-        write_page(options.report, title, about, facts, [*errors, *warnings])
-        print(f"\nreport: {options.report}")
+        title, deployment = "/".join(file.parts[1:-1]), options.deployment or "none"
+        about = f"{dag_run.state}, deployment {deployment}, data in {data}"
+        options.report.write(page(title, about, notes, facts))
+        options.report.close()
+        print(f"\nreport: {options.report.name}")
     return 1 if errors else 0

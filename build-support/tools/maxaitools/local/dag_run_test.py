@@ -18,7 +18,7 @@ OBJECTIVE = "maxaidags/shop/one/first"
     ("arguments", "code", "message"),
     [
         (["maxaidags", "--from", "x"], 2, "--from, --retries and --report"),
-        ([OBJECTIVE, "--report", "none/a.html"], 2, "name a file in a folder that"),
+        ([OBJECTIVE, "--report", "none/a.html"], 2, "can't open 'none/a.html'"),
         ([OBJECTIVE, "--date", "June"], 2, "argument --date: invalid"),
         ([OBJECTIVE, "--task", "a", "--from", "b"], 2, "not allowed with argument"),
         ([OBJECTIVE, "--deployment", "pord"], 2, "overlay for 'pord'; did you mean p"),

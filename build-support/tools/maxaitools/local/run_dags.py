@@ -97,7 +97,7 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
     parser.add_argument(
         "--report",
         metavar="FILE.html",
-        type=Path,
+        type=argparse.FileType("w", encoding="utf-8"),
         help="also write the table of tasks as a page, with a bar for each task",
     )
     options = parser.parse_args(argv)
@@ -111,9 +111,6 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
     if options.deployment is not None and options.deployment not in known:
         problem = f"no config has an overlay for {options.deployment!r}"
         parser.error(f"--deployment: {problem}; {nearest(options.deployment, known)}")
-    report = options.report
-    if report and (report.is_dir() or not report.parent.is_dir()):
-        parser.error(f"--report: {report}: name a file in a folder that exists")
     return options
 
 

@@ -59,7 +59,7 @@ class Facts(NamedTuple):
 
     name: str
     state: str
-    began: float | None = None
+    began: float = 0.0
     seconds: float | None = None
     memory: Memory = Memory()
     outputs: tuple[str, ...] = ()
