@@ -222,10 +222,9 @@ def run(options: argparse.Namespace, data: Path, configs: ObjectiveConfigs) -> i
     notes = [*filter(None, (warning(each, configs, file) for each in facts)), *errors]
     print(f"\n{table(facts)}")
     # Not on stderr, which Pants may show before the table.
-    if notes:
-        print(
-            "", *(paint(line, _COLORS[line.split(":")[0]]) for line in notes), sep="\n"
-        )
+    print(end="\n" if notes else "")
+    for line in notes:
+        print(paint(line, _COLORS[line.partition(":")[0]]))
     if options.report:
         title, deployment = "/".join(file.parts[1:-1]), options.deployment or "none"
         about = f"{dag_run.state}, deployment {deployment}, data in {data}"

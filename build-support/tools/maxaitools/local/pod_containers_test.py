@@ -10,7 +10,7 @@ from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOpe
 from maxairesources.errors import InputError
 from maxaitools.local import pod_containers
 from maxaitools.local.containers import Container, LocalRun
-from maxaitools.local.spark_jobs import driver_pod
+from maxaitools.local.spark_jobs import driver_memory, driver_pod
 
 FIELD = {"fieldRef": {"fieldPath": "status.podIP"}}
 
@@ -287,3 +287,16 @@ def test_driver_gets_its_variables_secrets_and_volumes(to: LocalRun) -> None:
 def test_refused_key_of_the_driver(key: str, message: str, to: LocalRun) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         submitted({f"spark.kubernetes.driver.{key}": "x"}, to)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"conf": {"spark.driver.memory": "512m"}}, 512 * 2**20),
+        ({"conf": {"spark.driver.memory": "1g"}, "driver_memory": "2G"}, 2 * 2**30),
+        ({"conf": {"spark.driver.memory": "2048"}}, None),
+        ({}, None),
+    ],
+)
+def test_memory_of_a_driver(given: Any, expected: int | None) -> None:
+    assert driver_memory(SparkSubmitOperator(task_id="task", **given)) == expected
