@@ -205,9 +205,11 @@ async def run_linter(
         requirements=PexRequirements(from_superset=lock),
     )
     environment = pex_environment.in_sandbox(working_directory=None)
+    # A script may source another one, which did not change.
+    sourced = ["build-support/**/*.sh"] if linter.description == "shellcheck" else []
     venv, sources = await MultiGet(
         Get(VenvPex, VenvPexRequest(pex, environment, bin_names=(linter.description,))),
-        Get(Digest, PathGlobs(map(glob.escape, request.elements))),
+        Get(Digest, PathGlobs([*map(glob.escape, request.elements), *sourced])),
     )
     result = await Get(
         FallibleProcessResult,

@@ -215,18 +215,26 @@ def write_domain(domain: str, spark: bool) -> None:
     write("domain", domain=domain, spark=spark, base=tag)
 
 
-def adopt(domain: str) -> None:
-    """Complete a domain that was copied here, and print what a person has to decide."""
-    if not (folder := Path(USECASES, domain)).is_dir():
-        sys.exit(f"new: error: {folder}: missing; copy the domain there")
+def adopt(domain: str) -> bool:
+    """Complete a domain that was copied here, and print what a person has to decide.
+
+    Returns:
+        If its requirements could be locked.
+    """
+    print(f"{domain}: written:")
     write_domain(domain, requires(domain, "pyspark"))
     adoption.add_requirements(domain)
     for values in adoption.objectives(domain):
         for template in ("objective", values["operator"]):
             write(template, **values, adopted=True)
-    lock.main([domain])
-    found = [*adoption.decisions(domain)] or ["nothing"]
-    print("to decide:", *found, sep="\n  ")
+    failed = []
+    try:
+        lock.main([domain])
+    except SystemExit as error:
+        failed.append(str(error))
+    found = [*failed, *adoption.decisions(domain)] or ["nothing"]
+    print(f"{domain}: to decide:", *found, sep="\n  ")
+    return not failed
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -238,20 +246,25 @@ def main(arguments: list[str] | None = None) -> None:
         launch_configs = find_launch_configs(options)
         if options.operator is None and len(launch_configs) == 1:
             (options.operator,) = launch_configs
-    for problem in find_problems(options) if options.kind != "adopt" else ():
-        parser.error(problem)
-    print("written:")
-    more = ""
+    problems = find_problems(options)
     if options.kind == "adopt":
-        for domain in options.domains:
-            adopt(domain)
+        folders = (Path(USECASES, domain) for domain in options.domains)
+        missing = (folder for folder in folders if not folder.is_dir())
+        problems = (f"{each}: missing; copy the domain there" for each in missing)
+    for problem in problems:
+        parser.error(problem)
+    more, done = "", True
+    if options.kind == "adopt":
+        done = all([adopt(domain) for domain in options.domains])
         step = f"new adopt {' '.join(options.domains)}   # after each decision"
     elif options.kind == "domain":
+        print("written:")
         write_domain(options.domain, options.spark)
         lock.main([options.domain])
         step = f"new usecase {options.domain}"
     else:
         values = {**vars(options), "adopted": False}
+        print("written:")
         for template in ("objective", options.operator):
             write(template, **values)
         for each in options.handlers:
@@ -264,6 +277,8 @@ def main(arguments: list[str] | None = None) -> None:
         more = _MORE_TASKS.format(**values)
     check = "./pants --changed-since=HEAD lint check test package ::"
     print(f"next:\n  {check}\n  ./pants {step}{more}")
+    if not done:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import black
@@ -248,8 +249,9 @@ def adopt(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 def test_adopt_writes_what_is_missing_and_lists_what_to_decide(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit, match="maxaiusecases/web: missing; copy the domain"):
+    with pytest.raises(SystemExit, match="2"):
         new.main(["adopt", "web"])
+    assert "maxaiusecases/web: missing; copy the domain" in capsys.readouterr().err
     before = files()
     write(OLD)
     found, after = adopt(capsys), files()
@@ -288,3 +290,20 @@ def test_adopt_writes_what_is_missing_and_lists_what_to_decide(
     config = json.loads(after[f"{WEB_CONFIGS}/daily/py_config.json"])
     assert [task["name"] for task in tasks] == ["count"] == [*config][1:]
     assert config["count"]["function"]["args"] == {}
+
+
+def test_adopt_goes_on_after_a_domain_that_cannot_be_locked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write({f"maxaiusecases/{name}/README.md": "" for name in ("apps", "web")})
+
+    def fail(arguments: list[str]) -> None:
+        if arguments == ["apps"]:
+            sys.exit("error: apps/requirements.txt: no such version")
+
+    monkeypatch.setattr(lock, "main", fail)
+    with pytest.raises(SystemExit, match="1"):
+        new.main(["adopt", "apps", "web"])
+    printed = capsys.readouterr().out
+    assert "apps: to decide:\n  error: apps/requirements.txt: no such ver" in printed
+    assert "web: written:\n" in printed and Path("maxaiusecases/web/BUILD").exists()
