@@ -228,6 +228,8 @@ def run(options: argparse.Namespace, data: Path, configs: ObjectiveConfigs) -> i
     if options.report:
         title, deployment = "/".join(file.parts[1:-1]), options.deployment or "none"
         about = f"{dag_run.state}, deployment {deployment}, data in {data}"
+        # Until now, it has the page of an earlier run.
+        options.report.truncate(0)
         options.report.write(page(title, about, notes, facts))
         options.report.close()
         print(f"\nreport: {options.report.name}")

@@ -133,7 +133,7 @@ def test_states_logs_and_exit_code(tree: Tree, image: str) -> None:
     }
     parents = {**dict.fromkeys(commands, "root"), "after": "exits"}
     write_lab(tree, parents, commands)
-    page = tree.root / "page.html"
+    (page := tree.root / "page.html").write_text("an earlier run")
     code, output = tree.run(LAB, f"--image={image}", f"--report={page}")
     assert code == 1
     assert tasks_in(output) == {
@@ -150,7 +150,8 @@ def test_states_logs_and_exit_code(tree: Tree, image: str) -> None:
     *_, errors, report = output.split("\n\n")
     file = "maxaiconfigs/lab/probe/kubepod_config.json"
     assert f"warning: {file}: task 'uses' used {used}; raise the memory " in errors
-    assert f" seconds, memory {used}</p>" in page.read_text()
+    assert f" seconds, memory {used}</p>" in (written := page.read_text())
+    assert "an earlier run" not in written
     assert report == f"report: {page}\n"
     assert "error: task 'exits': AirflowException: the container 'base' ended" in errors
     assert "error: task 'reads': the Variable 'bucket' is missing; set AIR" in errors

@@ -97,7 +97,7 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
     parser.add_argument(
         "--report",
         metavar="FILE.html",
-        type=argparse.FileType("w", encoding="utf-8"),
+        type=argparse.FileType("a", encoding="utf-8"),
         help="also write the table of tasks as a page, with a bar for each task",
     )
     options = parser.parse_args(argv)
