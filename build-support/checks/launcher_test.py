@@ -231,9 +231,9 @@ TXT = "a/requirements.txt"
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
-        ({TXT: None}, f"{TXT}: missing; run ./pants new adopt a, or delete"),
-        ({"a/BUILD": None}, "a/BUILD: missing; run ./pants new adopt a, or delete"),
-        ({"a/Dockerfile": None}, "a/Dockerfile: missing; run ./pants new adopt a, o"),
+        ({TXT: None}, f"{TXT}: missing; run ./pants new adopt a"),
+        ({"a/BUILD": None}, "a/BUILD: missing; run ./pants new adopt a"),
+        ({"a/Dockerfile": None}, "a/Dockerfile: missing; run ./pants new adopt a"),
         ({TXT: NEEDED}, "a/requirements.lock: missing; run ./pants lock a"),
         ({TXT: "pandas\n"}, f"{TXT}: maxairesources also needs fsspec, pyarrow, pyd"),
         *(
