@@ -26,6 +26,7 @@ from typing import Any
 
 from maxairesources.errors import InputError
 from maxairesources.launches import handler_name, read_launches
+from maxairesources.lineage import read_uses
 from maxairesources.settings import read_settings
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
@@ -73,7 +74,7 @@ class Domain:
     def files(self) -> dict[str, int]:
         """The sizes of the files, by path."""
         found = (path for tree in TREES for path in Path(tree).rglob("*"))
-        own = (p for p in found if self.name in ("*", domain_of(str(p)) or ""))
+        own = (path for path in found if (domain_of(str(path)) or "") == self.name)
         return {str(path): path.stat().st_size for path in own if path.is_file()}
 
     def folders(self, tree: str, depth: int) -> set[Names]:
@@ -381,13 +382,13 @@ def secret(domain: Domain) -> Iterator[Finding]:
             yield path, f"{place} looks like a secret", fix
 
 
-def table(domains: Domain) -> Iterator[Finding]:
+def table(_: Domain) -> Iterator[Finding]:
     """A table has one writer, and a task reads what another one writes or a source.
     Why: of two writers, the last one wins; and nothing makes a table that nobody writes.
     Fix: correct the path. A source is outside of the folders of usecases (<domain>/<usecase>/),
     in sources/ there, or the table `input` there. Two objectives do not read each other's tables.
     """
-    yield from find_wrong_tables(domains.configs)
+    yield from find_wrong_tables(read_uses(Path()))
 
 
 _OF_FILES = (name, unexpected_file, missing_file, not_built, outside_pants, orphan)

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
-from maxairesources.lineage import find_edges, find_uses
+from maxairesources.lineage import Use, find_edges
 from maxairesources.tree import CONFIGS, PY_CONFIG, nearest, path_of
 
 # What is in the folder of a usecase and comes from elsewhere has one of these names there.
 _SOURCES = re.compile(r"sources|input(\..*)?")
 
 
-def find_wrong_tables(
-    configs: Mapping[str, Mapping[str, Any]],
-) -> Iterator[tuple[str, str, str]]:
-    """Yield the file, the problem and the fix of each mistake in some py_configs, by path."""
-    uses = [
-        use
-        for path in sorted(configs)
-        if path.endswith(PY_CONFIG)
-        for use in find_uses("/".join(path.split("/")[1:4]), configs[path])
-    ]
+def find_wrong_tables(uses: list[Use]) -> Iterator[tuple[str, str, str]]:
+    """Yield the file, the problem and the fix of each mistake in what all tasks use."""
     edges, writers = find_edges(uses), {use.address: use for use in uses if use.writes}
     found = {reader for _, reader in edges}
     domains = {use.objective.split("/")[0] for use in uses}

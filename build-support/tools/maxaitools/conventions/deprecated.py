@@ -17,19 +17,23 @@ from maxairesources.tree import CONFIGS, DOMAIN_CONFIG, PY_CONFIG, path_of
 
 def find_ends() -> Iterator[tuple[Deprecation, list[str]]]:
     """Yield the deprecated usecases of all domains, each with a line for each reader."""
-    edges = find_edges(read_uses(Path()))
-    for path in sorted(Path(CONFIGS).glob(f"*/{DOMAIN_CONFIG}")):
-        for ending in read_deprecations(path.as_posix(), path.read_bytes()):
-            own = f"{ending.domain}/{ending.usecase}"
-            lines = [
-                f"{path_of(CONFIGS, [reader.objective], PY_CONFIG)}: deprecated: task "
-                f"{reader.task!r} reads {reader.address} of {own}, which ends on "
-                f"{ending.day}; {ending.instead}"
-                for writer, reader in edges
-                if writer.objective.startswith(f"{own}/")
-                and not reader.objective.startswith(f"{own}/")
-            ]
-            yield ending, lines
+    endings = [
+        ending
+        for path in sorted(Path(CONFIGS).glob(f"*/{DOMAIN_CONFIG}"))
+        for ending in read_deprecations(path.as_posix(), path.read_bytes())
+    ]
+    edges = find_edges(read_uses(Path())) if endings else []
+    for ending in endings:
+        own = f"{ending.domain}/{ending.usecase}"
+        lines = [
+            f"{path_of(CONFIGS, [reader.objective], PY_CONFIG)}: deprecated: task "
+            f"{reader.task!r} reads {reader.address} of {own}, which ends on "
+            f"{ending.day}; {ending.instead}"
+            for writer, reader in edges
+            if writer.objective.startswith(f"{own}/")
+            and not reader.objective.startswith(f"{own}/")
+        ]
+        yield ending, lines
 
 
 def main() -> None:
