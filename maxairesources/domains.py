@@ -1,7 +1,8 @@
 """Reads the domain.json of a domain: its owners, and its deprecated usecases.
 
 The plugin, the library and the tools use it, so it needs only the standard library and
-runs on CPython 3.9 and 3.11. The test of a DAG checks the file; this ignores what does not fit.
+runs on CPython 3.9 and 3.11. The test of a DAG checks the file; what reads it here ignores what does
+not fit, but for `find_mistake`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from maxairesources.tree import nearest
 
 # A day, and what to use instead, such as "2027-03-01: use demand_forecast".
 DEPRECATION = r"(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])): (\S.*)"
-
-
 # A user, a team or an address, as CODEOWNERS has them.
 OWNER = r"@[\w-]+(/[\w.-]+)?|[^@\s,]+@[^@\s,]+"
 _KEYS = ("$schema", "deprecated", "owners")

@@ -25,7 +25,7 @@ def test_links_lead_to_a_page_and_a_heading(page: Path) -> None:
     for path, heading in LINK.findall(page.read_text()):
         target = page.parent / path if path else page
         # The samples are not in the sandbox of this test: a company deletes them.
-        assert target.is_file(), f"{page} links to {path}, which is no file of the docs"
+        assert target.is_file(), f"{page} links to {path}, which the docs lack"
         assert not heading or heading in anchors(
             target
-        ), f"{page} links to {path}#{heading}, which is no heading there"
+        ), f"{page} links to {path}#{heading}, which the page lacks"

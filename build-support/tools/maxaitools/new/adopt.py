@@ -23,7 +23,7 @@ _FITTING = {
     ),
     f"{CONFIGS}/{{}}/*/*_config.json": ('"tasks"', f"has no tasks; {_AGAIN}"),
     f"{DAGS}/{{}}/*/*/dag.py": ("maxairesources", f"does not use DAGFactory; {_AGAIN}"),
-    # A module that is not started is no handler.
+    # A module that nothing starts is not a handler.
     f"{USECASES}/{{}}/*/handlers/*.py": (
         "(?s)maxairesources|^(?!.*__main__)",
         f"does not use config.main and ports; {_GUIDE}",

@@ -253,18 +253,18 @@ def main(arguments: list[str] | None = None) -> None:
         problems = (f"{each}: missing; copy the domain there" for each in missing)
     for problem in problems:
         parser.error(problem)
+    if options.kind != "adopt":
+        print("written:")
     more, done = "", True
     if options.kind == "adopt":
         done = all([adopt(domain) for domain in options.domains])
         step = f"new adopt {' '.join(options.domains)}   # after each decision"
     elif options.kind == "domain":
-        print("written:")
         write_domain(options.domain, options.spark)
         lock.main([options.domain])
         step = f"new usecase {options.domain}"
     else:
         values = {**vars(options), "adopted": False}
-        print("written:")
         for template in ("objective", options.operator):
             write(template, **values)
         for each in options.handlers:
