@@ -5,7 +5,7 @@ set -euo pipefail
 
 # Prints the comment at the top of the script.
 script=$(realpath "$0")
-usage() { sed -n '2,/^[^#]/s/^# \?//p' "$script"; }
+usage() { sed -n '2,/^$/s/^# \?//p' "$script"; }
 [[ "${1:-}" != --help ]] || { usage && exit; }
 
 scratch=$(mktemp -d)
