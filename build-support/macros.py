@@ -98,7 +98,7 @@ def _set_defaults(domain):
     tests = dict(**fields, extra_env_vars=["JAVA_HOME", "PATH"])
     __defaults__(
         {
-            (python_source, python_sources, python_test_utils): fields,
+            (python_source, python_sources, python_test_utils, pex_binary): fields,
             (python_test, python_tests): tests,
         }
     )
@@ -126,8 +126,6 @@ def _define_image(domain):
     # another; see the Dockerfile.
     pex_binary(
         name="deps",
-        resolve=domain,
-        interpreter_constraints=constraints_of(domain),
         dependencies=[":handlers"],
         include_sources=False,
         include_tools=True,
