@@ -172,15 +172,17 @@ def test_interpreters_are_looked_for_only_in_folders_that_have_one(
 
 
 NEEDED = "fsspec\npandas>=2\nPyArrow >= 18 , <30 ; python_version<'4'  # as tested\npydantic\n"
-FILES = ("BUILD", "Dockerfile", "requirements.lock")
-GOOD = {f"{each}/requirements.txt": NEEDED for each in ("bank", "mines")}
-GOOD |= {f"{each}/{file}": "" for each in ("bank", "mines") for file in FILES}
+TXT, LOCK_FILE = "requirements.txt", "requirements.lock"
+READY = {TXT: NEEDED, LOCK_FILE: "", "BUILD": "", "Dockerfile": ""}
 
 
-def domains(launcher: Launcher, files: dict[str, str]) -> tuple[list[str], str]:
-    """Return what the launcher passes to Pants about domains with these files, and prints."""
+def read_domains(
+    launcher: Launcher, *ready: str, **others: str
+) -> tuple[list[str], str]:
+    """Return what the launcher passes to Pants about domains, and prints."""
     launcher.install_stub("$MAXAI_DOMAINS", "$PANTS_PYTHON_RESOLVES", "$MAXAI_PROBLEMS")
-    for path, content in files.items():
+    files = {f"{name}/{file}": READY[file] for name in ready for file in READY}
+    for path, content in (files | others).items():
         write(launcher.root / "maxaiusecases" / path, content)
     done = launcher.run("list")
     return done.stdout.strip().split("|"), done.stderr
@@ -190,15 +192,13 @@ def test_each_folder_with_requirements_and_a_lock_is_a_domain(
     launcher: Launcher,
 ) -> None:
     (launcher.root / ".pids").mkdir()
-    assert domains(launcher, {}) == (["", "+{}", ""], "")
-    # Git leaves it behind when it checks out another branch.
+    assert read_domains(launcher) == (["", "+{}", ""], "")
+    # Git leaves the last one behind when it checks out another branch.
     others = {"mines/.python-version": " 3.13.1\r\n", "old/churn/x.pyc": ""}
-    bank, mines = (
-        f"'{name}': 'maxaiusecases/{name}/requirements.lock', "
-        for name in ("bank", "mines")
-    )
-    passed = ["bank=3.11 mines=3.13 ", f"+{{{bank}{mines}}}", ""]
-    assert domains(launcher, GOOD | others) == (passed, "")
+    entry = "'{0}': 'maxaiusecases/{0}/requirements.lock', "
+    resolves = f"+{{{entry.format('bank')}{entry.format('mines')}}}"
+    passed = ["bank=3.11 mines=3.13 ", resolves, ""]
+    assert read_domains(launcher, "bank", "mines", **others) == (passed, "")
 
 
 def test_the_settings_of_the_company_are_passed_on(launcher: Launcher) -> None:
@@ -225,41 +225,31 @@ def test_the_settings_of_the_company_are_passed_on(launcher: Launcher) -> None:
             assert launcher.error().startswith(message)
 
 
-TXT = "a/requirements.txt"
-
-
 @pytest.mark.parametrize(
-    ("files", "problem"),
+    ("path", "content", "problem"),
     [
-        ({TXT: None}, f"{TXT}: missing; run ./pants new adopt a"),
-        ({"a/BUILD": None}, "a/BUILD: missing; run ./pants new adopt a"),
-        ({"a/Dockerfile": None}, "a/Dockerfile: missing; run ./pants new adopt a"),
-        ({TXT: NEEDED}, "a/requirements.lock: missing; run ./pants lock a"),
-        ({TXT: "pandas\n"}, f"{TXT}: maxairesources also needs fsspec, pyarrow, pyd"),
+        (f"a/{TXT}", None, f"a/{TXT}: missing; run ./pants new adopt a"),
+        ("a/BUILD", None, "a/BUILD: missing; run ./pants new adopt a"),
+        ("a/Dockerfile", None, "a/Dockerfile: missing; run ./pants new adopt a"),
+        (f"a/{LOCK_FILE}", None, f"a/{LOCK_FILE}: missing; run ./pants lock a"),
+        (f"a/{TXT}", "pandas", f"a/{TXT}: maxairesources also needs fsspec, pyarrow, "),
         *(
-            ({TXT: f"# 1\n\n{line}"}, f"{TXT}:3: not a requirement such as pandas>=2.")
+            (f"a/{TXT}", f"# 1\n\n{line}", f"a/{TXT}:3: not a requirement such as p")
             for line in ("-r base.txt", "numpy=2", "numpy 2", "<<<<<<< HEAD", "a @ b:c")
         ),
-        ({TXT: "", "a/.python-version": "pypy3.9\n"}, "a/.python-version: not a v"),
-        *(
-            (
-                {
-                    TXT: None,
-                    **dict.fromkeys(("a/BUILD", "a/Dockerfile")),
-                    f"{name}/BUILD": "",
-                },
-                f"{name}: not a valid name of a domain;",
-            )
-            for name in ("it's", "a-b")
-        ),
+        ("a/.python-version", "pypy3.9\n", "a/.python-version: not a version such as"),
+        ("it's/BUILD", "", "it's: not a valid name of a domain;"),
+        ("a-b/BUILD", "", "a-b: not a valid name of a domain;"),
     ],
 )
 def test_a_domain_that_cannot_be_built_stops_no_other(
-    launcher: Launcher, files: dict[str, str | None], problem: str
+    launcher: Launcher, path: str, content: str | None, problem: str
 ) -> None:
-    own = {"a/BUILD": "", "a/Dockerfile": "", TXT: NEEDED} | files
-    found = {path: content for path, content in own.items() if content is not None}
-    (names, resolves, problems), printed = domains(launcher, GOOD | found)
-    assert names == "bank=3.11 mines=3.11 " and "'bank'" in resolves
+    read_domains(launcher, "bank", path.partition("/")[0])
+    if content is None:
+        (launcher.root / "maxaiusecases" / path).unlink()
+    changed = {} if content is None else {path: content}
+    (names, resolves, problems), printed = read_domains(launcher, **changed)
+    assert names == "bank=3.11 " and "'bank'" in resolves
     assert problems.startswith(f"maxaiusecases/{problem}") and "\n" not in problems
     assert f" is not built: {problems}\n" in printed
