@@ -1,4 +1,4 @@
-"""Tests of the script `run`, with a stub of Pants that logs its calls."""
+"""Tests of the script `run`, with a stub of each program that it calls, which logs the calls."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
-# Fails the tests that the file `failures` lists, once or always, and then passes.
-PANTS = """
-case "$*" in
-    peek*engine*) echo '"extra_env_vars": ["PATH"]' ;;
-    peek*) echo '"resolve": "library"' ;;
-    *"test ::")
+CHECKS = "build-support/checks"
+# `pants` fails the tests that the file `failures` lists, once or always, and then passes. Nothing
+# but `.github` differs from the commit.
+STUB = """\
+#!/bin/sh
+echo "${0##*/} $*" >> calls
+case "${0##*/} $*" in
+    "git "*" .github "*) exit 1 ;;
+    "pants peek "*engine*) echo '"extra_env_vars": ["PATH"]' ;;
+    "pants peek "*) echo '"resolve": "library"' ;;
+    "pants "*"test ::")
         if [ -s failures ]; then
             cat failures
             grep -q always failures || : > failures
@@ -22,46 +27,36 @@ case "$*" in
         fi ;;
 esac
 """
+STUBS = ("pants", "git", "build-support/setup", "build-support/images/base-image")
 ENGINE = "✕ a/engine_test.py:tests failed in 2.00s.\n"
 BATCH = "✕ b/engine_test.py:tests and 3 other files failed in 9.00s.\n"
 PURE = "✕ a/pure_test.py:tests failed in 1.00s.\n"
-CHECKS = "build-support/checks"
-STUBS = {
-    "pants": PANTS,
-    "build-support/setup": "",
-    "build-support/images/base-image": "",
-    f"{CHECKS}/without-samples": "",
-    f"{CHECKS}/workflows": "",
-    # Nothing but `.github` differs from the commit.
-    "git": 'for last; do :; done\ncase "$*" in *" .github "*) exit 1 ;; esac\n',
-}
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     (tmp_path / CHECKS).mkdir(parents=True)
+    (tmp_path / "build-support/images").mkdir()
     shutil.copy(f"{CHECKS}/run", tmp_path / CHECKS)
-    for path, text in STUBS.items():
-        name = Path(path).name
-        log = "" if name == "setup" else f'echo "{name} $*" >> "$LOG"\n'
-        (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).write_text(f"#!/bin/sh\n{log}{text}")
+    for path in (*STUBS, f"{CHECKS}/without-samples", f"{CHECKS}/workflows"):
+        (tmp_path / path).write_text(STUB)
         (tmp_path / path).chmod(0o755)
     return tmp_path
 
 
 def run(tree: Path, *arguments: str) -> tuple[int, str, list[str]]:
-    """Return the exit code and the output of `run`, and the calls of the stubs."""
-    log = tree / "calls"
+    """Return the exit code and the output of `run`, and the calls after that of `setup`."""
     done = subprocess.run(
         [tree / CHECKS / "run", *arguments],
-        env={"PATH": f"{tree}:{os.environ['PATH']}", "LOG": str(log)},
+        env={"PATH": f"{tree}:{os.environ['PATH']}", "TMPDIR": str(tree)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    calls = log.read_text().splitlines() if log.exists() else []
-    return done.returncode, done.stdout, [call.strip() for call in calls]
+    log = tree / "calls"
+    calls = log.read_text().splitlines() if log.exists() else ["setup "]
+    assert calls[0] == "setup " and not [*tree.glob("tmp.*")]
+    return done.returncode, done.stdout, [call.strip() for call in calls[1:]]
 
 
 def test_everything_is_checked_in_order(tree: Path) -> None:
