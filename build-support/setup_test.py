@@ -63,15 +63,14 @@ class Machine:
 
     def __init__(self, folder: Path, lacks: str, system: str, stubs: Stubs) -> None:
         self.folder, absent = folder, {*lacks.split()}
-        for name in ("bin", "images", "apt", "etc", "var/log", "var/run"):
+        for name in ("bin", "images", "etc", "var/log", "var/run"):
             (folder / name).mkdir(parents=True)
         for name in BASIC.split():
-            real = shutil.which(name, path="/usr/bin:/bin")
-            assert real, f"{name} is needed by this test"
-            (folder / "bin" / name).symlink_to(real)
+            (folder / "bin" / name).symlink_to(f"/usr/bin/{name}")
         for name, body in {**STUBS, **stubs}.items():
-            for place in ("apt",) if name in absent else ("apt", "bin"):
-                self.stub(f"{place}/{name}", body)
+            self.stub(f"apt/{name}", body)
+            if name not in absent:
+                self.stub(f"bin/{name}", body)
         self.stub("apt/dockerd", DOCKERD)
         (folder / "etc/os-release").write_text(system)
         self.stub("repo/images/base-image", BASE_IMAGE)

@@ -82,11 +82,15 @@ def test_refresh_names_the_new_tags_in_dockerfiles(images: Path) -> None:
     )
 
 
-def shell(base: str, script: str, user: str) -> list[str]:
-    command = ["docker", "run", "--rm", "--user", user, "--entrypoint=/bin/sh", base]
-    done = subprocess.run([*command, "-c", script], capture_output=True, text=True)
+def run(user: str, *arguments: str) -> list[str]:
+    command = ["docker", "run", "--rm", f"--user={user}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stderr}\nrun build-support/setup first"
     return done.stdout.splitlines()
+
+
+def shell(base: str, script: str, user: str) -> list[str]:
+    return run(user, "--entrypoint=/bin/sh", base, "-c", script)
 
 
 # Prints the files of this machine's base image, in which dpkg lists a newer package.
@@ -119,9 +123,8 @@ def test_the_image_is_what_handlers_expect(
     assert lines[:5] == ["maxai", "10001", "/data", "writes", "/usr/local/bin/python"]
     assert {"MAXAI_DATA_ROOT=/data", "PYTHONPATH=/opt/maxai"} < set(lines)
     assert shell(base, "touch ~/probe /tmp/probe && id -u", "1234:1234") == ["1234"]
-    command = ["docker", "run", "--rm", "--user=1234:1234", base, "timeit", "-n1"]
     version = "import sys; assert sys.version_info[:2] == (3, 11)"
-    assert subprocess.run([*command, version], capture_output=True).returncode == 0
+    run("1234:1234", base, "timeit", "-n1", version)
     unwanted = "gcc cc g++ ld make pip pip3 perldoc javac"
     folders = "/var/lib/apt/lists /var/cache/apt /usr/share/man /usr/share/locale"
     script = f"for c in {unwanted}; do command -v $c; done; find {folders} -type f"
@@ -131,7 +134,5 @@ def test_the_image_is_what_handlers_expect(
 
 
 def test_spark_gives_any_uid_a_name() -> None:
-    spark = tag("spark")
     code = "import os, pwd; assert pwd.getpwuid(os.getuid()).pw_dir == '/home/maxai'"
-    command = ["docker", "run", "--rm", "--user=1234:1234", spark, "timeit", "-n1"]
-    assert subprocess.run([*command, code], capture_output=True).returncode == 0
+    run("1234:1234", tag("spark"), "timeit", "-n1", code)
