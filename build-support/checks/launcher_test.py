@@ -78,9 +78,7 @@ def launcher(tmp_path: Path) -> Launcher:
     return Launcher(tmp_path)
 
 
-def test_two_first_uses_leave_one_installation_that_needs_no_network(
-    launcher: Launcher,
-) -> None:
+def test_two_first_uses_leave_one_installation(launcher: Launcher) -> None:
     with ThreadPoolExecutor(2) as pool:
         launch = partial(launcher.run, PANTS_PANTSD="false")
         results = [*pool.map(launch, ["--version"] * 2)]
@@ -109,9 +107,7 @@ def test_it_runs_by_its_name_and_hands_arguments_on(launcher: Launcher) -> None:
     assert by_name == f"{home}|{home}/server|test :: -- a b\n"
 
 
-def test_deployments_need_python_311_and_no_pants(
-    launcher: Launcher, tmp_path: Path
-) -> None:
+def test_deployments_need_no_pants(launcher: Launcher, tmp_path: Path) -> None:
     module = launcher.root / "build-support/tools/maxaitools/deployments.py"
     write(module, "import sys\nprint(*sys.version_info[:2], sys.argv[1:])\n")
     done = launcher.run("deployments", "diff", "a b")
@@ -125,9 +121,7 @@ def test_deployments_need_python_311_and_no_pants(
 
 
 @pytest.mark.parametrize("name", [*LAUNCHER_FILES, "client", "pex", "venv/bin/pants"])
-def test_half_an_installation_or_another_lock_or_launcher_installs_again(
-    launcher: Launcher, name: str
-) -> None:
+def test_half_an_installation_is_repeated(launcher: Launcher, name: str) -> None:
     home = launcher.install_stub("")
     if name in LAUNCHER_FILES:
         (launcher.root / name).write_text(Path(name).read_text() + "# changed\n")
@@ -137,9 +131,7 @@ def test_half_an_installation_or_another_lock_or_launcher_installs_again(
     assert message.startswith("PANTS_PYTHON=/bin/false is not a CPython 3.9: set it")
 
 
-def test_a_failed_installation_leaves_nothing(
-    launcher: Launcher, tmp_path: Path
-) -> None:
+def test_a_failed_install_leaves_nothing(launcher: Launcher, tmp_path: Path) -> None:
     # A shim that is there and does not start, as pyenv's may be.
     shim = write(tmp_path / "bin/python3.9", "#!/bin/sh\nexit 127\n").parent
     homes = dict.fromkeys(("HOME", "PYENV_ROOT"), str(tmp_path))
@@ -159,9 +151,7 @@ def test_a_failed_installation_leaves_nothing(
     assert launcher.files("*") == []
 
 
-def test_interpreters_are_looked_for_only_in_folders_that_have_one(
-    launcher: Launcher, tmp_path: Path
-) -> None:
+def test_search_path_has_interpreters(launcher: Launcher, tmp_path: Path) -> None:
     variable = "PANTS_PYTHON_BOOTSTRAP_SEARCH_PATH"
     launcher.install_stub(f"${variable}")
     for name in ("a b/python3.11", 'q"/python3', "c/python-docs/index"):
@@ -188,9 +178,7 @@ def read_domains(
     return done.stdout.strip().split("|"), done.stderr
 
 
-def test_each_folder_with_requirements_and_a_lock_is_a_domain(
-    launcher: Launcher,
-) -> None:
+def test_each_ready_folder_is_a_domain(launcher: Launcher) -> None:
     (launcher.root / ".pids").mkdir()
     assert read_domains(launcher) == (["", "+{}", ""], "")
     # Git leaves the last one behind when it checks out another branch.

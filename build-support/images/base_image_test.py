@@ -58,9 +58,7 @@ def images(tmp_path: Path) -> Path:
         ("base-image", set()),
     ],
 )
-def test_the_tag_is_a_hash_of_the_recipe(
-    images: Path, file: str, changed: set[str]
-) -> None:
+def test_the_tag_hashes_the_recipe(images: Path, file: str, changed: set[str]) -> None:
     before = {name: call(images, "tag", name) for name in ("python", "spark")}
     with (images / file).open("a") as stream:
         stream.write("packages+=(one_more)\n" if file.endswith("recipe") else "#\n")
@@ -114,9 +112,7 @@ def later(images: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", ["python", "spark", "later"])
-def test_the_image_is_what_handlers_expect(
-    name: str, request: pytest.FixtureRequest
-) -> None:
+def test_image_fits_handlers(name: str, request: pytest.FixtureRequest) -> None:
     base = request.getfixturevalue(name) if name == "later" else tag(name)
     script = "id -un; id -u; pwd; touch probe && echo writes; command -v python; env"
     lines = shell(base, script, user="")
