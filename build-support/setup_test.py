@@ -14,44 +14,31 @@ import pytest
 
 SETUP = Path(__file__).resolve().parent / "setup"
 BASIC = "bash cat cp dirname env grep head mkdir mktemp rm sed setsid sleep tail touch"
-# A stub that changes something is logged.
-LOG = 'echo "${0##*/} $*" >> "$HOME/changes"'
-STUBS = {
-    "git": "echo git version 2",
-    "uv": f'{LOG}; mkdir -p "$UV_PYTHON_BIN_DIR"; cp "$HOME/apt/python$4" "$UV_PYTHON_BIN_DIR"',
-    # It can install uv.
-    "python3": f"""
-case $2 in
-    venv) {LOG}; mkdir -p "$3/bin"; cp "$HOME/bin/python3" "$3/bin/python"; cp "$HOME/apt/uv" "$3/bin" ;;
-    pip) {LOG}; cat "$7" >> "$HOME/changes" ;;
-esac""",
-    "python3.9": "echo cpython3.9",
-    "python3.11": "echo cpython3.11",
-    "docker": f"""
+# The stub of all other commands. It logs what changes something. apt-get installs all commands, but
+# its lists of packages are out of date before an update.
+STUB = """\
+log() { echo "${0##*/} $*" >> "$HOME/changes"; }
 for last; do :; done
-name=${{last##*/}} name=${{name%%:*}}
-case $1 in
-    version) [ -e "$HOME/engine" ] && echo version 1 ;;
-    image) cat "$HOME/images/$name" 2> /dev/null ;;
-    pull) {LOG}; echo manifest unknown >&2; exit 1 ;;
-esac""",
-    "java": """echo 'openjdk version "17.0.15" 2025-04-15' >&2""",
-    **dict.fromkeys(("docker-registry", "skopeo", "mmdebstrap"), "exit 1"),
-    "id": "echo 0",
-    # Its lists of packages are out of date before an update. It installs all commands.
-    "apt-get": f"""
-{LOG}
-case " $* " in
-    *" update "*) touch "$HOME/updated" ;;
-    *) [ -e "$HOME/updated" ] && cp "$HOME"/apt/* "$HOME/bin" ;;
-esac""",
-}
-DOCKERD = f'{LOG}; touch "$HOME/engine"; sleep 2'
-BASE_IMAGE = f"""
-case $1 in
-    tag) echo "maxai/$2:abc" ;;
-    build) {LOG}; touch "$HOME/images/$2" ;;
+image=${last##*/} image=$HOME/images/${image%%:*}
+case "${0##*/} $*" in
+    git*) echo git version 2 ;;
+    id*) echo 0 ;;
+    java*) echo 'openjdk version "17.0.15" 2025-04-15' >&2 ;;
+    python3.*) echo "cpython${0##*/python}" ;;
+    *" -m venv "*) log "$@"; mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; cp "$HOME/apt/uv" "$3/bin" ;;
+    *" -m pip "*) log "$@"; cat "$last" >> "$HOME/changes" ;;
+    uv*) log "$@"; mkdir -p "$UV_PYTHON_BIN_DIR"; cp "$HOME/apt/python$4" "$UV_PYTHON_BIN_DIR" ;;
+    "docker version"*) [ -e "$HOME/engine" ] && echo version 1 ;;
+    "docker image"*) cat "$image" 2> /dev/null ;;
+    "docker pull"*) log "$@"; echo manifest unknown >&2; exit 1 ;;
+    dockerd*) log "$@"; touch "$HOME/engine"; sleep 2 ;;
+    apt-get*update*) log "$@"; touch "$HOME/updated" ;;
+    apt-get*) log "$@"; [ -e "$HOME/updated" ] && cp "$HOME"/apt/* "$HOME/bin" ;;
+    "base-image tag"*) echo "maxai/$2:abc" ;;
+    "base-image build"*) log "$@"; touch "$image" ;;
 esac"""
+COMMANDS = "git id java python3 python3.9 python3.11 uv docker apt-get mmdebstrap "
+COMMANDS += "docker-registry skopeo"
 DEBIAN = "ID=debian\nVERSION_CODENAME=bookworm\n"
 DEBIAN_13 = "ID=debian\nVERSION_CODENAME=trixie\n"
 UBUNTU = "ID=ubuntu\nID_LIKE=debian\n"
@@ -67,13 +54,13 @@ class Machine:
             (folder / name).mkdir(parents=True)
         for name in BASIC.split():
             (folder / "bin" / name).symlink_to(f"/usr/bin/{name}")
-        for name, body in {**STUBS, **stubs}.items():
-            self.stub(f"apt/{name}", body)
+        for name in [*COMMANDS.split(), *stubs]:
+            self.stub(f"apt/{name}", stubs.get(name, STUB))
             if name not in absent:
-                self.stub(f"bin/{name}", body)
-        self.stub("apt/dockerd", DOCKERD)
+                shutil.copy(folder / "apt" / name, folder / "bin")
+        self.stub("apt/dockerd", STUB)
         (folder / "etc/os-release").write_text(system)
-        self.stub("repo/images/base-image", BASE_IMAGE)
+        self.stub("repo/images/base-image", STUB)
         shutil.copy(SETUP, folder / "repo/setup")
         if not {"engine", "docker"} & absent:
             (folder / "engine").touch()
@@ -105,7 +92,7 @@ class Machine:
 def test_a_complete_machine_is_left_alone(tmp_path: Path) -> None:
     here = Machine(tmp_path, "python3.9", DEBIAN, {})
     pyenv = ".pyenv/versions/3.9.18/bin/python3.9"
-    here.stub(pyenv, STUBS["python3.9"])
+    here.stub(pyenv, STUB)
     for arguments in (["--check"], []):
         code, output, changes = here.run(*arguments)
         assert (code, changes) == (0, "")
