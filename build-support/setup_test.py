@@ -4,8 +4,6 @@ A machine is a folder: the only folder on the PATH holds Debian's basic commands
 apt-get and the like. CI runs setup on a real machine.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from pathlib import Path

@@ -1,10 +1,7 @@
 """Tests of upgrade with real Git: a company's repository and newer versions of the marketplace."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -49,7 +46,7 @@ def git(root: Path, *arguments: str) -> str:
     return subprocess.check_output(["git", *arguments], cwd=root, text=True)
 
 
-def commit(root: Path, files: Mapping[str, str]) -> None:
+def commit(root: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

@@ -1,7 +1,5 @@
 """Tests that the links of README.md, CONTRIBUTING.md and the docs lead to a page and a heading."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

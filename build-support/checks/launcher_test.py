@@ -1,7 +1,5 @@
 """Tests of the launcher ./pants, in repositories and with cache folders of their own."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Tests that the locks in the folder LOCKS_IN match the requirements beside them."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

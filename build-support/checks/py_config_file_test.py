@@ -1,7 +1,5 @@
 """Tests that the handlers of the domain DOMAIN accept the arguments in its py_configs."""
 
-from __future__ import annotations
-
 import os
 import re
 from importlib import import_module

@@ -1,7 +1,5 @@
 """Tests of the script `run`, with a stub of each program that it calls, which logs the calls."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

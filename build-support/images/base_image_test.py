@@ -1,7 +1,5 @@
 """Tests of base-image, and of the images that it builds today and on a later day."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Runs spark-entrypoint with a stub of Java that prints its arguments."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 
