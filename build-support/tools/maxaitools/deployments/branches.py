@@ -101,6 +101,27 @@ def find_url() -> str:
     return str(Path(url).absolute()) if Path(url).exists() else url
 
 
+def read_tips(prefix: str = _TIPS) -> dict[str, str]:
+    """Return the newest commit of each deployment in this clone, by name."""
+    listed = git("for-each-ref", "--format=%(objectname) %(refname)", prefix)
+    tips = (line.split() for line in listed.splitlines())
+    return {ref.removeprefix(prefix): tip for tip, ref in tips}
+
+
+def read_entries(tip: str) -> list[Entry]:
+    """Return the commits of a deployment from its newest one on, the newest first."""
+    keys = (f"%(trailers:key={k},valueonly,separator=%x0A)" for k in _TRAILERS)
+    values = _log(tip, "%x00".join(("%H", "%an <%ae>, %aI", *keys)), "-z").split("\0")
+    size = len(_TRAILERS) + 2
+    return [Entry(*values[n : n + size]) for n in range(0, len(values) - 1, size)]
+
+
+def _log(tip: str, style: str, *options: str) -> str:
+    # The log must not depend on the user's settings.
+    fixed = ("--first-parent", "--no-show-signature", "--encoding=UTF-8")
+    return git("log", *fixed, f"--format={style}", *options, tip)
+
+
 class Branches:
     """The branches of all deployments, as they were when this object was created.
 
@@ -117,7 +138,7 @@ class Branches:
             asked = (f"{_BRANCHES}*", *_BLOCKING)
             listed = git("ls-remote", self.url, *asked).split()[1::2]
             self._forget_other_repository()
-            before = self._list_tips()
+            before = read_tips()
             # Git refuses all but a fast-forward, which shows a rewritten branch.
             git("fetch", *flags, self.url, f"{_BRANCHES}*:{_TIPS}*")
         except ProcessFailed as failed:
@@ -131,7 +152,7 @@ class Branches:
                 problem = f"{ref} has the name of a deployment's branch, or of their "
                 where = "deployments repository"
                 raise InputError(f"{problem}folder", "rename or delete it", where)
-        self.tips = self._list_tips()
+        self.tips = read_tips()
         remote = {ref.removeprefix(_BRANCHES) for ref in listed}
         self._rewritten = {*rewritten, *(before.keys() - remote)}
 
@@ -153,16 +174,12 @@ class Branches:
             accept = f"git update-ref -d {_TIPS}{name}"
             remedy = f"restore it: {restore}; or accept the change: {accept}"
             raise InputError(problem, remedy, f"deploy/{name}")
-        keys = (f"%(trailers:key={k},valueonly,separator=%x0A)" for k in _TRAILERS)
-        style = "%x00".join(("%H", "%an <%ae>, %aI", *keys))
-        values = self._log(name, style, "-z").split("\0")
-        size = len(_TRAILERS) + 2
-        return [Entry(*values[n : n + size]) for n in range(0, len(values) - 1, size)]
+        return read_entries(tip)
 
     def show(self, name: str, *options: str) -> str:
         """Return the log of a deployment for people; see `git log` for the options."""
         style = "%h  %aI  %an <%ae>  %s%n%w(0,4,4)%(trailers:only,unfold)"
-        return self._log(name, style, "--abbrev=12", *options)
+        return _log(self.tips[name], style, "--abbrev=12", *options)
 
     def read(self, commit: str) -> Record:
         """Return the record of a commit; see `parse_record`."""
@@ -225,19 +242,9 @@ class Branches:
         if release_of(tip) != release:
             yield f"commit {tip[:12]}: its files are not those of release {release}"
 
-    def _log(self, name: str, style: str, *options: str) -> str:
-        # The log must not depend on the user's settings.
-        fixed = ("--first-parent", "--no-show-signature", "--encoding=UTF-8")
-        return git("log", *fixed, f"--format={style}", *options, self.tips[name])
-
-    def _list_tips(self) -> dict[str, str]:
-        listed = git("for-each-ref", "--format=%(objectname) %(refname)", _TIPS)
-        tips = (line.split() for line in listed.splitlines())
-        return {ref.removeprefix(_TIPS): tip for tip, ref in tips}
-
     def _forget_other_repository(self) -> None:
         url, key = hide_password(self.url), "maxai.deployments"
         if git("config", "--default=", "--get", key) != url:
-            for name in self._list_tips():
+            for name in read_tips():
                 git("update-ref", "-d", f"{_TIPS}{name}")
             git("config", key, url)
