@@ -12,8 +12,8 @@ from typing import Any, Iterable
 from pants.build_graph.build_file_aliases import BuildFileAliases
 from pants.engine.target import Target
 
-from marketplace import affected, changed_since, codeowners, graph, internals, lint
-from marketplace import local_runs, release, selection, tags
+from marketplace import affected, catalogue, changed_since, codeowners, graph
+from marketplace import internals, lint, local_runs, release, selection, tags
 
 changed_since.install()
 lint.create_mypy_cache()
@@ -24,8 +24,9 @@ sys.executable = os.path.realpath(sys.executable)
 
 
 def rules() -> Iterable[Any]:
-    modules = (affected, changed_since, codeowners, graph, lint, local_runs, release)
-    return [rule for each in (*modules, selection, tags) for rule in each.rules()]
+    modules = (affected, catalogue, changed_since, codeowners, graph, lint, local_runs)
+    others = (release, selection, tags)
+    return [rule for each in (*modules, *others) for rule in each.rules()]
 
 
 def build_file_aliases() -> BuildFileAliases:
