@@ -36,7 +36,7 @@ case "${0##*/} $*" in
     "base-image build"*) log "$@"; touch "$image" ;;
 esac"""
 COMMANDS = "git id java python3 python3.9 python3.11 uv docker apt-get mmdebstrap "
-COMMANDS += "docker-registry skopeo"
+COMMANDS += "docker-registry dot jq skopeo"
 DEBIAN = "ID=debian\nVERSION_CODENAME=bookworm\n"
 DEBIAN_13 = "ID=debian\nVERSION_CODENAME=trixie\n"
 UBUNTU = "ID=ubuntu\nID_LIKE=debian\n"
@@ -141,13 +141,18 @@ def test_what_is_missing_is_printed_before_anything_changes(
 
 
 def test_everything_is_brought_and_then_nothing(tmp_path: Path) -> None:
-    lacks = "git docker mmdebstrap java docker-registry skopeo"
+    lacks = "git docker mmdebstrap java docker-registry dot jq skopeo"
     here = Machine(tmp_path, lacks, DEBIAN_13, {})
     code, output, changes = here.run(MAXAI_REGISTRY="registry.invalid/team")
     assert code == 0, output
     docker = "git docker.io iptables docker-cli default-jre-headless"
     pull = "docker pull registry.invalid/team/maxai/spark:abc"
-    wanted = (f"{docker} docker-registry skopeo", "dockerd", pull, "build spark")
+    wanted = (
+        f"{docker} docker-registry jq skopeo graphviz",
+        "dockerd",
+        pull,
+        "build spark",
+    )
     assert all(part in changes for part in wanted), changes
     assert "it cannot be pulled: manifest unknown" in output
     assert f"to stop it: kill $(cat {tmp_path}/var/run/docker.pid)" in output
