@@ -9,12 +9,15 @@ usage() { sed -n '2,/^$/s/^# \?//p' "$script"; }
 [[ "${1:-}" != --help ]] || { usage && exit; }
 
 scratch=$(mktemp -d)
-registry_process=""
+registry="" registry_process=""
 # The daemons of the clone and of its clones.
 daemons() { cat "$scratch"/*/.pids/*/pantsd/pid 2>/dev/null || true; }
 finish() {
   # shellcheck disable=SC2046,SC2086  # One word for each process.
   kill -KILL $(daemons) $registry_process 2>/dev/null || true
+  # The engine forgets the names of the images in the registry, which ends.
+  [[ -z "$registry" ]] || docker image ls --format '{{.Repository}}:{{.Tag}}' |
+    grep "^$registry/" | xargs -r docker image rm >/dev/null 2>&1 || true
   rm -rf "$scratch"
 }
 trap finish EXIT
