@@ -82,16 +82,23 @@ def test_a_mistake_in_the_arguments_of_a_dag(
     assert expected in tree.error(BOTH, arguments)
 
 
-def test_all_unknown_arguments_are_reported_at_once(tree: Objective) -> None:
+def test_the_mistakes_of_all_configs_are_reported_at_once(tree: Objective) -> None:
     tree.configs({"score": {"env": {}, "image_pul": "x"}, "b": {"retires": 2}})
     path = tree.root / CONFIGS / "kubepod_config.json"
     config = {**json.loads(path.read_text()), "conf": {"namespaces": "all"}}
     path.write_text(json.dumps(config))
     places = [line.split(": ")[1] for line in tree.mistakes(BOTH).splitlines()]
-    first, second = "$.tasks[0].conf", "$.tasks[1].conf"
-    named = [f"{first}.env", f"{first}.image_pul", f"{second}.retires"]
     # The common conf is reported once, and where it is.
-    assert sorted(places) == ["$.conf.namespaces", *named]
+    keys = "conf.namespaces tasks[0].conf.env tasks[0].conf.image_pul tasks[1].conf.retires"
+    named = [f"$.{key}" for key in keys.split()]
+    assert sorted(places) == named
+    tree.write(f"{CONFIGS}/obj0/py_config.json", {"score": {"args": {}}})
+    # Of a task without its arguments, the operator's are not known.
+    spark = {"conf": {}, "tasks": [{"id": 1, "name": "features", "conf": {"a": 1}}]}
+    tree.write(f"{CONFIGS}/spark_config.json", spark)
+    found = tree.mistakes(BOTH)
+    assert all(place in found for place in named) and ".score has an unk" in found
+    assert found.count("spark_config.json: ") == 2 and "no argument 'a'" not in found
     tree.configs()
     bash = BASH.format("bash_command='x', retires=2, ownr='me'")
     assert len(tree.mistakes(BOTH + bash).strip().splitlines()) == 2

@@ -176,13 +176,14 @@ def check_configs(
     Raises:
         InputError: a config is missing or wrong; with each mistake, its file and place.
     """
-    raise_all(_mistakes(root, names, deployment))
+    raise_all(mistakes_in_configs(root, names, deployment))
     return Deployed(deployment).read_objective(root, names)
 
 
-def _mistakes(
+def mistakes_in_configs(
     root: Path, names: Sequence[str], deployment: str | None
 ) -> Iterator[InputError]:
+    """Yield the mistakes in the configs of an objective; the subject of each is its file."""
     launched: dict[str, str] = {}
     for name, (depth, model) in _MODELS.items():
         path = path_of(CONFIGS, names[:depth], name)

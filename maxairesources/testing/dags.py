@@ -4,6 +4,7 @@ Airflow reads its settings when it is first imported, so this module must be the
 import it.
 """
 
+import contextlib
 import os
 import re
 import tempfile
@@ -25,9 +26,9 @@ os.environ.update(
 from airflow.dag_processing.dagbag import DagBag  # noqa: E402
 from airflow.serialization.serialized_objects import DagSerialization  # noqa: E402
 
-from maxairesources.deployed import find_deployments  # noqa: E402
-from maxairesources.errors import InputError, raise_all  # noqa: E402
-from maxairesources.testing.config_checks import check_configs  # noqa: E402
+from maxairesources.deployed import Deployed, find_deployments  # noqa: E402
+from maxairesources.errors import InputError  # noqa: E402
+from maxairesources.testing.config_checks import mistakes_in_configs  # noqa: E402
 from maxairesources.testing.dag_checks import mistakes_in  # noqa: E402
 from maxairesources.testing.dag_checks import mistakes_in_launches  # noqa: E402
 from maxairesources.tree import CONFIGS, DAGS, path_of  # noqa: E402
@@ -57,12 +58,17 @@ def check_dag(test_file: str) -> None:
 
 def _find_mistakes(file: Path, deployment: str | None) -> Iterable[object]:
     """Return the mistakes that the first failing check of a dag.py finds."""
-    names = file.parts[-4:-1]
-    try:
-        found = check_configs(file.parents[4], names, deployment)
-        raise_all(mistakes_in_launches(found))
-    except InputError as error:
-        return [error]
+    root, names = file.parents[4], file.parts[-4:-1]
+    mistakes = [*mistakes_in_configs(root, names, deployment)]
+    # A config that cannot be read is one of these mistakes.
+    with contextlib.suppress(InputError):
+        found = Deployed(deployment).read_objective(root, names)
+        # In a file with others, these may be a consequence.
+        wrong = {each.subject for each in mistakes}
+        launches = mistakes_in_launches(found)
+        mistakes += [each for each in launches if each.subject not in wrong]
+    if mistakes:
+        return dict.fromkeys("\n".join(map(str, mistakes)).splitlines())
     bag = load_dags(file, deployment)
     if errors := "\n".join(bag.import_errors.values()).strip():
         if missing := re.search(r"module named 'airflow\.(providers\.[\w.]+)'", errors):
