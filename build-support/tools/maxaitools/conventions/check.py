@@ -19,7 +19,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -52,23 +52,24 @@ _HANDLER = re.compile(
 )
 
 
+def _read_settings() -> dict[str, Any]:
+    try:
+        return read_settings()
+    except InputError as error:
+        sys.exit(str(error))
+
+
 @dataclass(frozen=True)
 class Domain:
-    """The files of a domain, in the current folder.
+    """The files of a domain, in the current folder; exit if marketplace.toml is not valid.
 
     Attributes:
         name: the name of the domain; empty for the files that belong to no domain.
+        settings: what marketplace.toml decides.
     """
 
     name: str
-
-    @cached_property
-    def settings(self) -> dict[str, Any]:
-        """What marketplace.toml decides; exit if that cannot be read."""
-        try:
-            return read_settings()
-        except InputError as error:
-            sys.exit(str(error))
+    settings: dict[str, Any] = field(default_factory=_read_settings)
 
     @cached_property
     def files(self) -> dict[str, int]:

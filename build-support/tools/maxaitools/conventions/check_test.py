@@ -68,6 +68,7 @@ GOOD: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def in_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("marketplace.toml").write_text(SETTINGS)
 
 
 def findings(changes: dict[str, Any]) -> list[str]:
@@ -77,7 +78,6 @@ def findings(changes: dict[str, Any]) -> list[str]:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             text = content if isinstance(content, str) else json.dumps(content)
             Path(path).write_text(text)
-    Path("marketplace.toml").write_text(SETTINGS)
     return check(Domain("shop"))
 
 
@@ -213,6 +213,12 @@ MALFORMED = [
 def test_a_malformed_file_crashes_no_rule(path: str, text: str) -> None:
     for changed in (path, path.replace("g.json", "g.dev.json")):
         assert all("\n" not in line for line in findings({changed: text}))
+
+
+def test_a_wrong_setting_is_reported_whichever_files_changed() -> None:
+    Path("marketplace.toml").write_text(f"{SETTINGS}[deployments.qa]\npausd = true\n")
+    with pytest.raises(SystemExit, match="qa]: unknown key 'pausd'; did you mean pau"):
+        main(["--domain=*"])
 
 
 def test_files_of_no_domain() -> None:

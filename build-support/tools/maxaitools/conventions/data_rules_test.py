@@ -21,6 +21,7 @@ GOOD: Tables = {
 @pytest.fixture(autouse=True)
 def in_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("marketplace.toml").write_text('prefix = "ai"')
 
 
 def findings(tables: Tables) -> list[str]:

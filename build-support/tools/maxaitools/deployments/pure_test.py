@@ -44,6 +44,7 @@ def test_settings_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ('registry = "r"\n' + PROD, "after = 'dev' is not another deployment"),
         ('registry = "r"\n[deployments.a]\npasued = true\n', "'pasued'; did you mean"),
         ('registry = "r"\n[deployments.a]\npaused = 1\n', "is 1; use true or false"),
+        ("deployments = {dev = 1}\n", "[deployments]: dev is 1; use a table"),
         ('registry = "r"\n[deployments.dev]\n', "'dve' is not defined; did you mean"),
     ],
 )
