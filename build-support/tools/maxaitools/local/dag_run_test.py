@@ -21,7 +21,13 @@ OBJECTIVE = "maxaidags/shop/one/first"
         ([OBJECTIVE, "--report", "none/a.html"], 2, "can't open 'none/a.html'"),
         ([OBJECTIVE, "--date", "June"], 2, "argument --date: invalid"),
         ([OBJECTIVE, "--task", "a", "--from", "b"], 2, "not allowed with argument"),
-        ([OBJECTIVE, "--deployment", "pord"], 2, "overlay for 'pord'; did you mean p"),
+        ([OBJECTIVE, "--deployment", "pord"], 2, "toml; did you mean prod?"),
+        # It has no overlay.
+        (
+            [OBJECTIVE, "--deployment", "dev", "--conf", "[1]"],
+            1,
+            "--conf: is not a JSO",
+        ),
         ([OBJECTIVE, "--conf", "[1]"], 1, "--conf: is not a JSON object"),
         ([OBJECTIVE], 1, "create it with the input files"),
         (["maxaidags"], 1, "the Docker engine: docker is not installed; run build-sup"),
@@ -38,8 +44,8 @@ def test_wrong_use(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("MAXAI_DATA_ROOT", raising=False)
-    (tmp_path / "maxaiconfigs/shop/one").mkdir(parents=True)
-    (tmp_path / "maxaiconfigs/shop/one/spark_config.prod.json").touch()
+    settings = 'prefix = "maxai"\n[deployments]\ndev = {}\nprod = {}\n'
+    (tmp_path / "marketplace.toml").write_text(settings)
     if arguments == ["maxaidags"]:
         (tmp_path / "data").mkdir()
     try:

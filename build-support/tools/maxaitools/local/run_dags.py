@@ -22,10 +22,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maxairesources.configs import document
-from maxairesources.deployed import find_deployments
 from maxairesources.errors import InputError
+from maxairesources.settings import read_settings
 from maxairesources.testing.config_checks import check_configs
-from maxairesources.tree import DAGS, nearest
+from maxairesources.tree import DAGS, SETTINGS, nearest
 from maxaitools.local.airflow_server import free_port, make_home, standalone
 from maxaitools.local.containers import LocalRun, check_engine
 from maxaitools.steps import say
@@ -57,7 +57,11 @@ _LOGGING = {
 
 
 def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
-    """Return the options of the command line. Exit with code 2 if they are wrong."""
+    """Return the options of the command line. Exit with code 2 if they are wrong.
+
+    Raises:
+        InputError: the deployments cannot be read.
+    """
     parser = argparse.ArgumentParser(
         usage=_USAGE,
         description=__doc__,
@@ -72,7 +76,7 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
     parser.add_argument(
         "--deployment",
         metavar="NAME",
-        help="the deployment whose overlays apply, such as prod (default: none)",
+        help="a deployment, whose overlays apply, such as prod (default: none)",
     )
     parser.add_argument(
         "--date",
@@ -107,9 +111,9 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
     if options.serves and any((*given, options.report)):
         names = "--date, --conf, --task, --from, --retries and --report"
         parser.error(f"maxaidags:airflow has no {names}")
-    known = {*find_deployments(root / "maxaiconfigs")}
+    known = read_settings(root)["deployments"]
     if options.deployment is not None and options.deployment not in known:
-        problem = f"no config has an overlay for {options.deployment!r}"
+        problem = f"{options.deployment!r} is not in {SETTINGS}"
         parser.error(f"--deployment: {problem}; {nearest(options.deployment, known)}")
     return options
 
@@ -117,7 +121,6 @@ def parse(argv: Sequence[str] | None, root: Path) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run an objective, or serve them all, and return the exit code."""
     root = Path.cwd()
-    options = parse(argv, root)
     with contextlib.ExitStack() as stack:
 
         def stop(number: int, _: object) -> None:
@@ -129,6 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.exit(128 + number)
 
         try:
+            options = parse(argv, root)
             sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
             options.conf = document.parse(options.conf or "{}", "--conf")
             data = (root / (os.environ.get("MAXAI_DATA_ROOT") or "data")).resolve()
