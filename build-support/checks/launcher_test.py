@@ -161,7 +161,12 @@ def test_search_path_has_interpreters(launcher: Launcher, tmp_path: Path) -> Non
 
 NEEDED = "fsspec\npandas>=2\nPyArrow >= 18 , <30 ; python_version<'4'  # as tested\npydantic\n"
 TXT, LOCK_FILE = "requirements.txt", "requirements.lock"
-READY = {TXT: NEEDED, LOCK_FILE: "", "BUILD": "", "Dockerfile": ""}
+LOCKED = "# Compiled from requirements.txt; to refresh: ...\n# inputs sha256: 0\n"
+READY = {TXT: NEEDED, LOCK_FILE: LOCKED, "BUILD": "", "Dockerfile": ""}
+WRONG = (
+    "not a requirement such as pandas>=2.2; write one package in each line, without "
+)
+WRONG += "options, URLs, paths or a byte-order mark"
 
 
 def read_domains(
@@ -218,10 +223,20 @@ def test_the_settings_of_the_company_are_passed_on(launcher: Launcher) -> None:
         ("a/BUILD", None, "a/BUILD: missing; run ./pants new adopt a"),
         ("a/Dockerfile", None, "a/Dockerfile: missing; run ./pants new adopt a"),
         (f"a/{LOCK_FILE}", None, f"a/{LOCK_FILE}: missing; run ./pants lock a"),
+        *(
+            (f"a/{LOCK_FILE}", text, f"a/{LOCK_FILE}: not as ./pants lock writes it; ")
+            for text in ("", "\0\nx", f"{LOCKED}<<<<<<< HEAD\n")
+        ),
         (f"a/{TXT}", "pandas", f"a/{TXT}: maxairesources also needs fsspec, pyarrow, "),
         *(
             (f"a/{TXT}", f"# 1\n\n{line}", f"a/{TXT}:3: not a requirement such as p")
             for line in ("-r base.txt", "numpy=2", "numpy 2", "<<<<<<< HEAD", "a @ b:c")
+        ),
+        (f"a/{TXT}", f"\ufeff{NEEDED}", f"a/{TXT}:1: {WRONG}"),
+        (
+            f"a/{TXT}",
+            f"-r a\n{NEEDED}b=1\n",
+            f"a/{TXT}:1: {WRONG}\nmaxaiusecases/a/{TXT}:6: {WRONG}",
         ),
         ("a/.python-version", "pypy3.9\n", "a/.python-version: not a version such as"),
         ("it's/BUILD", "", "it's: not a valid name of a domain;"),
@@ -237,5 +252,7 @@ def test_a_domain_that_cannot_be_built_stops_no_other(
     changed = {} if content is None else {path: content}
     (names, resolves, problems), printed = read_domains(launcher, **changed)
     assert names == "bank=3.11 " and "'bank'" in resolves
-    assert problems.startswith(f"maxaiusecases/{problem}") and "\n" not in problems
-    assert f" is not built: {problems}\n" in printed
+    assert problems.startswith(f"maxaiusecases/{problem}")
+    assert problems.count("\n") == problem.count("\n")
+    for line in problems.splitlines():
+        assert f" is not built: {line}\n" in printed
