@@ -50,7 +50,7 @@ class Resolve:
 
         Comments and blank lines in the requirements do not change it.
         """
-        lines = self.requirements.read_text().splitlines()
+        lines = self.requirements.read_text("utf-8-sig").splitlines()
         stripped = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
         inputs = "\n".join([*self.interpreters, *filter(None, stripped)])
         return (
@@ -114,15 +114,16 @@ def compile_lock(resolve: Resolve, *, upgrade: bool) -> bool:
     lock = resolve.lock
     # uv reports a file that is missing or not valid.
     file = resolve.requirements
-    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
-    for number, line in enumerate(lines, start=1):
+    text = file.read_text("utf-8-sig", "replace") if file.exists() else ""
+    wrong = [
         # The line itself may contain a password.
-        if re.match(r"[^#]*([@/]|(?<!\S)-)", line):
-            sys.exit(
-                f"error: {file}:{number}: a requirement cannot have an option, URL or path; "
-                f"write name==version, and add its index to {SETTINGS}; "
-                "see build-support/docs/images.md"
-            )
+        f"error: {file}:{number}: a requirement cannot have an option, URL or path; write "
+        f"name==version, and add its index to {SETTINGS}; see build-support/docs/images.md"
+        for number, line in enumerate(text.splitlines(), start=1)
+        if re.match(r"[^#]*([@/]|(?<!\S)-)", line)
+    ]
+    if wrong:
+        sys.exit("\n".join(wrong))
     before = lock.read_bytes() if lock.exists() else b""
     lowest, *others = resolve.interpreters
     run_uv(

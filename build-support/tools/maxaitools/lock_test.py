@@ -94,7 +94,7 @@ def test_the_header_depends_on_requirements_and_interpreters_but_not_on_comments
     before = lock.read_resolves()
     headers = {name: resolve.header() for name, resolve in before.items()}
     assert before["tools"].interpreters == ("3.9", "3.11")
-    REQUIREMENTS.write_text("# Why.\n\nsample<2  # Because.\n")
+    REQUIREMENTS.write_text("\ufeff# Why.\n\nsample<2  # Because.\n")
     assert before["domain"].header() == headers["domain"]
     Path("pants.toml").write_text(PANTS_TOML.replace("3.9", "3.10"))
     Path(FOLDER, ".python-version").write_text("3.13.1\n")
@@ -143,6 +143,8 @@ def test_the_indexes_of_pants_are_used_in_their_order(
             (f"# a/b\n{line}", ["tools"], "tools.txt:2: a requirement cannot have an")
             for line in REFUSED.splitlines()
         ),
+        (f"a\n{REFUSED}", ["tools"], "tools.txt:7: a requirement cannot have an"),
+        ("\ufeff-r a.txt", ["tools"], "tools.txt:1: a requirement cannot have an"),
     ],
 )
 def test_an_error_is_reported_and_keeps_the_locks(
@@ -153,7 +155,7 @@ def test_an_error_is_reported_and_keeps_the_locks(
     Path("tools.txt").unlink()
     if requirements is not None:
         Path("tools.txt").write_text(requirements, errors="surrogateescape")
-    with pytest.raises(SystemExit, match=rf"^error: .*{re.escape(message)}"):
+    with pytest.raises(SystemExit, match=rf"(?s)^error: .*{re.escape(message)}"):
         lock.main(arguments)
     assert Path("tools.lock").read_bytes() == before
 

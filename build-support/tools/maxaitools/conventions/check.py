@@ -138,7 +138,8 @@ _PLACES = {
 
 def read(path: str | Path) -> str:
     """Return the text of a file, or an empty string if it is missing."""
-    return Path(path).read_text(errors="replace") if Path(path).exists() else ""
+    # Editors on Windows may put a byte-order mark first.
+    return Path(path).read_text("utf-8-sig", "replace") if Path(path).exists() else ""
 
 
 def requires(domain: str, package: str) -> bool:

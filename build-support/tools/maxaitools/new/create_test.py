@@ -231,7 +231,7 @@ OLD = {
     f"{WEB_DAG}/dag.py": "from airflow import DAG\n",
     f"{WEB}/Dockerfile": "FROM python:3.11-slim\nCOPY . .\n",
     f"{WEB}/README.md": "# Web\n",
-    f"{WEB}/requirements.txt": "pyspark==3.5.1",
+    f"{WEB}/requirements.txt": "\ufeffpandas\npyspark==3.5.1",
     f"{WEB}/setup.py": "setup(name='web')\n",
     f"{WEB}/clicks/handlers/__init__.py": "",
     f"{WEB}/clicks/handlers/count.py": f"import pyspark\n{MAIN}",
@@ -263,8 +263,8 @@ def test_adopt_writes_what_is_missing_and_lists_what_to_decide(
     }
     file = f"{WEB}/requirements.txt"
     assert {path for path, text in OLD.items() if after[path] != text} == {file}
-    requirements = after[file].splitlines()
-    assert requirements[0] == "pyspark==3.5.1" and "fsspec>=2025.3" in requirements
+    added = ["# maxairesources imports these.", "fsspec>=2025.3", "pyarrow", "pydantic"]
+    assert after[file].splitlines() == [*OLD[file].splitlines(), *added]
     see = "see build-support/docs/adopt.md"
     again = f"{see}, or delete it and run this again"
     fix = "delete it, run ./pants new adopt web, and add your own lines"
