@@ -91,10 +91,10 @@ def test_a_dependency_that_pants_cannot_see_or_allow_is_an_error(
 def test_a_file_that_is_not_in_utf_8_is_named(
     path: str, repository: Repository
 ) -> None:
-    (repository.root / path).write_bytes(b"# caf\xe9\n")
+    (repository.root / path).write_bytes(b"# A\n# caf\xe9\n")
     result = repository.pants(SINCE, "affected")
     assert result.returncode == 1
-    assert result.stderr.startswith(f"{path}: is not in UTF-8; save it so")
+    assert result.stderr.startswith(f"{path}:2: is not in UTF-8; save it so")
 
 
 @pytest.mark.parametrize(

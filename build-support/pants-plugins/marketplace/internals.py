@@ -47,7 +47,7 @@ def explain(error: Exception) -> str:
             lines.append(f"{file}:{line}: nothing provides the import {name}; {fix}")
         return "\n".join(lines)
     if "utf-8" in text:
-        named = [f"{path}: is not in UTF-8; save it so" for path in _undecodable()]
+        named = [f"{place}: is not in UTF-8; save it so" for place in _undecodable()]
         return "\n".join(named) or text
     # pants.toml ignores warnings that begin as this error does.
     text = re.sub(
@@ -60,13 +60,14 @@ def explain(error: Exception) -> str:
 
 
 def _undecodable() -> Iterator[str]:
-    """Yield the source files that Pants cannot decode, which its errors do not name."""
+    """Yield the lines that Pants cannot decode, each with its file, which no error names."""
     for pattern in ("**/*.py", "**/BUILD", "*/requirements.*", "*/Dockerfile"):
         for path in sorted(Path(get_buildroot()).glob(f"maxai*/{pattern}")):
             try:
                 path.read_bytes().decode()
-            except UnicodeDecodeError:
-                yield str(path.relative_to(get_buildroot()))
+            except UnicodeDecodeError as error:
+                line = error.object.count(b"\n", 0, error.start) + 1
+                yield f"{path.relative_to(get_buildroot())}:{line}"
 
 
 def _without_traceback(stock: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
