@@ -25,7 +25,7 @@ in a checkout, else the current folder). A connection is in AIRFLOW_CONN_<ID>, i
 form of Airflow; an object store has environment variables of its own.
 
 Exit code: 0 success, 1 wrong input (the error is one line on the standard error stream),
-2 wrong usage. An unexpected error ends with a traceback.
+2 wrong usage, 130 Ctrl-C. An unexpected error ends with a traceback.
 """
 
 
@@ -69,7 +69,7 @@ pyconfig = main
 
 
 def run_command(execute: Callable[..., Any], argv: Sequence[str] | None = None) -> int:
-    """Run a handler as a command and return its exit code: 0 or 1.
+    """Run a handler as a command and return its exit code: 0, 1, or 130 after Ctrl-C.
 
     Raises:
         SystemExit: the arguments are wrong (2), or include --help (0).
@@ -78,6 +78,8 @@ def run_command(execute: Callable[..., Any], argv: Sequence[str] | None = None) 
         _call(execute, argv)
     except InputError:
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -210,6 +210,13 @@ def test_input_error_names_its_own_file_or_the_config(
     check_error(capsys.readouterr().err, f"error: {file}: too short; add rows")
 
 
+def test_ctrl_c_is_an_exit_code() -> None:
+    def execute(**kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    assert config.run_command(execute, ARGV) == 130
+
+
 def test_usage() -> None:
     for argv in (["--task", "t"], ["--conf", "c.json", "--task", "t"]):
         with pytest.raises(SystemExit, match="^2$"):

@@ -14,6 +14,7 @@ import ast
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -164,4 +165,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C prints no traceback.
     main()

@@ -27,6 +27,7 @@ import json
 import keyword
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -282,4 +283,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C prints no traceback.
     main()
