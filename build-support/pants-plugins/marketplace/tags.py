@@ -47,10 +47,8 @@ from pants.engine.fs import (
     CreateDigest,
     Digest,
     DigestContents,
-    DigestEntries,
     Directory,
     FileContent,
-    FileEntry,
     MergeDigests,
     PathGlobs,
     Snapshot,
@@ -112,15 +110,7 @@ class Contents:
 
 
 async def _refuse_pointers(sources: Digest) -> None:
-    entries = await Get(DigestEntries, Digest, sources)
-    # A pointer has less than 1,024 bytes, says the specification of Git LFS.
-    small = [
-        each
-        for each in entries
-        if isinstance(each, FileEntry)
-        and each.file_digest.serialized_bytes_length < 1024
-    ]
-    for file in await Get(DigestContents, CreateDigest(small)):
+    for file in await Get(DigestContents, Digest, sources):
         if file.content.startswith(LFS_POINTER):
             raise MarketplaceError(
                 f"{file.path}: this is a pointer of Git LFS, not the file; run `git lfs pull`"
