@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from typing import Any, Callable, Iterable
 
 from pants.base.specs import (
@@ -123,11 +124,9 @@ def _literal(address: Address) -> AddressLiteralSpec:
     return AddressLiteralSpec(path, target, address.generated_name, parameters)
 
 
-# A shell sets these variables for each command.
-_CHANGING = ("_", "OLDPWD", "PWD", "SHLVL")
-# The prefixes of the variables that Pants' client sets. A client that starts the daemon and a
-# client that finds it running set different variables.
-_OF_CLIENTS = ("PANTSD_", "__PANTS_")
+# A shell sets the first four variables for each command, and Pants' client the others: not the same
+# ones if it starts the daemon and if it finds it running.
+_CHANGING = re.compile("_|OLDPWD|PWD|SHLVL|(PANTSD|__PANTS)_.*")
 
 
 class SteadySessionValues(FrozenDict):
@@ -137,14 +136,8 @@ class SteadySessionValues(FrozenDict):
 @rule
 def keep_the_environment(values: SessionValues) -> SteadySessionValues:
     variables = sorted(values[CompleteEnvironmentVars].items())
-    environment = CompleteEnvironmentVars(
-        {
-            name: value
-            for name, value in variables
-            if name not in _CHANGING and not name.startswith(_OF_CLIENTS)
-        }
-    )
-    return SteadySessionValues({CompleteEnvironmentVars: environment})
+    kept = ((name, value) for name, value in variables if not _CHANGING.fullmatch(name))
+    return SteadySessionValues({CompleteEnvironmentVars: CompleteEnvironmentVars(kept)})
 
 
 def with_steady_values(stock: Callable[[], Iterable[Any]]) -> Callable[[], list[Any]]:
@@ -152,18 +145,14 @@ def with_steady_values(stock: Callable[[], Iterable[Any]]) -> Callable[[], list[
 
     @functools.wraps(stock)
     def wrapper() -> list[Any]:
-        return [
-            *(
-                _steady(each) if isinstance(each, TaskRule) else each
-                for each in stock()
-            ),
-            *collect_rules({"rule": keep_the_environment}),
-        ]
+        return [*map(_steady, stock()), *collect_rules({"rule": keep_the_environment})]
 
     return wrapper
 
 
-def _steady(task: TaskRule) -> TaskRule:
+def _steady(task: Any) -> Any:
+    if not isinstance(task, TaskRule):
+        return task
     selectors = (
         SteadySessionValues if each is SessionValues else each
         for each in task.input_selectors

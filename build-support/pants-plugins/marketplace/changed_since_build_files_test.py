@@ -10,7 +10,6 @@ from pants.engine.env_vars import CompleteEnvironmentVars
 from pants.engine.internals import build_files
 from pants.engine.internals.session import SessionValues
 from pants.engine.rules import TaskRule
-from pants.testutil.rule_runner import run_rule_with_mocks
 
 from marketplace.changed_since import (
     SteadySessionValues,
@@ -32,10 +31,7 @@ def test_only_a_change_of_the_users_environment_parses_build_files_again(
     environment: dict[str, str], same: bool
 ) -> None:
     kept = [
-        run_rule_with_mocks(
-            keep_the_environment,
-            rule_args=[SessionValues({CompleteEnvironmentVars: each})],
-        )
+        keep_the_environment(SessionValues({CompleteEnvironmentVars: each}))
         for each in map(CompleteEnvironmentVars, (environment, {"A": "1", "B": "2"}))
     ]
     assert (kept[0] == kept[1]) == same
