@@ -103,10 +103,6 @@ def test_a_file_that_is_not_in_utf_8_is_named(
         ([SINCE, "list", "retial::"], "retial"),
         ([SINCE, "--changed-dependents=direct", "list", "::"], "use only --changed-s"),
         (["--changed-diffspec=base..HEAD", "list", "::"], "use only --changed-since"),
-        (
-            ["--changed-since=origin/main", "package", "::"],
-            "--changed-since=origin/main: this clone has no such commit",
-        ),
         (["affected"], "affected: --changed-since is missing; for example, run"),
     ],
 )
