@@ -47,10 +47,8 @@ from marketplace.changes import Changes, read_changes
 from marketplace.graph import MarketplaceError
 from marketplace.selection import Selection
 
-CalculateSpecs = Callable[..., Specs]
 
-
-def narrowed_by_specs(calculate_specs: CalculateSpecs) -> CalculateSpecs:
+def narrowed_by_specs(calculate_specs: Callable[..., Specs]) -> Callable[..., Specs]:
     """Wrap `calculate_specs` so that specs narrow `--changed-since`."""
 
     @functools.wraps(calculate_specs)

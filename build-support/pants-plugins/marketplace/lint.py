@@ -132,7 +132,6 @@ async def check_conventions(
     request: ConventionsRequest.Batch[str, Any],
 ) -> LintResult:
     (domain,) = request.elements
-    names = {"*": "the tables of all domains", "": "the other files"}
     below = f"{domain}/**" if domain else "*"
     globs = [SETTINGS, *(f"{tree}/{below}" for tree in TREES)]
     if domain == "*":
@@ -161,7 +160,7 @@ async def check_conventions(
             argv=(f"--domain={domain}",),
             extra_env=variables,
             input_digest=files,
-            description=f"Check the conventions of {names.get(domain, domain)}",
+            description=f"Check the conventions of {domain or 'the other files'}",
             level=LogLevel.DEBUG,
         ),
     )
