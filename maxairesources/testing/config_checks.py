@@ -17,7 +17,7 @@ from maxairesources.configs.document import shown, validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.deployed import overlay_of, read_config, read_file
-from maxairesources.domains import DEPRECATION, OWNER
+from maxairesources.domains import find_mistake
 from maxairesources.errors import InputError, raise_all
 from maxairesources.launches import by_name, named_tasks
 from maxairesources.settings import repository_of
@@ -128,40 +128,8 @@ class KubepodConfig(Config):
         return f"move it to {json_path((*place, 'conf'))}"
 
 
-def _check_owners(owners: dict[str, str]) -> dict[str, str]:
-    for owner, link in owners.items():
-        if not re.fullmatch(OWNER, owner):
-            remedy = "use a user, a team or an address, such as @acme/retail"
-            raise InputError(f"{owner!r} is not an owner", remedy)
-        if not re.fullmatch(r"(https?://|mailto:)\S+", link):
-            remedy = "use one that begins with https:// or mailto:"
-            raise InputError(f"{link!r} is not a link to {owner}", remedy)
-    return owners
-
-
-def _check_days(deprecated: dict[str, str]) -> dict[str, str]:
-    for usecase, text in deprecated.items():
-        if not re.fullmatch(DEPRECATION, text):
-            remedy = 'use a day and what to do, such as "2027-03-01: use churn2"'
-            raise InputError(f"{usecase!r} has {text!r}", remedy)
-    return deprecated
-
-
-class DomainConfig(Config):
-    """The owners of a domain, with a link to each, and the deprecated usecases.
-
-    Attributes:
-        owners: users, teams or addresses, as CODEOWNERS has them.
-        deprecated: the last day of a usecase and the advice, such as "2027-03-01: use x".
-    """
-
-    owners: Annotated[dict[str, str], AfterValidator(_check_owners)] = {}
-    deprecated: Annotated[dict[str, str], AfterValidator(_check_days)] = {}
-
-
 # The number of folders that each config is in.
 _MODELS: dict[str, tuple[int, type[ConfigModel]]] = {
-    DOMAIN_CONFIG: (1, DomainConfig),
     PY_CONFIG: (3, PyConfig),
     SPARK_CONFIG: (2, SparkConfig),
     KUBEPOD_CONFIG: (2, KubepodConfig),
@@ -185,6 +153,11 @@ def mistakes_in_configs(
 ) -> Iterator[InputError]:
     """Yield the mistakes in the configs of an objective; the subject of each is its file."""
     launched: dict[str, str] = {}
+    domain_file = path_of(CONFIGS, names[:1], DOMAIN_CONFIG)
+    if (root / domain_file).exists():
+        if mistake := find_mistake((root / domain_file).read_bytes()):
+            problem, _, remedy = mistake.partition("; ")
+            yield InputError(problem, remedy, domain_file)
     for name, (depth, model) in _MODELS.items():
         path = path_of(CONFIGS, names[:depth], name)
         overlay = overlay_of(path, deployment)

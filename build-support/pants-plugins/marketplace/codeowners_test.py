@@ -18,13 +18,13 @@ def test_the_lines_of_the_domains_are_replaced_and_others_kept() -> None:
 @pytest.mark.parametrize(
     ("content", "mistake"),
     [
-        (b'{"owners": {"@acme/a": "https://a", "a@acme.example": ""}}', None),
+        (b'{"owners": {"@acme/a": "https://a", "a@b.c": "mailto:a@b.c"}}', None),
         (b'{"owner": {}}', "$ has an unknown key 'owner'; did you mean owners?"),
-        (b'{"owners": {"acme/a": ""}}', "'acme/a' is not an owner; use one such as"),
-        (b'{"owners": {"@acme/a b": ""}}', "'@acme/a b' is not an owner; use one such"),
+        (b'{"owners": {"acme/a": ""}}', "$.owners: 'acme/a' is not an owner; use one"),
+        (b'{"owners": {"@acme/a b": ""}}', "$.owners: '@acme/a b' is not an owner; us"),
         (b"[]", "is not a JSON object"),
         (b"\xff", "is not a JSON object"),
-        (b'{"owners": 1}', "is not a JSON object with the owners as keys; correct it"),
+        (b'{"owners": 1}', "is not a JSON object, or a value in it is not; correct it"),
     ],
 )
 def test_wrong_owners_are_not_written(content: bytes, mistake: str | None) -> None:
