@@ -39,7 +39,7 @@ class Objective:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.deployment: str | None = None
-        self.write("marketplace.toml", 'prefix = "maxai"')
+        self.write("marketplace.toml", 'prefix = "maxai"\nimages = ["ghcr.io/sync"]')
         self.configs()
 
     def write(self, name: str, content: Any) -> Path:

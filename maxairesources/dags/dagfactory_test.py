@@ -225,7 +225,7 @@ def test_arguments_of_a_launch_config(tree: Objective) -> None:
         {
             "init_containers": [
                 {"name": "first", "image": "maxai/qsr"},
-                {"name": "sync", "image": f"ghcr.io/sync@sha256:{'0' * 64}"},
+                {"name": "sync", "image": f"ghcr.io/sync:v4@sha256:{'0' * 64}"},
             ],
             "env_from": [{"configMapRef": {"name": "settings"}}],
             "host_aliases": [{"ip": "10.0.0.1", "hostnames": ["db"]}],

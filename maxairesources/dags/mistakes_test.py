@@ -170,6 +170,10 @@ def test_a_mistake_that_the_test_of_the_dag_finds(
         ({"arguments": "a.b"}, "{place}.arguments is 'a.b'; use a value of the type l"),
         ({"arguments": ["a", 1]}, ".arguments is ['a', 1]; use a value of the type l"),
         ({"init_containers": [{"name": "x", "image": "a/x:v4"}]}, "[0].image is 'a/x"),
+        (
+            {"init_containers": [{"name": "x", "image": f"a/x@sha256:{'0' * 64}"}]},
+            "; use maxai/qsr, the image of the domain, or one from `images` in marketpl",
+        ),
         ({"pod_template_file": "s3://x"}, "{place}.pod_template_file: a pod template"),
     ],
 )

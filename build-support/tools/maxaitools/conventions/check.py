@@ -30,8 +30,8 @@ from maxairesources.lineage import read_uses
 from maxairesources.settings import read_settings
 from maxairesources.tree import COMMON, CONFIGS, DAGS, LAUNCHED_FROM, NAME, PY_CONFIG
 from maxairesources.tree import TREES, USECASES, json_path, nearest, path_of
-from maxairesources.tree import DOMAIN_CONFIG, LAUNCH_CONFIG, LFS_POINTER, PROBLEMS
-from maxairesources.tree import SETTINGS, SPARK_CONFIG, domain_of, walk
+from maxairesources.tree import DOMAIN_CONFIG, LFS_POINTER, PROBLEMS, SPARK_CONFIG
+from maxairesources.tree import domain_of, walk
 from maxaitools.conventions.data_rules import find_wrong_tables
 from maxaitools.conventions.deprecated import find_ends
 from maxaitools.conventions.secret_values import find_secrets
@@ -329,24 +329,6 @@ def launch(domain: Domain) -> Iterator[Finding]:
                 yield file, problem, fix
 
 
-def image(domain: Domain) -> Iterator[Finding]:
-    """An image from elsewhere is of a repository in marketplace.toml.
-    Why: it runs beside a handler in prod, where it sees the data and the secrets of the task.
-    Fix: use the image of the domain, or add the repository to `images` in marketplace.toml.
-    """
-    for file, config in domain.configs.items():
-        for path, value in walk(config) if LAUNCH_CONFIG.fullmatch(file) else ():
-            # The test of a DAG refuses all other images but that of the domain.
-            found = re.match(r"(\S+?)(:[\w.-]+)?@sha256:", str(value))
-            if path[-1:] == ("image",) and found:
-                if found[1] not in domain.settings["images"]:
-                    problem = (
-                        f"{json_path(path)} is of {found[1]}, which is not allowed"
-                    )
-                    fix = f"add it to `images` in {SETTINGS}, or remove it"
-                    yield file, problem, fix
-
-
 def large_file(domain: Domain) -> Iterator[Finding]:
     """A file is at most 5 MB.
     Why: everybody who clones the repository downloads its history, and images carry the file.
@@ -394,7 +376,7 @@ def table(_: Domain) -> Iterator[Finding]:
 
 
 _OF_FILES = (name, unexpected_file, missing_file, not_built, outside_pants, orphan)
-_OF_CONTENT = (large_file, lfs, launch, image, spark_port, secret, table)
+_OF_CONTENT = (large_file, lfs, launch, spark_port, secret, table)
 # By their ids, such as missing-file.
 RULES: dict[str, Rule] = {
     rule.__name__.replace("_", "-"): rule for rule in (*_OF_FILES, *_OF_CONTENT)
