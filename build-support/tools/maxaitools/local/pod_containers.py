@@ -1,6 +1,10 @@
 """Runs pods with the Docker engine: those of KubernetesPodOperator, and Spark's drivers.
 
 A field that is neither supported nor ignored is an error: it would change the result.
+
+A Secret is the folder local/secrets/<name>/ of the checkout with one file for each key,
+and a ConfigMap is local/config-maps/<name>/. A PersistentVolumeClaim is the folder
+volumes/<name>/ of the data root; where one is mounted at /data, it is the data root.
 """
 
 import json
@@ -29,7 +33,6 @@ from maxaitools.local.containers import (
     run_container,
     settings,
 )
-from maxaitools.local.pod_volumes import mounts_of, variables_of
 from maxaitools.local.spark_jobs import driver_memory, driver_pod
 from maxaitools.local.task_facts import Memory
 
@@ -71,6 +74,12 @@ _CREDENTIALS = (
 # Kubernetes replaces such references, and $$ with $; Docker does not.
 _REFERENCE = re.compile(r"\$\([A-Za-z_][A-Za-z0-9_.-]*\)|[$][$]")
 
+# The folders below local/, by the kind of object.
+_FOLDERS = {"secret": "secrets", "configMap": "config-maps"}
+
+# A file or folder of this machine, its place in a container, and if it is read-only.
+Mount = tuple[Path, str, bool]
+
 
 def pod_of(task: Any, context: Any = None) -> Pod:
     """Return the pod of an operator, as the JSON that Kubernetes would get.
@@ -99,7 +108,8 @@ def docker_containers(pod: Pod, to: LocalRun, folder: Path) -> list[Container]:
         folder: the folder of this run of the pod.
 
     Raises:
-        InputError: the pod has a field that does not work here.
+        InputError: the pod has a field that does not work here, or a Secret, a ConfigMap or a
+            key of them is missing.
     """
     spec = pod["spec"]
     refused = [path for path in _fields(pod) if not _is_in(path, SUPPORTED + IGNORED)]
@@ -163,12 +173,12 @@ def _docker_container(
 ) -> Container:
     """Return one of the containers of a pod."""
     arguments = ["--user", f"{os.getuid()}:{os.getgid()}"]
-    mounts = [*mounts_of(container, pod["spec"], to, folder)]
+    mounts = [*_mounts(container, pod["spec"], to, folder)]
     if "/data" not in [target for _, target, _ in mounts]:
         arguments += ["--volume", f"{to.data}:/data"]
     for source, target, read_only in mounts:
         arguments += ["--volume", f"{source}:{target}{':ro' * read_only}"]
-    values, secrets = variables_of(container, to)
+    values, secrets = _variables(container, to)
     credentials = {name for name in os.environ if name.startswith(_CREDENTIALS)}
     # Only the names, so that no list of processes shows a secret.
     for name in [*sorted(credentials), *secrets]:
@@ -216,3 +226,80 @@ def _is_in(path: str, entries: Sequence[str]) -> bool:
     """Return if an entry covers a path."""
     path = re.sub(r"\[\d+\]", "[]", path).replace("initContainers", "containers")
     return any(path == e or path.startswith((f"{e}.", f"{e}[")) for e in entries)
+
+
+def _mounts(container: Pod, spec: Pod, to: LocalRun, folder: Path) -> Iterator[Mount]:
+    """Yield the mounts of a container's volumes; `folder` is that of this run of the pod."""
+    volumes = {volume["name"]: volume for volume in spec.get("volumes") or ()}
+    for mount in container.get("volumeMounts") or ():
+        volume, target = volumes[mount["name"]], mount["mountPath"].rstrip("/")
+        inside, read_only = mount.get("subPath") or "", bool(mount.get("readOnly"))
+        for kind in _FOLDERS.keys() & volume.keys():
+            yield from _files(kind, volume[kind], target, inside, to)
+            break
+        else:
+            place = folder / "volumes" / volume["name"] / inside
+            if claim := volume.get("persistentVolumeClaim"):
+                place = Path(to.data, "volumes", claim["claimName"], inside)
+                place = Path(to.data) if target == "/data" else place
+                read_only = read_only or bool(claim.get("readOnly"))
+            yield place, target, read_only
+
+
+def _files(
+    kind: str, source: Pod, target: str, inside: str, to: LocalRun
+) -> Iterator[Mount]:
+    """Yield the mounts of a Secret or a ConfigMap: its folder, or the files of its keys."""
+    paths = {item["path"]: item["key"] for item in source.get("items") or ()}
+    places = {key: f"{target}/{path}" for path, key in paths.items()}
+    if inside or not paths:
+        places = {paths.get(inside, inside): target}
+    for key, place in places.items():
+        if found := _find(kind, source, to, key):
+            yield found, place, True
+
+
+def _variables(container: Pod, to: LocalRun) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the variables of a container, and those that come from Secrets."""
+    found: dict[str, tuple[str, str]] = {}
+    for source in container.get("envFrom") or ():
+        kind = "secret" if "secretRef" in source else "configMap"
+        folder = _find(kind, source[f"{kind}Ref"], to)
+        for file in sorted(folder.iterdir()) if folder else ():
+            found[(source.get("prefix") or "") + file.name] = (kind, _value(file))
+    for variable in container.get("env") or ():
+        name, origin = variable["name"], variable.get("valueFrom") or {}
+        if not origin:
+            found[name] = ("", variable.get("value") or "")
+        for kind in _FOLDERS:
+            ref = origin.get(f"{kind}KeyRef")
+            if ref and (path := _find(kind, ref, to, ref["key"])):
+                found[name] = (kind, _value(path))
+    return (
+        {name: value for name, (kind, value) in found.items() if kind != "secret"},
+        {name: value for name, (kind, value) in found.items() if kind == "secret"},
+    )
+
+
+def _find(kind: str, source: Pod, to: LocalRun, key: str = "") -> Path | None:
+    """Return the folder of a Secret or a ConfigMap, or the file of one of its keys.
+
+    None means that it is missing and optional.
+    """
+    name = source.get("secretName") or source.get("name") or ""
+    path = Path(to.local, _FOLDERS[kind], name, key)
+    if path.exists():
+        return path
+    if source.get("optional"):
+        return None
+    folder = f"local/{_FOLDERS[kind]}/{name}"
+    raise InputError(
+        f"a local run reads the {kind[0].upper()}{kind[1:]} {name!r} from "
+        f"{folder}/{key}, which is missing",
+        f"type `mkdir -p {folder} && printf %s VALUE > {folder}/{key or 'KEY'}`",
+    )
+
+
+def _value(file: Path) -> str:
+    """Return a variable's value; the newline that an editor adds is not part of it."""
+    return os.fsdecode(file.read_bytes().removesuffix(b"\n"))
