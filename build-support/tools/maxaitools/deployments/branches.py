@@ -15,7 +15,7 @@ from typing import Any
 
 from maxairesources.errors import InputError
 from maxairesources.tree import nearest
-from maxaitools.deployments.process import ProcessFailed, git, hide_password
+from maxaitools.deployments.process import ProcessFailed, git, hide_password, succeeds
 from maxaitools.deployments.record import RECORD_FILE, Record, parse_record
 from maxaitools.deployments.settings import how_to_deploy
 from maxaitools.deployments.trees import release_of
@@ -82,11 +82,7 @@ def explain_refusal(name: str, failed: ProcessFailed) -> InputError:
 def is_signed(commit: str, signers: Path) -> bool:
     """Return if a key in a file of SSH keys has signed a commit."""
     option = f"gpg.ssh.allowedSignersFile={signers.absolute()}"
-    try:
-        git("-c", option, "verify-commit", commit)
-    except ProcessFailed:
-        return False
-    return True
+    return succeeds("-c", option, "verify-commit", commit)
 
 
 def find_url() -> str:
@@ -94,10 +90,6 @@ def find_url() -> str:
     url = os.environ.get("MAXAI_DEPLOYMENTS") or "deployments"
     if url == "deployments" and not Path(url, "HEAD").exists():
         git("init", "--quiet", "--bare", "--initial-branch=main", url)
-    if re.match(r"/|\.{1,2}/", url) and not Path(url).exists():
-        raise InputError(
-            "does not exist", f"run `git init --bare {url}`", f"MAXAI_DEPLOYMENTS={url}"
-        )
     return str(Path(url).absolute()) if Path(url).exists() else url
 
 

@@ -281,15 +281,12 @@ def test_an_unreachable_repository_is_reported_without_its_password(
 ) -> None:
     bare.package()
     secret = "https://ada:p@secret@127.0.0.1:1/x.git"
-    for url in ("git://127.0.0.1:1/x.git", secret, "-x"):
+    for url in ("git://127.0.0.1:1/x.git", secret, "-x", "/nowhere/x.git"):
         monkeypatch.setenv("MAXAI_DEPLOYMENTS", url)
         refused = run("deploy", "dev", code=1)
         assert "check MAXAI_DEPLOYMENTS and your access to it" in refused
         assert "secret" not in refused
         assert "secret" not in (bare.root / ".git/config").read_text()
-    monkeypatch.setenv("MAXAI_DEPLOYMENTS", "/nowhere/x.git")
-    missing = "MAXAI_DEPLOYMENTS=/nowhere/x.git: does not exist; run `git init --bare"
-    assert missing in run("status", code=1)
 
 
 def test_a_signed_deployment_needs_known_signatures(

@@ -20,7 +20,7 @@ from maxaitools.deployments.branches import Branches, Entry, is_signed, pick
 from maxaitools.deployments.compare import show_difference
 from maxaitools.deployments.process import find_uncommitted, git, is_ancestor
 from maxaitools.deployments.process import package, package_release
-from maxaitools.deployments.record import Record, carry_over, make_record
+from maxaitools.deployments.record import Record, carry_over
 from maxaitools.deployments.record import settings_of, source_of, sources_of
 from maxaitools.deployments.settings import Definition, find_settings
 from maxaitools.deployments.settings import how_to_deploy, must_sign
@@ -47,7 +47,7 @@ def deploy(options: Namespace) -> None:
     if uncommitted := find_uncommitted():
         say(f"{to.name}: differs from the commit: {', '.join(uncommitted[:9])}")
     source = {"commit": git("rev-parse", "HEAD"), "clean": not uncommitted}
-    new = make_record(to, release, known, source)
+    new = {**settings_of(to), "release": release, "images": known, "source": source}
     breaches = _check_policy(branches, to, new, None, options.force)
     say(f"{to.name}: release {release[:12]} of commit {new['source']['commit'][:12]}")
     unbuilt = registry.find_unbuilt(new)

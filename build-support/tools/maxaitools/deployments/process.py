@@ -79,25 +79,23 @@ def git(*arguments: str, stdin: bytes = b"", **variables: str) -> str:
     return run(["git", *arguments], stdin, **variables)
 
 
-def is_ancestor(commit: str, of: str) -> bool:
-    """Return if a commit is an ancestor of another one, or the same commit.
-
-    If the clone lacks one of the two, the result is False.
-    """
+def succeeds(*arguments: str) -> bool:
+    """Return if a git command succeeds."""
     try:
-        git("merge-base", "--is-ancestor", commit, of)
+        git(*arguments)
     except ProcessFailed:
         return False
     return True
+
+
+def is_ancestor(commit: str, of: str) -> bool:
+    """Return if this clone has two commits, and the first is the second or an ancestor of it."""
+    return succeeds("merge-base", "--is-ancestor", commit, of)
 
 
 def is_known(commit: str) -> bool:
     """Return if this clone has a commit."""
-    try:
-        git("cat-file", "-e", f"{commit}^{{commit}}")
-    except ProcessFailed:
-        return False
-    return True
+    return succeeds("cat-file", "-e", f"{commit}^{{commit}}")
 
 
 def find_branch(branch: str) -> str:

@@ -5,7 +5,6 @@ The library reads it beside the release when Airflow loads the DAGs:
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from maxairesources.errors import InputError
@@ -16,14 +15,6 @@ RECORD_FILE = "deployment.json"
 # image, without a digest until it is pushed; `domains` the sources of domains that differ.
 Record = dict[str, Any]
 Images = dict[str, dict[str, str]]
-
-
-def make_record(
-    to: Definition, release: str, images: Images, source: Mapping[str, Any]
-) -> Record:
-    """Return the record of a release that was packaged from the commit in `source`."""
-    content = {"release": release, "images": images, "source": dict(source)}
-    return {**settings_of(to), **content}
 
 
 def settings_of(to: Definition) -> Record:
