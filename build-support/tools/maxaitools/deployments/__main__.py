@@ -18,8 +18,8 @@ from typing import Any
 from maxairesources.errors import InputError
 from maxaitools.deployments import registry
 from maxaitools.deployments.branches import Branches, pick
-from maxaitools.deployments.compare import show_difference
 from maxaitools.deployments.deploys import SIGNERS, deploy, promote, rollback
+from maxaitools.deployments.deploys import show_difference
 from maxaitools.deployments.process import ProcessFailed, git
 from maxaitools.deployments.settings import must_sign, read_settings
 
