@@ -174,14 +174,11 @@ async def partition_by_linter(
 ) -> Partitions[str, Any]:
     # Scripts that people type have no suffix.
     bare = PathGlobs(glob.escape(p) for p in request.files if not PurePath(p).suffix)
-    suffixes = {
-        file.path: ".py" if found[1] else ".sh"
-        for file in await Get(DigestContents, PathGlobs, bare)
-        if (found := re.match(rb"#!.*\b(?:(python3)|(?:ba)?sh)\b", file.content))
-    }
+    contents = await Get(DigestContents, PathGlobs, bare)
+    scripts = {e.path for e in contents if re.match(rb"#!.*\b(ba)?sh\b", e.content)}
 
     def is_checked(path: str, linter: WheelLinter) -> bool:
-        name = PurePath(path + suffixes.get(path, ""))
+        name = PurePath(f"{path}.sh" if path in scripts else path)
         return any(map(name.match, linter.patterns))
 
     return Partitions(

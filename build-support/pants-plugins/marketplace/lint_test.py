@@ -39,7 +39,6 @@ def test_each_domain_of_the_files_is_a_partition(
         ("maxaiusecases/shop/Dockerfile", "FROM x", "hadolint"),
         ("pants", "#!/usr/bin/env bash", "shellcheck"),
         ("build-support/images/recipe.sh", "", "shellcheck"),
-        ("build-support/checks/workflows", "#!/usr/bin/env python3", "ruff"),
         ("maxaiusecases/shop/README.md", "", ""),
         ("maxaiusecases/shop/churn/handlers/fit.py", "", "ruff"),
     ],
