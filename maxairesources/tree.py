@@ -7,6 +7,7 @@ library, and runs on CPython 3.9, which Pants needs, and on 3.11.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from typing import Any, Iterable, Iterator
 
@@ -129,3 +130,12 @@ def json_path(path: Iterable[Any]) -> str:
         else:
             parts.append(f"[{key!r}]")
     return "".join(parts)
+
+
+def flatten(value: Any, *path: str) -> Iterator[tuple[str, str]]:
+    """Yield the JSON path and the JSON of each value in objects; a list is one value."""
+    if isinstance(value, dict) and value:
+        for key, below in value.items():
+            yield from flatten(below, *path, key)
+    else:
+        yield json_path(path), json.dumps(value, ensure_ascii=False)

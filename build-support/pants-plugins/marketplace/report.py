@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Optional
 
 from marketplace.tags import parse_lock, without_comments
 from maxairesources.launches import by_name, merge
-from maxairesources.tree import CONFIGS, USECASES, json_path
+from maxairesources.tree import CONFIGS, USECASES, flatten
 
 # Returns the content of a file, or None if it is missing.
 Read = Callable[[str], Optional[str]]
@@ -97,16 +97,7 @@ def _read_values(read: Read, path: str, deployment: str) -> dict[str, str]:
         config = merge(json.loads(text), json.loads(overlay or "{}"))
     except (RecursionError, ValueError):
         return {"$": "not valid JSON"}
-    return dict(_flatten(by_name(config)))
-
-
-def _flatten(value: Any, *path: str) -> Iterator[tuple[str, str]]:
-    """Yield the JSON path of each value in objects; a list is one value, as in an overlay."""
-    if isinstance(value, dict) and value:
-        for key, below in value.items():
-            yield from _flatten(below, *path, key)
-    else:
-        yield json_path(path), json.dumps(value, ensure_ascii=False)
+    return dict(flatten(by_name(config)))
 
 
 def as_json(report: Report) -> str:

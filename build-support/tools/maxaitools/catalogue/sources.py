@@ -1,9 +1,8 @@
 """Reads the marketplace in the current folder, from its files."""
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from maxairesources.deployed import Deployed, ObjectiveConfigs
 from maxairesources.domains import read_owners
 from maxairesources.errors import InputError
 from maxairesources.lineage import Use, find_edges, find_uses, read_uses
-from maxairesources.tree import CONFIGS, DAGS, DOMAIN_CONFIG, NAME, USECASES, json_path
+from maxairesources.tree import CONFIGS, DAGS, DOMAIN_CONFIG, NAME, USECASES, flatten
 from maxaitools.catalogue.read_code import Dag, Handler, Step, read_dag, read_handler
 from maxaitools.deployments.settings import read_settings
 
@@ -167,18 +166,9 @@ def packages(domain: str) -> dict[str, str]:
 
 def compare(values: Iterable[dict[str, Any]]) -> list[Row]:
     """Return the values of the same object in several places, by JSON path."""
-    flat = [dict(_flatten(value)) for value in values]
+    flat = [dict(flatten(value)) if value else {} for value in values]
     keys = dict.fromkeys(key for each in flat for key in each)
     return [(key, [each.get(key, "") for each in flat]) for key in keys]
-
-
-def _flatten(value: Any, *path: str) -> Iterator[tuple[str, str]]:
-    """Yield each value of an object with its JSON path; a list is one value."""
-    if isinstance(value, dict):
-        for key, below in value.items():
-            yield from _flatten(below, *path, key)
-    else:
-        yield json_path(path).removeprefix("$."), json.dumps(value, ensure_ascii=False)
 
 
 def read(path: str) -> str:
