@@ -61,7 +61,7 @@ def read_uses(root: Path) -> list[Use]:
     for path in sorted(root.glob(f"{CONFIGS}/*/*/*/{PY_CONFIG}")):
         try:
             config = json.loads(path.read_bytes())
-        except (ValueError, RecursionError):
+        except (OSError, ValueError, RecursionError):
             continue  # The test of the DAG reports it.
         if isinstance(config, dict):
             uses += find_uses("/".join(path.parts[-4:-1]), config)
