@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,11 +66,28 @@ def test_a_mistake_in_the_settings_is_reported(
 
 def test_a_record_of_an_older_version_names_its_images() -> None:
     record = {
-        **dict(name="dev", release="r", registry="r.test", source={"commit": "c"}),
+        **dict(name="dev", release="r", registry="r.test", source={"commit": "c0"}),
         "images": {"lab": {"tag": "t", "digest": "sha256:a"}},
     }
     read = parse_record(json.dumps(record), "commit c")
     assert references_of(read) == {"lab": "r.test/maxai/lab@sha256:a"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"release": 5},
+        {"release": "\ud800"},
+        {"source": {"commit": "HEAD"}},
+        {"source": {"commit": []}},
+        {"images": {"lab": {"digest": None}}},
+    ],
+)
+def test_a_damaged_record_is_an_error(wrong: dict[str, Any]) -> None:
+    record = {**dict(name="dev", release="r", registry="r"), "images": {}}
+    record |= {"source": {"commit": "c0"}, **wrong}
+    with pytest.raises(InputError, match="is missing or damaged"):
+        parse_record(json.dumps(record), "commit c")
 
 
 def entry(commit: str, release: str) -> Entry:

@@ -60,12 +60,13 @@ def parse_record(content: str, where: str) -> Record:
     try:
         record: Record = json.loads(content)
         needed = [record[key] for key in ("name", "release", "registry")]
-        needed += [each["commit"] for each in sources_of(record)]
+        needed += [bytes.fromhex(each["commit"]).hex() for each in sources_of(record)]
         for domain, image in record["images"].items():
             needed.append(image["digest"])
             # Records before marketplace.toml had a prefix have no names.
             image.setdefault("name", f"maxai/{domain}")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        "".join(needed).encode()  # All are strings that can be written.
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         problem = f"{RECORD_FILE} is missing or damaged ({error!r})"
         remedy = "roll back: ./pants deployments rollback NAME --to HASH --reason WHY"
         raise InputError(problem, remedy, where) from None
