@@ -246,6 +246,9 @@ def test_what_is_wrong_is_a_line_on_a_page() -> None:
     write("maxaiconfigs/bank/risk/kubepod_config.json", "{")
     write("maxaiconfigs/shop/risk/daily/py_config.json", py_config(None, "../x.csv"))
     write("maxaidags/shop/risk/daily/dag.py", "def (")
+    write("maxaiconfigs/shop/risk/other/py_config.json/x", "")
+    write("maxaidags/shop/risk/other/dag.py", "")
+    write("maxaiusecases/Live/requirements.txt", "")
     write("maxaiconfigs/bank/new/daily/py_config.json", py_config("../x.csv", "\0"))
     write("maxaidags/bank/new/daily/dag.py", '"\\ud800"; f = DAGFactory("new.bank")')
     other = git("commit-tree", "HEAD^{tree}", "-m", "x")
@@ -253,6 +256,8 @@ def test_what_is_wrong_is_a_line_on_a_page() -> None:
     found = pages(build())
     for path in ("index.html", "bank.risk.daily.html"):
         assert "kubepod_config.json: is not valid JSON" in found[path].text
+    assert "Live/requirements.txt: has a name that is not" in found["index.html"].text
+    assert "Is a directory" in found["shop.risk.other.html"].text
     shop = found["shop.risk.daily.html"].text
     assert "filePath is null; it should be a valid string" in shop
     other = found["bank.new.daily.html"].text
@@ -299,7 +304,11 @@ def test_a_readme_keeps_links_to_websites_only() -> None:
     assert "<img" not in html and "c" in html and "&lt;b&gt;" in html
 
 
-def test_a_picture_shows_labels_as_they_are() -> None:
+def test_a_picture_shows_labels_as_they_are_and_is_not_too_large() -> None:
     label = 'a "b" \\N <c> &lt; é'
-    (svg,) = draw([make_graph({"x": Node(label, "", "task")}, [("x", "y")])])
-    assert "a &quot;b&quot; \\N &lt;c&gt; &amp;lt; é" in svg and "->" not in svg
+    node = Node(label, "", "task")
+    nodes = {str(number): node for number in range(40)}
+    dense = make_graph(nodes, [(one, two) for one in nodes for two in nodes])
+    graphs = [dense, make_graph({"x": node}, [("x", "y")])]
+    empty, svg = draw(graphs)
+    assert not empty and "a &quot;b&quot; \\N &lt;c&gt; &amp;lt; é" in svg and "->" not in svg

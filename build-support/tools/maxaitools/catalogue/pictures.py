@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from maxairesources.errors import InputError
 
+# A picture with more is not legible, and Graphviz may need hours for it.
+MOST_NODES, MOST_EDGES = 60, 300
+
 
 class Node(NamedTuple):
     """A node of a graph; the style sheet draws each kind in its way."""
@@ -18,7 +21,10 @@ class Node(NamedTuple):
 
 
 def make_graph(nodes: Mapping[str, Node], edges: Iterable[tuple[str, str]]) -> str:
-    """Return a graph in Graphviz' language, without edges from or to unknown nodes."""
+    """Return a graph in Graphviz' language, without edges from or to unknown nodes.
+
+    A graph that is empty or too large to draw is an empty string.
+    """
     ids = {name: f"n{number}" for number, name in enumerate(nodes)}
     lines = ["digraph { rankdir=LR bgcolor=transparent edge [arrowsize=0.7]"]
     lines.append("node [shape=box style=rounded fontname=sans fontsize=12 height=0.4]")
@@ -30,12 +36,14 @@ def make_graph(nodes: Mapping[str, Node], edges: Iterable[tuple[str, str]]) -> s
             f'{ids[name]} [label="{text}" class={kind} URL="{html.escape(link)}"]'
         )
     known = dict.fromkeys(edge for edge in edges if {*edge} <= ids.keys())
+    if not 0 < len(nodes) <= MOST_NODES or len(known) > MOST_EDGES:
+        return ""
     lines += [f"{ids[one]} -> {ids[other]}" for one, other in known]
     return "\n".join([*lines, "}"])
 
 
 def draw(graphs: Sequence[str]) -> list[str]:
-    """Return each graph as an SVG element for a page; one process draws all.
+    """Return each graph as an SVG element for a page, and "" as it is; one process draws all.
 
     Raises:
         InputError: Graphviz is not installed.
@@ -49,4 +57,6 @@ def draw(graphs: Sequence[str]) -> list[str]:
     svg = re.sub(r"(?s)<!--.*?-->|<title>.*?</title>", "", done.stdout.decode())
     # A page of HTML needs no namespaces, its ids are unique, and it has its own colours.
     svg = re.sub(r' (xmlns(:xlink)?|id|xlink:title|fill|stroke)="[^"]*"', "", svg)
-    return re.findall(r"(?s)<svg.*?</svg>", svg.replace("xlink:href=", "href="))
+    svg = svg.replace("xlink:href=", "href=")
+    drawn = iter(re.findall(r"(?s)<svg.*?</svg>", svg))
+    return [next(drawn) if graph else "" for graph in graphs]

@@ -22,12 +22,12 @@ from mkdocs.structure.toc import get_toc
 
 from maxairesources.tree import USECASES
 from maxaitools.catalogue.live import Live
-from maxaitools.catalogue.pictures import Node, draw, make_graph
+from maxaitools.catalogue.pictures import MOST_NODES, Node, draw, make_graph
 from maxaitools.catalogue.sources import Marketplace, Objective, packages, read
 
 _TEMPLATES = Path(__file__).with_name("templates")
-# A picture with more nodes is not legible, and a page with more rows opens too slowly.
-_MOST_NODES, _MOST_ROWS = 60, 500
+# A page with more rows opens too slowly.
+_MOST_ROWS = 500
 
 
 class Page(NamedTuple):
@@ -88,9 +88,7 @@ def _objective(market: Marketplace, objective: Objective) -> Page:
                 nodes[other] = Node(other, page_of(other), "objective")
                 pairs.append((table, other))
         flow += pairs if use.writes else [pair[::-1] for pair in pairs]
-    graphs = {"dag": make_graph(tasks, edges)} if tasks else {}
-    if 0 < len(nodes) <= _MOST_NODES:
-        graphs["data"] = make_graph(nodes, flow)
+    graphs = {"dag": make_graph(tasks, edges), "data": make_graph(nodes, flow)}
     title, values = objective.path, {"objective": objective, "domain": domain}
     return Page(page_of(title), domain, title, "objective.html", values, graphs)
 
@@ -104,12 +102,12 @@ def _lineage(market: Marketplace) -> Page:
         if use.writes and other.objective != use.objective
     ]
     pairs = [(one.objective, other.objective) for one, other in crossing]
-    if len({each for pair in pairs for each in pair}) > _MOST_NODES:
+    if len({each for pair in pairs for each in pair}) > MOST_NODES:
         pairs = [(p.partition("/")[0], q.partition("/")[0]) for p, q in pairs]
     nodes = {e: Node(e, page_of(e), "objective") for pair in pairs for e in pair}
     sources = [use for use in uses if not use.writes and not market.other_side[use]]
     values = {"crossing": crossing, "sources": sources}
-    graphs = {"lineage": make_graph(nodes, pairs)} if nodes else {}
+    graphs = {"lineage": make_graph(nodes, pairs)}
     return Page("lineage.html", "", "Lineage", "lineage.html", values, graphs)
 
 

@@ -86,19 +86,13 @@ class Marketplace:
         """Read it; raise an InputError if marketplace.toml has a mistake."""
         self.prefix = settings.read_settings()["prefix"]
         self.deployments = [*read_settings()]
-        self.domains: dict[str, list[Objective]] = {
-            path.parent.name: []
-            for path in sorted(Path(USECASES).glob("*/requirements.txt"))
-        }
         self.problems: list[str] = []
-        for path in sorted(Path(DAGS).glob("*/*/*/dag.py")):
-            names = path.parts[1:4]
-            if all(NAME.fullmatch(name) for name in names):
-                objective = self._read_objective(names)
-                self.domains.setdefault(names[0], []).append(objective)
-            else:
-                remedy = "use lowercase letters, digits and underscores"
-                self.problems.append(f"{path}: has a name that is not valid; {remedy}")
+        self.domains: dict[str, list[Objective]] = {
+            names[0]: [] for names in self._find(USECASES, "*/requirements.txt")
+        }
+        for names in self._find(DAGS, "*/*/*/dag.py"):
+            objective = self._read_objective(names)
+            self.domains.setdefault(names[0], []).append(objective)
         self.uses: dict[str, list[Use]] = defaultdict(list)
         self.other_side: dict[Use, list[Use]] = defaultdict(list)
         uses = read_uses(Path())
@@ -112,6 +106,16 @@ class Marketplace:
         """Return the owners in the domain.json of a domain."""
         content = read(f"{CONFIGS}/{domain}/{DOMAIN_CONFIG}")
         return " ".join(read_owners(content.encode()))
+
+    def _find(self, tree: str, pattern: str) -> Iterator[tuple[str, ...]]:
+        """Yield the names of the folders above each file that has only valid names."""
+        for path in sorted(Path(tree).glob(pattern)):
+            names = path.parts[1:-1]
+            if all(NAME.fullmatch(name) for name in names):
+                yield names
+            else:
+                remedy = "use lowercase letters, digits and underscores"
+                self.problems.append(f"{path}: has a name that is not valid; {remedy}")
 
     def _read_objective(self, names: tuple[str, ...]) -> Objective:
         path = "/".join(names)
