@@ -96,11 +96,11 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def deploy(source: str, reason: str = EVIL) -> None:
+def deploy(source: str, reason: str = EVIL, **more: Any) -> None:
     """Make a commit of all sources live in dev."""
     image = {"tag": "t1", "digest": "sha256:d1"}
     record: dict[str, Any] = {"name": "dev", "release": "1" * 40, "registry": "r"}
-    record |= {"source": {"commit": source}, "images": {"bank": image}}
+    record |= {"source": {"commit": source}, "images": {"bank": image}, **more}
     write("deployment.json", record)
     git("add", ".")
     tip = git("for-each-ref", "--format=%(objectname)", "refs/remotes/deployments/dev")
@@ -229,8 +229,17 @@ def test_a_deployment_shows_what_is_live_and_how_it_differs() -> None:
     assert "number 1 " not in page
     assert "bank t1 sha256:d1" in page
     assert "deleted): 1." in page and "M maxaidags/bank/risk/daily/dag.py" in page
-    deploy("0" * 40)
-    assert "lacks the source commit" in pages(build())["deployment.dev.html"].text
+    other = {"commit": "0" * 40, "clean": False}
+    deploy(git("rev-parse", "HEAD"), domains={"bank": other})
+    live = git("cat-file", "commit", "deployments/dev")
+    odd = re.sub(r"(\d+) [+]0000\n", r"\1 +9999\n", live)
+    write_commit = ("hash-object", "-w", "-t", "commit", "--literally", "--stdin")
+    commit = git(*write_commit, stdin=f"{odd}\n")
+    git("update-ref", "refs/remotes/deployments/dev", commit)
+    page = pages(build())["deployment.dev.html"].text
+    assert "Live since unknown, by Ann b" in page
+    assert "lacks the source commit" in page and "deleted): " not in page
+    assert f"Source of bank {'0' * 40} , with files that were not committed" in page
 
 
 def test_a_marketplace_without_anything_has_pages_that_say_so(tmp_path: Path) -> None:
@@ -311,4 +320,8 @@ def test_a_picture_shows_labels_as_they_are_and_is_not_too_large() -> None:
     dense = make_graph(nodes, [(one, two) for one in nodes for two in nodes])
     graphs = [dense, make_graph({"x": node}, [("x", "y")])]
     empty, svg = draw(graphs)
-    assert not empty and "a &quot;b&quot; \\N &lt;c&gt; &amp;lt; é" in svg and "->" not in svg
+    assert (
+        not empty
+        and "a &quot;b&quot; \\N &lt;c&gt; &amp;lt; é" in svg
+        and "->" not in svg
+    )

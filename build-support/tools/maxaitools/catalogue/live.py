@@ -56,7 +56,7 @@ def read_live(names: Sequence[str]) -> dict[str, Live]:
 
 
 def _read(tip: str) -> Live:
-    record = parse_record(_git("show", f"{tip}:{RECORD_FILE}"), f"commit {tip[:12]}")
+    record = parse_record(git("show", f"{tip}:{RECORD_FILE}"), f"commit {tip[:12]}")
     commits = dict.fromkeys(each["commit"] for each in sources_of(record))
     unknown = [commit for commit in commits if not is_known(commit)]
     changed = []

@@ -130,7 +130,11 @@ def render_readme(text: str) -> Markup:
 
 
 def _utc(time: str) -> str:
-    return f"{datetime.fromisoformat(time).astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    try:
+        parsed = datetime.fromisoformat(time).astimezone(timezone.utc)
+    except (OverflowError, ValueError):
+        return "unknown"
+    return f"{parsed:%Y-%m-%d %H:%M} UTC"
 
 
 def render(pages: Sequence[Page], shared: Mapping[str, Any]) -> dict[str, str]:
