@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from maxairesources.errors import InputError
 from maxairesources.tree import DAG_FILE, DAGS, LIBRARY, NAME, TREES, domain_of
 from maxaitools.deployments.branches import Entry, read_entries, read_tips
-from maxaitools.deployments.process import ProcessFailed, git, is_known
+from maxaitools.deployments.process import ProcessFailed, git, is_ancestor, is_known
 from maxaitools.deployments.record import RECORD_FILE, Record, parse_record
 from maxaitools.deployments.record import source_of, sources_of
 
-# The branches of the clone's origin, and those that ./pants deployments fetched.
-_TIPS = ("refs/remotes/origin/deploy/", "refs/remotes/deployments/")
+# The branches of the clone's origin; those that ./pants deployments fetched may be newer.
+_ORIGIN = "refs/remotes/origin/deploy/"
 # Files that neither an image nor a release has.
 _NO_SOURCES = (":(exclude)*_test.py", ":(exclude)*/BUILD", ":(exclude)*.md")
 
@@ -41,7 +41,10 @@ class Live:
 def read_live(names: Sequence[str]) -> dict[str, Live]:
     """Return what is live in each of these deployments, and in others with a branch."""
     try:
-        tips = {name: tip for each in _TIPS for name, tip in read_tips(each).items()}
+        tips = read_tips(_ORIGIN)
+        for name, tip in read_tips().items():
+            if name not in tips or is_ancestor(tips[name], tip):
+                tips[name] = tip
     except (InputError, ProcessFailed) as error:
         return dict.fromkeys(names, Live(f"its branch cannot be read: {error}"))
     found = {}
