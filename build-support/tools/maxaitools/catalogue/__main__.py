@@ -30,9 +30,11 @@ def main() -> int:
     try:
         market = Marketplace()
         pages = build_site(market, read_live(market.deployments), folder)
-    except InputError as error:
+    except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     for problem in market.problems:
         print(f"not shown: {problem}", file=sys.stderr)
     print(f"{pages} pages, {time.monotonic() - begin:.1f} s", file=sys.stderr)
