@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from maxaitools.catalogue.__main__ import main
 from maxaitools.catalogue.live import read_live
 from maxaitools.catalogue.pictures import Node, draw, make_graph
 from maxaitools.catalogue.read_code import read_dag, read_handler
@@ -30,7 +31,12 @@ factory.add(task_id={EVIL!r}, operator="EmptyOperator", parent=["score"])
 dag = factory.create_dag()
 '''
 HANDLER = '''\
-"""Score the clients."""
+"""Score the clients.
+
+    One paragraph.
+
+Another one.
+"""
 class Arguments(task.Arguments):
     """The arguments.
 
@@ -199,7 +205,7 @@ def test_an_objective_shows_its_tasks_data_owners_and_deployments() -> None:
         "In dev since 20",
         "score KubernetesPodOperator – score.py",
         "Handler: maxaiusecases/bank/risk/handlers/score.py",
-        "Score the clients.",
+        "Score the clients. One",
         "limit task.Count 5 the most clients to score.",
         "limit 3 same 9",
         "container_resources.limits.cpu 1 same same",
@@ -209,6 +215,7 @@ def test_an_objective_shows_its_tasks_data_owners_and_deployments() -> None:
         "In prod no branch here",
     ):
         assert part in bank, part
+    assert "\n\nAnother one." in found["bank.risk.daily.html"].file.read_text()
     shop = found["shop.risk.daily.html"].text
     assert "maxaiconfigs/shop/domain.json names none" in shop
     assert "bank/risk/daily writes bank/out.csv" in shop
@@ -227,6 +234,13 @@ def test_a_deployment_shows_what_is_live_and_how_it_differs() -> None:
     page = pages(build())["deployment.dev.html"].text
     assert "by Ann b" in page and "number 11" in page and "number 2" in page
     assert "number 1 " not in page
+    fetched, other = "refs/remotes/deployments/dev", "refs/remotes/origin/deploy/dev"
+    newest, before, *_ = git("log", "-2", "--format=%H", fetched).split()
+    for one, two in ((newest, before), (before, newest)):
+        git("update-ref", fetched, one)
+        git("update-ref", other, two)
+        assert read_live(["dev"])["dev"].entries[0].commit == newest
+    git("update-ref", "-d", other)
     assert "bank t1 sha256:d1" in page
     assert "deleted): 1." in page and "M maxaidags/bank/risk/daily/dag.py" in page
     other = {"commit": "0" * 40, "clean": False}
@@ -265,6 +279,7 @@ def test_what_is_wrong_is_a_line_on_a_page() -> None:
     found = pages(build())
     for path in ("index.html", "bank.risk.daily.html"):
         assert "kubepod_config.json: is not valid JSON" in found[path].text
+    assert "score KubernetesPodOperator" in found["bank.risk.daily.html"].text
     assert "Live/requirements.txt: has a name that is not" in found["index.html"].text
     assert "Is a directory" in found["shop.risk.other.html"].text
     shop = found["shop.risk.daily.html"].text
@@ -273,6 +288,14 @@ def test_what_is_wrong_is_a_line_on_a_page() -> None:
     assert "../x.csv outside the data root" in other and "new.bank" in other
     assert "see dag.py" in shop
     assert "deployment.json" in found["deployment.dev.html"].text
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["catalogue", "--package", ".", "marketplace.toml"])
+    assert main() == 1
+    assert re.fullmatch("error: .*marketplace.toml'\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

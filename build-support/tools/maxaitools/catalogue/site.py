@@ -184,7 +184,7 @@ class _Pages(BasePlugin):
     def on_post_page(self, output: str, **_: Any) -> str:
         # The theme lacks a name of the dialog for screen readers, and indents by half of a page.
         output = output.replace('role="dialog"', 'role="dialog" aria-label="Search"', 1)
-        return output if "<pre>" in output else re.sub(r"\n\s+", "\n", output)
+        return output if "<pre>" in output else re.sub(r"\n\s+<", "\n<", output)
 
 
 def build_site(market: Marketplace, live: Mapping[str, Live], folder: Path) -> int:

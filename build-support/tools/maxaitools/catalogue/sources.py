@@ -119,19 +119,20 @@ class Marketplace:
 
     def _read_objective(self, names: tuple[str, ...]) -> Objective:
         path = "/".join(names)
-        dag, configs = read_dag(read(f"{DAGS}/{path}/dag.py")), []
+        dag, problem = read_dag(read(f"{DAGS}/{path}/dag.py")), ""
+        configs: list[ObjectiveConfigs] = []
         try:
             for name in (None, *self.deployments):
                 configs.append(Deployed(name).read_objective(Path(), names))
                 file, data = configs[-1].py_config_file, configs[-1].py_config
                 validate(PyConfig, data, file, templates=True)
         except InputError as error:
-            self.problems.append(str(error))
-            return Objective(path, dag, problem=str(error))
+            configs, problem = [], str(error)
+            self.problems += problem.splitlines()
         others = sorted({name for each in configs for name in each.py_config})
         steps = {**dag.steps, **{n: Step() for n in others if n not in dag.steps}}
         tasks = [_read_task(path, *each, configs) for each in steps.items()]
-        return Objective(path, dag, tasks)
+        return Objective(path, dag, tasks, problem)
 
 
 def _read_task(
@@ -151,8 +152,9 @@ def _read_task(
         [row for row in rows if _RESOURCES.search(row[0]) or len({*row[1]}) > 1],
         [
             (f"{key} {port['port']}", port, use)
+            for part in parts[:1]
             for key in ("input", "output")
-            for port in parts[0].get(key, [])
+            for port in part.get(key, [])
             for use in find_uses(objective, {name: {key: [port]}})
         ],
     )
