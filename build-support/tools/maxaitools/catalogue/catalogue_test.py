@@ -236,11 +236,14 @@ def test_a_deployment_shows_what_is_live_and_how_it_differs() -> None:
     assert "number 1 " not in page
     fetched, other = "refs/remotes/deployments/dev", "refs/remotes/origin/deploy/dev"
     newest, before, *_ = git("log", "-2", "--format=%H", fetched).split()
-    for one, two in ((newest, before), (before, newest)):
+    for one, two in ((before, newest), (newest, before)):
         git("update-ref", fetched, one)
         git("update-ref", other, two)
         assert read_live(["dev"])["dev"].entries[0].commit == newest
     git("update-ref", "-d", other)
+    write(".git/shallow", f"{newest}\n")
+    assert read_live(["dev"])["dev"].deployed["bank/risk/daily"].endswith("or before")
+    Path(".git/shallow").unlink()
     assert "bank t1 sha256:d1" in page
     assert "deleted): 1." in page and "M maxaidags/bank/risk/daily/dag.py" in page
     other = {"commit": "0" * 40, "clean": False}

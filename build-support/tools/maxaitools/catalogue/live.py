@@ -76,10 +76,13 @@ def _read(tip: str) -> Live:
 def _find_deploys(tip: str) -> dict[str, str]:
     """Return the live objectives, each with the time of the last commit that changed it."""
     log = ("log", "--first-parent", "--diff-merges=first-parent", "--no-renames")
-    style = ("--name-only", "--date=format-local:%F %R UTC", "--format=%x00%ad")
+    style = ("--name-only", "--date=format-local:%F %R UTC", "--format=%x00%ad%d")
     times: dict[str, str] = {}
     for commit in git(*log, *style, tip, TZ="UTC").split("\0")[1:]:
         time, *paths = commit.split("\n")
+        # A shallow clone has none of the commits before this one.
+        time, _, names = time.partition(" (")
+        time += " or before" if names.startswith("grafted") else ""
         for path in paths:
             # The domain has its image, the usecase its launch configs.
             times.setdefault("/".join(path.split("/")[1:-1][:3]), time)
