@@ -328,6 +328,12 @@ def test_what_only_running_would_show_is_not_guessed(
         assert dag.steps["b"].parents == parents
 
 
+def test_a_factory_has_a_name_or_is_not_read() -> None:
+    add = "DAGFactory()\nf.add('a', 'EmptyOperator', ['root'])"
+    assert list(read_dag(f"f: DAGFactory = {add}").steps) == ["a"]
+    assert not read_dag(f"x.f = {add}").is_complete
+
+
 def test_a_handler_without_arguments_has_none() -> None:
     assert read_handler("x = 1").arguments == read_handler("(").arguments == {}
 

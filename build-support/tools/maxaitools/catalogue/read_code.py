@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 # Stands for what only running a dag.py would show.
 SEE_DAG = "see dag.py"
+# The first parameters of DAGFactory.
+_PARAMETERS = ("dag_id", "domain_name", "usecase", "obj", "schedule_interval")
 
 
 class Step(NamedTuple):
@@ -51,27 +53,20 @@ def read_dag(source: str) -> Dag:
     for statement in module.body:
         call: Any = getattr(statement, "value", None)
         function = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
-        used = {each.id for each in ast.walk(statement) if isinstance(each, ast.Name)}
+        names = [each for each in ast.walk(statement) if isinstance(each, ast.Name)]
+        used = {each.id for each in names}
+        stored = {each.id for each in names if isinstance(each.ctx, ast.Store)}
         if function == "DAGFactory":
-            dag.is_complete = not own
-            parameters = (
-                "dag_id",
-                "domain_name",
-                "usecase",
-                "obj",
-                "schedule_interval",
-            )
-            given = _arguments(call, *parameters)
+            dag.is_complete = bool(stored) and not own
+            given = _arguments(call, *_PARAMETERS)
             if "**" not in given:
                 schedule = given.get("schedule", given.get("schedule_interval"))
-                dag.schedule, dag.id = _text(schedule) or "none", _text(
-                    given.get("dag_id")
-                )
+                dag.schedule = _text(schedule) or "none"
+                dag.id = _text(given.get("dag_id"))
         elif used & own and function.endswith(".add"):
             given = _arguments(call, "task_id", "operator", "parent")
-            name, parents = _literal(given.get("task_id")), _literal(
-                given.get("parent")
-            )
+            name = _literal(given.get("task_id"))
+            parents = _literal(given.get("parent"))
             known = parents is not None
             if known:
                 parents = [str(each) for each in parents if each != "root"]
@@ -83,7 +78,7 @@ def read_dag(source: str) -> Dag:
             continue
         else:
             continue
-        own.update(map(ast.unparse, getattr(statement, "targets", ())))
+        own |= stored
     return dag
 
 
