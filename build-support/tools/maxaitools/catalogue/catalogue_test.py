@@ -234,13 +234,13 @@ def test_a_deployment_shows_what_is_live_and_how_it_differs() -> None:
     page = pages(build())["deployment.dev.html"].text
     assert "by Ann b" in page and "number 11" in page and "number 2" in page
     assert "number 1 " not in page
-    fetched, other = "refs/remotes/deployments/dev", "refs/remotes/origin/deploy/dev"
+    fetched, origin = "refs/remotes/deployments/dev", "refs/remotes/origin/deploy/dev"
     newest, before, *_ = git("log", "-2", "--format=%H", fetched).split()
     for one, two in ((before, newest), (newest, before)):
         git("update-ref", fetched, one)
-        git("update-ref", other, two)
+        git("update-ref", origin, two)
         assert read_live(["dev"])["dev"].entries[0].commit == newest
-    git("update-ref", "-d", other)
+    git("update-ref", "-d", origin)
     write(".git/shallow", f"{newest}\n")
     assert read_live(["dev"])["dev"].deployed["bank/risk/daily"].endswith("or before")
     Path(".git/shallow").unlink()
