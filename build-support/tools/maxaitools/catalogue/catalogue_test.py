@@ -112,6 +112,7 @@ def deploy(source: str, reason: str = EVIL, **more: Any) -> None:
     tip = git("for-each-ref", "--format=%(objectname)", "refs/remotes/deployments/dev")
     parents = ["-p", tip] if tip else []
     message = f"Deploy\n\nAction: deploy\nRelease: {'1' * 40}\nReason: {reason}\n"
+    message += f"Source-Commit: {source}\n"
     commit = git("commit-tree", git("write-tree"), *parents, stdin=message)
     git("update-ref", "refs/remotes/deployments/dev", commit)
     git("rm", "--quiet", "--cached", "deployment.json")
@@ -233,6 +234,7 @@ def test_a_deployment_shows_what_is_live_and_how_it_differs() -> None:
     write("maxaidags/bank/risk/daily/dag_test.py", "# changed\n")
     page = pages(build())["deployment.dev.html"].text
     assert "by Ann b" in page and "number 11" in page and "number 2" in page
+    assert f"{git('rev-parse', 'HEAD')[:12]} number 11" in page
     assert "number 1 " not in page
     fetched, origin = "refs/remotes/deployments/dev", "refs/remotes/origin/deploy/dev"
     newest, before, *_ = git("log", "-2", "--format=%H", fetched).split()
@@ -274,6 +276,8 @@ def test_what_is_wrong_is_a_line_on_a_page() -> None:
     write("maxaidags/shop/risk/daily/dag.py", "def (")
     write("maxaiconfigs/shop/risk/other/py_config.json/x", "")
     write("maxaidags/shop/risk/other/dag.py", "")
+    Path("maxaiusecases/shop/README.md").unlink()
+    Path("maxaiusecases/shop/README.md").symlink_to("/etc/hostname")
     write("maxaiusecases/Live/requirements.txt", "")
     write("maxaiconfigs/bank/new/daily/py_config.json", py_config("../x.csv", "\0"))
     write("maxaidags/bank/new/daily/dag.py", '"\\ud800"; f = DAGFactory("new.bank")')
@@ -285,6 +289,7 @@ def test_what_is_wrong_is_a_line_on_a_page() -> None:
     assert "score KubernetesPodOperator" in found["bank.risk.daily.html"].text
     assert "Live/requirements.txt: has a name that is not" in found["index.html"].text
     assert "Is a directory" in found["shop.risk.other.html"].text
+    assert "The domain has no README." in found["domain.shop.html"].text
     shop = found["shop.risk.daily.html"].text
     assert "filePath is null; it should be a valid string" in shop
     other = found["bank.new.daily.html"].text

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -178,8 +178,10 @@ def compare(values: Iterable[dict[str, Any]]) -> list[Row]:
 
 
 def read(path: str) -> str:
-    """Return the content of a file; an empty string if it cannot be read."""
+    """Return the content of a file; an empty string if it cannot be read, or is a link elsewhere."""
+    file = Path(path)
     try:
-        return Path(path).read_text("utf-8", "replace")
-    except OSError:
+        is_here = file.resolve().is_relative_to(Path.cwd())
+        return file.read_text("utf-8", "replace") if is_here else ""
+    except (OSError, RuntimeError):
         return ""

@@ -24,7 +24,7 @@ _BRANCHES = "refs/heads/deploy/"
 _TIPS = "refs/remotes/deployments/"
 # With these, Git cannot create the branches, or takes another commit for their tip.
 _BLOCKING = ("refs/heads/deploy", "refs/tags/deploy/*")
-_TRAILERS = ("Action", "Release", "From", "Domain", "Reason")
+_TRAILERS = ("Action", "Release", "From", "Domain", "Reason", "Source-Commit")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Entry:
         origin: the commit that the release came from, after its deployment if that differs.
         domains: the domains that a change was limited to, one on each line.
         reason: the reason that was given.
+        sources: the source commits of its release, one on each line.
     """
 
     commit: str
@@ -48,6 +49,7 @@ class Entry:
     origin: str = ""
     domains: str = ""
     reason: str = ""
+    sources: str = ""
 
 
 def pick(name: str, entries: Sequence[Entry], prefix: str) -> Entry:
