@@ -176,6 +176,8 @@ def test_content_is_shown_as_text_and_never_runs() -> None:
 
 def test_each_link_leads_to_a_page_or_a_heading_and_none_to_another_host() -> None:
     deploy(git("rev-parse", "HEAD"))
+    without_dag = "maxaiconfigs/lab/risk/daily/py_config.json"
+    write(without_dag, py_config("bank/out.csv", "lab/out.csv"))
     site = build()
     found = pages(site)
     for path, page in found.items():

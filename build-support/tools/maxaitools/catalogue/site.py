@@ -85,12 +85,18 @@ def _objective(market: Marketplace, objective: Objective) -> Page:
         pairs = [(task, table)]
         for other in sorted({each.objective for each in market.other_side[use]}):
             if other != objective.path:
-                nodes[other] = Node(other, page_of(other), "objective")
+                nodes[other] = _node(market, other)
                 pairs.append((table, other))
         flow += pairs if use.writes else [pair[::-1] for pair in pairs]
     graphs = {"dag": make_graph(tasks, edges), "data": make_graph(nodes, flow)}
     title, values = objective.path, {"objective": objective, "domain": domain}
     return Page(page_of(title), domain, title, "objective.html", values, graphs)
+
+
+def _node(market: Marketplace, name: str) -> Node:
+    """Return the node of a domain or an objective, with a link if it has a page."""
+    link = page_of(name) if name in market.names else ""
+    return Node(name, link, "objective")
 
 
 def _lineage(market: Marketplace) -> Page:
@@ -104,7 +110,7 @@ def _lineage(market: Marketplace) -> Page:
     pairs = [(one.objective, other.objective) for one, other in crossing]
     if len({each for pair in pairs for each in pair}) > MOST_NODES:
         pairs = [(p.partition("/")[0], q.partition("/")[0]) for p, q in pairs]
-    nodes = {e: Node(e, page_of(e), "objective") for pair in pairs for e in pair}
+    nodes = {each: _node(market, each) for pair in pairs for each in pair}
     sources = [use for use in uses if not use.writes and not market.other_side[use]]
     values = {"crossing": crossing, "sources": sources}
     graphs = {"lineage": make_graph(nodes, pairs)}

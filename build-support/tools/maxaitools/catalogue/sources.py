@@ -77,6 +77,7 @@ class Marketplace:
         prefix: the prefix of the images.
         deployments: the names of the deployments in marketplace.toml.
         domains: the objectives of each domain.
+        names: the domains, and the paths of the objectives.
         problems: what cannot be shown, and why.
         uses: the tables that the tasks of each objective read and write.
         other_side: the uses that read what a use writes, or write what it reads.
@@ -93,6 +94,8 @@ class Marketplace:
         for names in self._find(DAGS, "*/*/*/dag.py"):
             objective = self._read_objective(names)
             self.domains.setdefault(names[0], []).append(objective)
+        objectives = [each for found in self.domains.values() for each in found]
+        self.names = {*self.domains, *(each.path for each in objectives)}
         self.uses: dict[str, list[Use]] = defaultdict(list)
         self.other_side: dict[Use, list[Use]] = defaultdict(list)
         uses = read_uses(Path())
