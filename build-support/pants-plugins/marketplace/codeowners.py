@@ -38,7 +38,13 @@ async def partition_code_owners(
     request: CodeOwnersRequest.PartitionRequest,
 ) -> Partitions[str, Any]:
     # Whatever the files are: a deleted domain.json, whose lines must go, is not among them.
-    return Partitions([Partition((FILE,), None)])
+    files = await Get(DigestContents, PathGlobs([FILE, _CONFIGS]))
+    # Pants stops `fmt` if a file of a partition neither exists nor is written.
+    is_needed = any(
+        f.path == FILE or find_mistake(f.content) or read_owners(f.content)
+        for f in files
+    )
+    return Partitions([Partition((FILE,), None)] if is_needed else [])
 
 
 @rule(desc="Write CODEOWNERS")
@@ -52,8 +58,7 @@ async def write_code_owners(request: CodeOwnersRequest.Batch) -> FmtResult:
             raise MarketplaceError(f"{each.path}: {mistake}")
     owners = {each.path.split("/")[1]: read_owners(each.content) for each in configs}
     text = add_owners("".join(file.content.decode() for file in old), owners)
-    files = [FileContent(FILE, text.encode())] if text or old else []
-    new = await Get(Snapshot, CreateDigest(files))
+    new = await Get(Snapshot, CreateDigest([FileContent(FILE, text.encode())]))
     return FmtResult(request.snapshot, new, "", "", tool_name=request.tool_name)
 
 
