@@ -101,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; `status` shows what is live", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        pass  # What reads the output, such as `head`, has ended.
     return 1
 
 

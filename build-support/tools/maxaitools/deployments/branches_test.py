@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -207,22 +208,33 @@ def test_a_rollback_needs_only_git_and_python(
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/git").symlink_to(str(shutil.which("git")))
     roots = [Path(each.__path__[0]).parent for each in (maxairesources, maxaitools)]
-    # -S hides the installed packages.
-    tool = (sys.executable, "-S", "-m", "maxaitools.deployments")
-    for more in (["--dry-run"], []):
+    # -S hides the installed packages; the launcher sets -u, too.
+    tool = (sys.executable, "-uS", "-m", "maxaitools.deployments")
+
+    def start(*arguments: str, output: int) -> tuple[int, str]:
         done = subprocess.run(
-            [*tool, "rollback", "dev", *WHY, *more],
+            [*tool, *arguments],
             env={
                 "PATH": str(tmp_path / "bin"),
                 # The clone of the test has a maxairesources of its own.
                 "PYTHONSAFEPATH": "1",
                 "PYTHONPATH": ":".join(map(str, roots)),
             },
-            capture_output=True,
+            stdout=output,
+            stderr=subprocess.PIPE,
             text=True,
         )
-        assert done.returncode == 0, done.stderr
+        return done.returncode, done.stderr
+
+    for more in (["--dry-run"], []):
+        done = start("rollback", "dev", *WHY, *more, output=subprocess.DEVNULL)
+        assert done == (0, "")
     assert bare.live()["release"] == first
+    reader, writer = os.pipe()
+    os.close(reader)
+    # The output goes to a program that has ended, such as head.
+    assert start("history", "dev", output=writer) == (1, "")
+    os.close(writer)
 
 
 def test_a_stale_lease_is_refused(bare: Marketplace, run: Run) -> None:
