@@ -112,7 +112,7 @@ def deploy(source: str, reason: str = EVIL, **more: Any) -> None:
     tip = git("for-each-ref", "--format=%(objectname)", "refs/remotes/deployments/dev")
     parents = ["-p", tip] if tip else []
     message = f"Deploy\n\nAction: deploy\nRelease: {'1' * 40}\nReason: {reason}\n"
-    message += f"Source-Commit: {source}\n"
+    message += f"Source-Commit: {source}\nFrom: staging {source}\n"
     commit = git("commit-tree", git("write-tree"), *parents, stdin=message)
     git("update-ref", "refs/remotes/deployments/dev", commit)
     git("rm", "--quiet", "--cached", "deployment.json")
@@ -236,7 +236,8 @@ def test_a_deployment_shows_what_is_live_and_how_it_differs() -> None:
     write("maxaidags/bank/risk/daily/dag_test.py", "# changed\n")
     page = pages(build())["deployment.dev.html"].text
     assert "by Ann b" in page and "number 11" in page and "number 2" in page
-    assert f"{git('rev-parse', 'HEAD')[:12]} number 11" in page
+    source = git("rev-parse", "HEAD")[:12]
+    assert f"staging {source} {source} number 11" in page
     assert "number 1 " not in page
     fetched, origin = "refs/remotes/deployments/dev", "refs/remotes/origin/deploy/dev"
     newest, before, *_ = git("log", "-2", "--format=%H", fetched).split()
