@@ -43,7 +43,7 @@ examples:
 Handlers get your environment variables AIRFLOW_CONN_*, FSSPEC_*, AZURE_STORAGE_* and AWS_*.
 DAGs get Airflow's Variables from AIRFLOW_VAR_*, or else from local/variables.json.
 
-Exit code: 0 success, 1 a task failed or an input is wrong, 2 wrong usage, 130 Ctrl-C,
+Exit code: 0 success, 1 a task failed, an input is wrong, or Ctrl-C, 2 wrong usage,
 143 SIGTERM.
 """
 # Tasks print their logs, and `run` prints the errors of a DAG.
