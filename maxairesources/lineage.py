@@ -101,7 +101,7 @@ def _overlap(one: str, other: str) -> bool:
 def find_readers(
     edges: Iterable[tuple[Use, Use]], objectives: Iterable[str]
 ) -> dict[str, tuple[Use, Use]]:
-    """Return the other objectives that read, directly or not, what some objectives write.
+    """Return the objectives that read, directly or not, what others of some objectives write.
 
     Returns:
         By objective, the edge over which it was reached first.
@@ -114,7 +114,8 @@ def find_readers(
     for objective in queue:
         for edge in by_writer[objective]:
             reader = edge[1].objective
-            if reader not in queue:
+            if reader != objective and reader not in found:
                 found[reader] = edge
-                queue.append(reader)
+                if reader not in queue:
+                    queue.append(reader)
     return found

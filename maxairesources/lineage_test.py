@@ -70,8 +70,11 @@ def test_readers_are_found_over_other_objectives() -> None:
     ]
     edges = find_edges([*tables, *reads])
     readers = find_readers(edges, ["a/a/a"])
+    # Also those that are given, if they read what another one writes.
     assert readers == {
         "b/b/b": (tables[0], reads[0]),
         "c/c/c": (tables[1], reads[1]),
+        "a/a/a": (tables[2], reads[2]),
     }
+    assert find_readers(edges[:1], ["a/a/a", "b/b/b"]).keys() == {"b/b/b"}
     assert find_readers(edges, []) == {}
