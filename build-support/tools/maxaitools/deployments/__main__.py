@@ -26,7 +26,7 @@ from maxaitools.deployments.settings import must_sign, read_settings
 _EPILOG = """\
 to release:
   ./pants deployments deploy dev                  package, build images, deploy to dev
-  ./pants deployments diff dev prod               what a promotion would change
+  ./pants deployments diff dev prod               how the two differ
   ./pants deployments promote dev prod --dry-run  try it, and change nothing
   ./pants deployments promote dev prod
 
