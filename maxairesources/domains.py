@@ -35,6 +35,12 @@ def read_owners(content: bytes) -> list[str]:
     return [owner for owner, _ in _read(content, "owners")]
 
 
+def read_links(content: bytes) -> dict[str, str]:
+    """Return the valid links of the owners in a domain.json."""
+    links = {owner: str(link) for owner, link in _read(content, "owners")}
+    return {each: links[each] for each in links if re.fullmatch(_LINK, links[each])}
+
+
 def find_mistake(content: bytes) -> str | None:
     """Return what is wrong in a domain.json, and after a semicolon a fix."""
     try:

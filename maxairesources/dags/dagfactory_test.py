@@ -287,6 +287,8 @@ def test_a_domain_names_its_owners(tree: Objective) -> None:
     ):
         tree.write(file, content)
         assert tree.mistakes(BOTH).startswith(f"{file}: {expected}")
+        # A test that imports the dag.py must not hide the mistake.
+        assert tree.dag(BOTH)
 
 
 def test_an_overlay_changes_one_task_by_its_name(tree: Objective) -> None:
