@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from maxairesources.configs.document import has_template
 from maxairesources.deployed import Deployed
-from maxairesources.domains import read_links, read_owners
+from maxairesources.domains import read_owners
 from maxairesources.errors import InputError, raise_all
 from maxairesources.launches import KUBEPOD, SPARK, Launch
 from maxairesources.lineage import find_uses
@@ -105,16 +105,17 @@ class DAGFactory:
         self._assets = _read_assets(self._configs.py_config)
         self._labels = dict(zip(("domain", "usecase", "objective"), names))
         domain_file = root / path_of(CONFIGS, names[:1], DOMAIN_CONFIG)
-        domain = domain_file.read_bytes() if domain_file.is_file() else b""
+        owners = read_owners(domain_file.read_bytes() if domain_file.is_file() else b"")
         self._added: list[tuple[Any, Sequence[str]]] = []
         tags = dag_kwargs.pop("tags", None) or ()
         macros = dag_kwargs.pop("user_defined_macros", None) or {}
         dag_kwargs.setdefault("is_paused_upon_creation", self._deployed.paused)
-        dag_kwargs.setdefault("owner_links", read_links(domain))
+        links = {owner: link for owner, link in owners.items() if link}
+        dag_kwargs.setdefault("owner_links", links)
         own: dict[str, Any] = {
             "dag_id": dag_id or ".".join(names),
             "default_args": {
-                "owner": ", ".join(read_owners(domain)) or names[0],
+                "owner": ", ".join(owners) or names[0],
                 **(default_args or {}),
             },
             "tags": {*names, *([tags] if isinstance(tags, str) else tags)},

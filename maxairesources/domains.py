@@ -30,15 +30,12 @@ class Deprecation(NamedTuple):
     instead: str
 
 
-def read_owners(content: bytes) -> list[str]:
-    """Return the owners in a domain.json."""
-    return [owner for owner, _ in _read(content, "owners")]
-
-
-def read_links(content: bytes) -> dict[str, str]:
-    """Return the valid links of the owners in a domain.json."""
-    links = {owner: str(link) for owner, link in _read(content, "owners")}
-    return {each: links[each] for each in links if re.fullmatch(_LINK, links[each])}
+def read_owners(content: bytes) -> dict[str, str]:
+    """Return the owners in a domain.json, each with its link; empty if that is not valid."""
+    return {
+        owner: str(link) if re.fullmatch(_LINK, str(link)) else ""
+        for owner, link in _read(content, "owners")
+    }
 
 
 def find_mistake(content: bytes) -> str | None:

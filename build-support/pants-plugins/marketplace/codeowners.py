@@ -5,7 +5,7 @@ Lines of other paths than the folders of a domain are kept, in front.
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import Any, Collection, Iterable, Mapping
 
 from pants.core.goals.fmt import FmtFilesRequest, FmtResult
 from pants.core.util_rules.partitions import Partition, Partitions
@@ -62,7 +62,7 @@ async def write_code_owners(request: CodeOwnersRequest.Batch) -> FmtResult:
     return FmtResult(request.snapshot, new, "", "", tool_name=request.tool_name)
 
 
-def add_owners(text: str, owners: dict[str, list[str]]) -> str:
+def add_owners(text: str, owners: Mapping[str, Collection[str]]) -> str:
     """Return the text of CODEOWNERS with the owners of each domain."""
     kept = [line for line in text.splitlines() if not line.startswith(_FOLDERS)]
     lines = [f"{_FOLDERS}{d}/ {' '.join(o)}" for d, o in sorted(owners.items()) if o]
