@@ -189,7 +189,7 @@ def mistakes_in_configs(
 def _mistakes_in_images(
     config: dict[str, Any], root: Path, domain: str, file: str
 ) -> Iterator[InputError]:
-    settings, own = read_settings(root), repository_of(domain, root)
+    own = repository_of(domain, root)
     for path, value in walk(config):
         key = str(path[-1]) if path else ""
         # People choose the keys of these.
@@ -205,7 +205,7 @@ def _mistakes_in_images(
                 found = re.fullmatch(
                     r"(\S+?)(:[\w.-]+)?@sha256:[0-9a-f]{64}", str(value)
                 )
-                if found and found[1] in settings["images"]:
+                if found and found[1] in read_settings(root)["images"]:
                     continue
                 remedy += ", or one from `images` in marketplace.toml as REPOSITORY@sha256:..."
             yield InputError(f"{json_path(path)} is {shown(value)}", remedy, file)
