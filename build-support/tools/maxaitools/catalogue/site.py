@@ -20,6 +20,7 @@ from mkdocs.plugins import BasePlugin
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.toc import get_toc
 
+from maxairesources.settings import repository_of
 from maxairesources.tree import USECASES
 from maxaitools.catalogue.live import Live
 from maxaitools.catalogue.pictures import MOST_NODES, Node, draw, make_graph
@@ -58,6 +59,7 @@ def make_pages(market: Marketplace, live: Mapping[str, Live]) -> Iterator[Page]:
         folder = f"{USECASES}/{domain}"
         values = {
             "domain": domain,
+            "image": repository_of(domain, Path()),
             "objectives": objectives,
             "packages": packages(domain),
             "python": read(f"{folder}/.python-version").strip() or "3.11",

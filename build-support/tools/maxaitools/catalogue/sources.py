@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maxairesources import settings
 from maxairesources.configs.document import validate
 from maxairesources.configs.py_config import PyConfig
 from maxairesources.deployed import Deployed, ObjectiveConfigs
@@ -74,7 +73,6 @@ class Marketplace:
     """The marketplace in the current folder.
 
     Attributes:
-        prefix: the prefix of the images.
         deployments: the names of the deployments in marketplace.toml.
         domains: the objectives of each domain.
         names: the domains, and the paths of the objectives.
@@ -85,7 +83,6 @@ class Marketplace:
 
     def __init__(self) -> None:
         """Read it; raise an InputError if marketplace.toml has a mistake."""
-        self.prefix = settings.read_settings()["prefix"]
         self.deployments = [*read_settings()]
         self.problems: list[str] = []
         self.domains: dict[str, list[Objective]] = {
