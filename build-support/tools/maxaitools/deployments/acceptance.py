@@ -20,7 +20,7 @@ def find_breaches(
     for name, release in dict.fromkeys((n, each["release"]) for n, each in checked):
         history = branches.history(name) if name in branches.tips else []
         if entry := find_rollback(history, release):
-            why = f"{entry.made}: {entry.reason}"
+            why = f"{entry.author}, {entry.time}: {entry.reason}"
             yield f"release {release[:12]} was rolled back in {name} ({why})"
     for source in sources_of(new):
         commit = source["commit"]

@@ -33,7 +33,8 @@ class Entry:
 
     Attributes:
         commit: its hash.
-        made: its author and time.
+        author: its author, with an address.
+        time: the time of its author, as ISO 8601.
         action: deploy, promote or rollback; empty if this tool did not make it.
         release: the hash of its release.
         origin: the commit that the release came from, after its deployment if that differs.
@@ -43,7 +44,8 @@ class Entry:
     """
 
     commit: str
-    made: str
+    author: str
+    time: str
     action: str = ""
     release: str = ""
     origin: str = ""
@@ -105,8 +107,8 @@ def read_tips(prefix: str = _TIPS) -> dict[str, str]:
 def read_entries(tip: str) -> list[Entry]:
     """Return the commits of a deployment from its newest one on, the newest first."""
     keys = (f"%(trailers:key={k},valueonly,separator=%x0A)" for k in _TRAILERS)
-    values = _log(tip, "%x00".join(("%H", "%an <%ae>, %aI", *keys)), "-z").split("\0")
-    size = len(_TRAILERS) + 2
+    values = _log(tip, "%x00".join(("%H", "%an <%ae>", "%aI", *keys)), "-z").split("\0")
+    size = len(_TRAILERS) + 3
     return [Entry(*values[n : n + size]) for n in range(0, len(values) - 1, size)]
 
 

@@ -91,7 +91,7 @@ def test_a_damaged_record_is_an_error(wrong: dict[str, Any]) -> None:
 
 
 def entry(commit: str, release: str) -> Entry:
-    return Entry(commit, "Ada, now", "deploy", release)
+    return Entry(commit, "Ada", "now", "deploy", release)
 
 
 def test_a_rollback_skips_other_commits_of_the_live_release() -> None:
