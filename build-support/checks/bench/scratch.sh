@@ -9,12 +9,12 @@ usage() { sed -n '2,/^$/s/^# \?//p' "$script"; }
 [[ "${1:-}" != --help ]] || { usage && exit; }
 
 scratch=$(mktemp -d)
-registry="" registry_process=""
+registry="" processes=""
 # The daemons of the clone and of its clones.
 daemons() { cat "$scratch"/*/.pids/*/pantsd/pid 2>/dev/null || true; }
 finish() {
   # shellcheck disable=SC2046,SC2086  # One word for each process.
-  kill -KILL $(daemons) $registry_process 2>/dev/null || true
+  kill -KILL $(daemons) $processes 2>/dev/null || true
   # The engine forgets the names of the images in the registry, which ends.
   [[ -z "$registry" ]] || docker image ls --format '{{.Repository}}:{{.Tag}}' |
     grep "^$registry/" | xargs -r docker image rm >/dev/null 2>&1 || true
@@ -70,10 +70,23 @@ make_usecases() {
   for ((number = 2; number <= $1; number++)); do copy d1 "d$number"; done
 }
 
+# in_background LOG COMMAND...: starts a command that ends with this script.
+in_background() {
+  "${@:2}" >"$1" 2>&1 &
+  processes+=" $!"
+  # The shell does not report its end.
+  disown
+}
+
+# Prints a free address of this machine.
+free_address() {
+  python3 -c 'import socket; print("127.0.0.1", socket.create_server(("127.0.0.1", 0)).getsockname()[1], sep=":")'
+}
+
 # start_registry [AUTH]: starts a registry of this machine, and sets `registry` to its address. AUTH
 # is its setting `auth`.
 start_registry() {
-  registry=127.0.0.1:$(python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
+  registry=$(free_address)
   cat >"$scratch/registry.yml" <<SETTINGS
 version: 0.1
 log: {level: error, accesslog: {disabled: true}}
@@ -81,8 +94,5 @@ http: {addr: "$registry"}
 storage: {filesystem: {rootdirectory: $scratch/registry}}
 auth: {${1:-}}
 SETTINGS
-  docker-registry serve "$scratch/registry.yml" >"$scratch/registry.log" 2>&1 &
-  registry_process=$!
-  # The shell does not report its end.
-  disown
+  in_background "$scratch/registry.log" docker-registry serve "$scratch/registry.yml"
 }
