@@ -319,6 +319,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(
         ("'a', 'b', 'c', 'd', '@daily'", "@daily", [], True),
         ("\nf.add('b', Op, ['a'])", "none", ["a"], True),
         ("\nf.add('b', Op, [*ids])", "none", None, False),
+        ("\nf.add('b', Op, 'ids')", "none", None, False),
         ("\nfor n in 'b': f.add(n, Op, ['a'])", "none", "missing", False),
         ("\nbuild(f)", "none", "missing", False),
         ("\nx = f.add('b', Op, ['root'])\nx >> y", "none", [], False),

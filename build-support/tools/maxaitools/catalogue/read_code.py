@@ -67,12 +67,12 @@ def read_dag(source: str) -> Dag:
             given = _arguments(call, "task_id", "operator", "parent")
             name = _literal(given.get("task_id"))
             parents = _literal(given.get("parent"))
-            known = parents is not None
-            if known:
-                parents = [str(each) for each in parents if each != "root"]
+            before = None
+            if isinstance(parents, list):
+                before = [str(each) for each in parents if each != "root"]
             if isinstance(name, str):
-                dag.steps[name] = Step(_text(given.get("operator")) or SEE_DAG, parents)
-            dag.is_complete &= known and isinstance(name, str)
+                dag.steps[name] = Step(_text(given.get("operator")) or SEE_DAG, before)
+            dag.is_complete &= before is not None and isinstance(name, str)
         elif used & own:
             dag.is_complete &= function.endswith(".create_dag")
             continue
